@@ -1,0 +1,1 @@
+"""Vocabulary and seams that every role shares. Imports no other `perdure` package and no database driver."""

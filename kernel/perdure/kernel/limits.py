@@ -1,0 +1,92 @@
+"""Named limits with their documented defaults. Each can be set by the name that operators of Temporal know.
+
+`perdure dev --dynamic-config-value limit.blobSize.error=...` sets the field whose `key` metadata is that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from perdure.kernel.clock import SECOND_NS
+
+
+def _limit(default: Any, key: str, doc: str) -> Any:
+    return field(default=default, metadata={"key": key, "doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Per-namespace limits. Sizes in bytes, durations in nanoseconds."""
+
+    id_length_max: int = _limit(1000, "limit.maxIDLength", "length of any id, name or task queue")
+    blob_size_max: int = _limit(2 * 1024 * 1024, "limit.blobSize.error", "size of one payload, input or failure")
+    memo_size_max: int = _limit(2 * 1024 * 1024, "limit.memoSize.error", "size of a memo")
+    search_attributes_max: int = _limit(
+        100, "frontend.searchAttributesNumberOfKeysLimit", "search attributes of one execution"
+    )
+    search_attribute_value_size_max: int = _limit(
+        2 * 1024, "frontend.searchAttributesSizeOfValueLimit", "size of one search attribute value"
+    )
+    search_attributes_size_max: int = _limit(
+        40 * 1024, "frontend.searchAttributesTotalSizeLimit", "size of all search attributes of one execution"
+    )
+    history_size_max: int = _limit(50 * 1024 * 1024, "limit.historySize.error", "size of one history")
+    history_size_suggest_continue_as_new: int = _limit(
+        4 * 1024 * 1024, "limit.historySize.suggestContinueAsNew", "history size from which to suggest continue-as-new"
+    )
+    history_count_max: int = _limit(50 * 1024, "limit.historyCount.error", "events in one history")
+    history_count_suggest_continue_as_new: int = _limit(
+        4 * 1024, "limit.historyCount.suggestContinueAsNew", "event count from which to suggest continue-as-new"
+    )
+    pending_activities_max: int = _limit(2000, "limit.numPendingActivities.error", "pending activities")
+    pending_children_max: int = _limit(2000, "limit.numPendingChildExecutions.error", "pending child executions")
+    pending_signals_max: int = _limit(2000, "limit.numPendingSignals.error", "pending external signals")
+    pending_cancels_max: int = _limit(2000, "limit.numPendingCancelRequests.error", "pending external cancel requests")
+    signals_max: int = _limit(10_000, "history.maximumSignalsPerExecution", "signals received by one run")
+    buffered_events_max: int = _limit(
+        100, "history.maximumBufferedEventsBatch", "events held back while a workflow task runs"
+    )
+    buffered_size_max: int = _limit(
+        2 * 1024 * 1024, "history.maximumBufferedEventsSizeInBytes", "bytes held back while a workflow task runs"
+    )
+    in_flight_updates_max: int = _limit(10, "history.maxInFlightUpdates", "updates in flight in one run")
+    total_updates_max: int = _limit(2000, "history.maxTotalUpdates", "updates in one run")
+    user_metadata_summary_max: int = _limit(400, "limit.userMetadataSummarySize", "size of a summary")
+    user_metadata_details_max: int = _limit(20_000, "limit.userMetadataDetailsSize", "size of details")
+    links_max: int = _limit(10, "frontend.maxlinksPerRequest", "links in one request")
+    link_size_max: int = _limit(4000, "frontend.linkMaxSize", "size of one link")
+    workflow_task_timeout_default_ns: int = _limit(
+        10 * SECOND_NS, "history.defaultWorkflowTaskTimeout", "workflow task timeout when none is given"
+    )
+    workflow_task_timeout_max_ns: int = _limit(
+        120 * SECOND_NS, "history.maxWorkflowTaskTimeout", "longest workflow task timeout"
+    )
+    workflow_task_heartbeat_timeout_ns: int = _limit(
+        30 * 60 * SECOND_NS, "history.workflowTaskHeartbeatTimeout", "how long a workflow task may be heartbeaten"
+    )
+    workflow_task_critical_attempt: int = _limit(
+        10, "history.workflowTaskCriticalAttempt", "attempt from which workflow task retries back off"
+    )
+    workflow_task_retry_interval_max_ns: int = _limit(
+        10 * 60 * SECOND_NS, "history.workflowTaskRetryMaxInterval", "longest back-off between workflow task attempts"
+    )
+    history_page_size_max: int = _limit(256, "limit.historyMaxPageSize", "events in one history page")
+    visibility_page_size_max: int = _limit(1000, "frontend.visibilityMaxPageSize", "runs in one list page")
+    query_buffer_max: int = _limit(1, "history.maxBufferedQueryCount", "queries held back in one run")
+    long_poll_ns: int = _limit(20 * SECOND_NS, "history.longPollExpirationInterval", "longest wait for a history event")
+
+    @classmethod
+    def keys(cls) -> Mapping[str, Field[Any]]:
+        """Fields by the name that operators set them with."""
+        return {limit.metadata["key"]: limit for limit in fields(cls)}
+
+    def override(self, values: Mapping[str, int]) -> Limits:
+        """A copy with the named limits changed; names are those of `keys`.
+
+        Raises:
+            KeyError: a name is not a limit.
+        """
+        known = self.keys()
+        return replace(self, **{known[key].name: value for key, value in values.items()})

@@ -1,0 +1,39 @@
+"""The namespace record: a tenant's unit of isolation, as every role sees it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.ids import NamespaceId, NamespaceName
+
+DAY_NS = 86_400 * SECOND_NS
+
+#: States, by their numbers in `temporal.api.enums.v1.NamespaceState`.
+REGISTERED = 1
+DEPRECATED = 2
+DELETED = 3
+
+
+class Namespace(msgspec.Struct, frozen=True):
+    """A namespace as it is stored. Evolution rule: new fields go to the end and have a default.
+
+    `search_attributes` maps the name of each custom search attribute to its type
+    (`temporal.api.enums.v1.IndexedValueType`). `version` counts updates and guards against lost ones.
+    """
+
+    id: NamespaceId
+    name: NamespaceName
+    state: int = REGISTERED
+    description: str = ""
+    owner_email: str = ""
+    data: dict[str, str] = {}
+    retention_ns: int = DAY_NS
+    search_attributes: dict[str, int] = {}
+    created_at_ns: int = 0
+    version: int = 0
+    failover_version: int = 0
+    region: str = ""
+    cell: str = ""
+    deleted_at_ns: int = 0
+    bad_binaries: dict[str, bytes] = {}

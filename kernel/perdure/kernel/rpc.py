@@ -1,0 +1,130 @@
+"""How roles reach each other. In one process these are function calls; between processes, gRPC.
+
+History and matching implement their part of WorkflowService behind the gateway under its own request messages
+(`handle`); only what the public API lacks has a method of its own here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from google.protobuf.message import Message
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollActivityTaskQueueResponse,
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    QueryWorkflowResponse,
+)
+
+from perdure.kernel.call import Call
+from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
+
+
+class Task(NamedTuple):
+    """A hint to matching that an execution has a task to hand out; checked against history's state when it starts.
+
+    `scheduled_event_id` and `stamp` say which task of the execution (the stamp changes with each attempt).
+    `queue` is where to offer it. `priority` is 1 (first) to 5, default 3; `created_at_ns` is for age and rate.
+    """
+
+    queue: TaskQueueKey
+    key: ExecutionKey
+    scheduled_event_id: int
+    stamp: int
+    created_at_ns: int
+    priority: int = 3
+    fairness_key: str = ""
+    fairness_weight: float = 1.0
+    #: Where to go instead when `queue` is sticky and no worker has polled it lately.
+    normal_queue: str = ""
+
+
+class TaskObsolete(Exception):
+    """The task was a stale hint: drop it and look for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTask:
+    """A query on its way to a worker outside of any workflow task."""
+
+    queue: TaskQueueKey
+    key: ExecutionKey
+    query: WorkflowQuery
+    normal_queue: str = ""
+
+
+class HistoryClient(Protocol):
+    """What the gateway and matching ask of the owner of an execution."""
+
+    async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        """Serve one public RPC that belongs to history.
+
+        Raises:
+            ServiceError: as the RPC documents.
+        """
+        ...
+
+    async def start_workflow_task(
+        self, call: Call, task: Task, request: PollWorkflowTaskQueueRequest
+    ) -> PollWorkflowTaskQueueResponse:
+        """Record that this poller starts the workflow task, and build what it needs.
+
+        Raises:
+            TaskObsolete: the task is gone, done, or started by somebody else.
+        """
+        ...
+
+    async def start_activity_task(
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+    ) -> PollActivityTaskQueueResponse:
+        """Record durably that this poller starts the activity task, and build what it needs.
+
+        Raises:
+            TaskObsolete: as above.
+        """
+        ...
+
+    async def query_task(
+        self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
+    ) -> PollWorkflowTaskQueueResponse:
+        """Build the workflow task that carries only this query (token is filled in by matching)."""
+        ...
+
+
+class MatchingClient(Protocol):
+    """What history and the gateway ask of the owner of a task queue."""
+
+    def offer(self, task: Task) -> None:
+        """Hand over a task. Never blocks and never fails: history keeps its own record until the task starts."""
+        ...
+
+    async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
+        """Hand a query to a worker of its queue and wait for the answer, at most until the call's deadline.
+
+        Raises:
+            QueryFailed: the worker answered with a failure.
+            FailedPrecondition: no worker polls the queue.
+            DeadlineExceeded: none answered in time.
+        """
+        ...
+
+    async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        """Serve one public RPC that belongs to matching: polls, query answers, task queue descriptions."""
+        ...
+
+    def has_recent_poller(self, queue: TaskQueueKey) -> bool:
+        """Whether any worker has polled this queue within the last ten seconds or is polling it now."""
+        ...
+
+
+__all__ = [
+    "HistoryClient",
+    "MatchingClient",
+    "QueryTask",
+    "Task",
+    "TaskKind",
+    "TaskObsolete",
+]
