@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 from perdure.kernel.clock import SECOND_NS
@@ -37,3 +39,15 @@ class Namespace(msgspec.Struct, frozen=True):
     cell: str = ""
     deleted_at_ns: int = 0
     bad_binaries: dict[str, bytes] = {}
+
+
+class NamespaceDirectory(Protocol):
+    """Resolves namespaces, from a cache that is at most a second behind the store."""
+
+    async def by_name(self, name: NamespaceName) -> Namespace:
+        """Raises NamespaceNotFound for unknown and deleted namespaces."""
+        ...
+
+    async def by_id(self, namespace_id: NamespaceId) -> Namespace:
+        """Raises NamespaceNotFound for unknown namespaces; a namespace being deleted is still found."""
+        ...
