@@ -1,0 +1,1 @@
+"""The history role: owner of executions, their histories, timers and outgoing work."""

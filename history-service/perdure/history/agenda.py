@@ -1,0 +1,174 @@
+"""PURE: what a run owes the world, and when it wants attention next.
+
+Derived from the state and kept up to date from each transition's events and changes, so that neither question costs more
+for a run with thousands of pending activities. An entry that has become obsolete stays until it is looked at: the state
+is the truth, the agenda a hint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from perdure.history.effects import (
+    ApplyParentClosePolicy,
+    Effect,
+    NotifyParent,
+    OfferActivityTask,
+    OfferWorkflowTask,
+    SendCancel,
+    SendSignal,
+    StartChild,
+)
+from perdure.history.machines import activity as activities
+from perdure.history.machines import timer as timers
+from perdure.history.machines import workflow, workflow_task
+from perdure.history.state.changes import ActivityRetried, ActivityStarted, AnyChange
+from perdure.history.state.execution import Execution
+from perdure.history.transition import Transition
+
+#: (instant, scheduled event id or 0, timer id or "")
+_Deadline = tuple[int, int, str]
+
+#: Obsolete deadlines are swept out when they outnumber the live ones by this factor, plus some.
+_SWEEP_FACTOR = 2
+_SWEEP_SLACK = 64
+
+
+class Agenda:
+    """The open ends of one run."""
+
+    __slots__ = ("_deadlines", "_unstarted", "state")
+
+    def __init__(self, state: Execution) -> None:
+        self.state = state
+        self._unstarted = {key for key, activity in state.activities.items() if not activity.started}
+        self._deadlines: list[_Deadline] = []
+        self._rebuild(now=0)
+
+    def note(self, events: Iterable[HistoryEvent], changes: Iterable[AnyChange], now: int) -> None:
+        """Take in what a transition did."""
+        for event in events:
+            kind = event.event_type
+            if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                self._unstarted.add(event.event_id)
+                self._touch_activity(event.event_id, now)
+            elif kind == EventType.EVENT_TYPE_TIMER_STARTED:
+                timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
+                if timer is not None:
+                    heappush(self._deadlines, (timer.fires_at, 0, timer.timer_id))
+        for change in changes:
+            if type(change) is ActivityStarted:
+                self._unstarted.discard(change.scheduled_event_id)
+                self._touch_activity(change.scheduled_event_id, now)
+            elif type(change) is ActivityRetried:
+                self._unstarted.add(change.scheduled_event_id)
+                self._touch_activity(change.scheduled_event_id, now)
+        if len(self._deadlines) > _SWEEP_FACTOR * (len(self.state.activities) + len(self.state.timers)) + _SWEEP_SLACK:
+            self._rebuild(now)
+
+    def _touch_activity(self, scheduled_event_id: int, now: int) -> None:
+        activity = self.state.activities.get(scheduled_event_id)
+        if activity is not None and (at := activities.deadline(activity, now)):
+            heappush(self._deadlines, (at, scheduled_event_id, ""))
+
+    def _rebuild(self, now: int) -> None:
+        self._deadlines = [(timer.fires_at, 0, timer.timer_id) for timer in self.state.timers.values()]
+        for key, activity in self.state.activities.items():
+            if at := activities.deadline(activity, now):
+                self._deadlines.append((at, key, ""))
+        heapify(self._deadlines)
+
+    def next_deadline(self, now: int, retention: int) -> int:
+        """The earliest instant at which the run wants attention; 0 if it wants none."""
+        state = self.state
+        if not state.running:
+            return state.closed_at + retention
+        instants = []
+        if at := self._earliest(now):
+            instants.append(at)
+        if at := workflow_task.deadline(state):
+            instants.append(at)
+        if state.run_expires_at:
+            instants.append(state.run_expires_at)
+        if state.first_task_at and not state.completed_task_event_id and state.workflow_task is None:
+            instants.append(state.first_task_at)
+        return min(instants, default=0)
+
+    def _earliest(self, now: int) -> int:
+        """The earliest deadline that still stands."""
+        deadlines = self._deadlines
+        while deadlines:
+            at, scheduled_event_id, timer_id = deadlines[0]
+            if timer_id:
+                timer = self.state.timers.get(timer_id)
+                if timer is not None and timer.fires_at == at:
+                    return at
+                heappop(deadlines)
+                continue
+            activity = self.state.activities.get(scheduled_event_id)
+            actual = activities.deadline(activity, min(now, at - 1)) if activity is not None else 0
+            if actual == at:
+                return at
+            heappop(deadlines)
+            if actual > at:
+                heappush(deadlines, (actual, scheduled_event_id, ""))
+        return 0
+
+    def expire(self, tx: Transition) -> None:
+        """Let everything happen whose instant has come, in the order of the instants."""
+        state, now = self.state, tx.now
+        if state.run_expires_at and state.run_expires_at <= now and state.running:
+            workflow.time_out(tx)
+            return
+        while (at := self._earliest(now)) and at <= now and state.running:
+            _, scheduled_event_id, timer_id = heappop(self._deadlines)
+            if timer_id:
+                timers.fire(tx, state.timers[timer_id])
+            else:
+                activity = state.activities[scheduled_event_id]
+                activities.expire(tx, activity)
+                self._touch_activity(scheduled_event_id, now)
+        task_deadline = workflow_task.deadline(state)
+        if task_deadline and task_deadline <= now:
+            workflow_task.expire(tx)
+        if state.first_task_at and state.first_task_at <= now and not state.completed_task_event_id:
+            workflow_task.schedule(tx)
+
+    @property
+    def owes(self) -> bool:
+        """Whether anything waits for somebody else: if the process dies now, it has to be brought up again."""
+        state = self.state
+        task = state.workflow_task
+        return bool(
+            (task is not None and not task.started_event_id)
+            or any(key in state.activities for key in self._unstarted)
+            or state.signals_out
+            or state.cancels_out
+            or state.owes_parent
+            or state.orphans
+            or any(not child.started for child in state.children.values())
+        )
+
+    def outstanding(self, now: int) -> list[Effect]:
+        """All effects that are owed, for a run that was just loaded: earlier ones may have been lost."""
+        state = self.state
+        effects: list[Effect] = []
+        task = state.workflow_task
+        if task is not None and not task.started_event_id:
+            effects.append(OfferWorkflowTask())
+        effects += [
+            OfferActivityTask(key)
+            for key in sorted(self._unstarted)
+            if key in state.activities and state.activities[key].attempt_scheduled_at <= now
+        ]
+        effects += [StartChild(key) for key, child in state.children.items() if not child.started]
+        effects += [SendSignal(key) for key in state.signals_out]
+        effects += [SendCancel(key) for key in state.cancels_out]
+        effects += [ApplyParentClosePolicy(key) for key in state.orphans]
+        if state.owes_parent:
+            effects.append(NotifyParent())
+        return effects

@@ -1,0 +1,121 @@
+"""Group commit: whatever was decided while the last write was under way goes into the next one.
+
+One committer per database. A decision's reply waits for its commit, its effects run when the commit returns, both in the
+order of the decisions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from perdure.kernel.errors import Unavailable
+from perdure.kernel.ids import ShardId
+from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, ShardWrite
+
+logger = structlog.get_logger(__name__)
+
+#: Writes in one transaction; a burst beyond it takes several.
+BATCH_MAX = 1000
+
+
+class Commit:
+    """One write on its way to the disk, to be waited for by any number of callers."""
+
+    __slots__ = ("_waiters", "done", "error")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.error: Exception | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> None:
+        """Return when it is durable.
+
+        Raises:
+            Unavailable: it was not written, and the caller may try again.
+        """
+        if not self.done:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self.error is not None:
+            raise Unavailable("the write did not go through, try again") from self.error
+
+    def settle(self, error: Exception | None) -> None:
+        self.done = True
+        self.error = error
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+
+_Entry = tuple[ShardWrite, Commit, Callable[[], None]]
+
+
+class Committer:
+    """Collects writes and hands them to the store, one batch at a time.
+
+    `lost` is told of shards whose writes failed, before anybody who waits for them: their owner must forget what it holds.
+    """
+
+    def __init__(
+        self,
+        store: ExecutionStore,
+        epochs: Mapping[ShardId, int],
+        lost: Callable[[set[ShardId], Exception], None],
+    ) -> None:
+        self._store = store
+        self._epochs = epochs
+        self._lost = lost
+        self._queue: list[_Entry] = []
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def submit(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
+        """Queue a write. `committed` runs right after it is durable, before those who wait for it go on."""
+        commit = Commit()
+        self._queue.append((write, commit, committed))
+        self._idle.clear()
+        self._wanted.set()
+        return commit
+
+    async def run(self) -> None:
+        """The committing loop; runs until cancelled."""
+        while True:
+            await self._wanted.wait()
+            batch, self._queue = self._queue[:BATCH_MAX], self._queue[BATCH_MAX:]
+            if not self._queue:
+                self._wanted.clear()
+            await self._write(batch)
+            if not self._queue:
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Return when nothing is waiting to be written."""
+        await self._idle.wait()
+
+    async def _write(self, batch: list[_Entry]) -> None:
+        shards = {write.shard for write, _, _ in batch}
+        try:
+            await self._store.write(
+                [write for write, _, _ in batch], {shard: self._epochs[shard] for shard in shards}
+            )
+        except Exception as error:
+            # Whatever the reason, nothing of the batch is on the disk, so nothing of it may stay in memory either. What
+            # was decided since builds on it and goes the same way.
+            if not isinstance(error, ShardLost):
+                logger.exception("commit failed", shards=sorted(shards))
+            failed = batch + [entry for entry in self._queue if entry[0].shard in shards]
+            self._queue = [entry for entry in self._queue if entry[0].shard not in shards]
+            self._lost(shards, error)
+            for _, commit, _ in failed:
+                commit.settle(error)
+            return
+        for _, commit, committed in batch:
+            committed()
+            commit.settle(None)

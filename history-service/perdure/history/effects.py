@@ -1,0 +1,82 @@
+"""PURE: what a transition wants done in the world, performed after its commit, and lost if the process dies there.
+
+What must not be lost can be derived from the state again (`machines.outstanding`), so a lost effect costs time only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.api.update.v1 import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OfferWorkflowTask:
+    """The pending workflow task waits for a worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferActivityTask:
+    """This activity's current attempt waits for a worker."""
+
+    scheduled_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    initiated_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignal:
+    initiated_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    initiated_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyParent:
+    """Tell the parent how this run ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyParentClosePolicy:
+    """Terminate or cancel this child, as it was started to be."""
+
+    initiated_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveUpdate:
+    """Wake who waits for this update: it has reached a new stage, or was rejected or aborted with `outcome`."""
+
+    update_id: str
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AbortUpdates:
+    """Wake who waits for updates of a run that closed; `continued` if a new run took over.
+
+    `accepted` ones were promised an outcome and get a failure; the others get an error.
+    """
+
+    unaccepted: tuple[str, ...]
+    accepted: tuple[str, ...]
+    continued: bool
+
+
+Effect = (
+    OfferWorkflowTask
+    | OfferActivityTask
+    | StartChild
+    | SendSignal
+    | SendCancel
+    | NotifyParent
+    | ApplyParentClosePolicy
+    | ResolveUpdate
+    | AbortUpdates
+)

@@ -1,0 +1,227 @@
+"""The engine: the shards of this process, the committer they share, and the loops that keep time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+from zlib import crc32
+
+import structlog
+
+from perdure.history.alarms import WINDOW_NS
+from perdure.history.commits import Committer
+from perdure.history.loaded import LoadedExecution
+from perdure.history.outbound import Outbound
+from perdure.history.shard import Shard
+from perdure.history.transition import Transition
+from perdure.kernel.call import Call
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import DataLoss, NamespaceNotFound, ServiceError
+from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace, NamespaceDirectory
+from perdure.kernel.persistence.executions import ExecutionStore, Head
+from perdure.kernel.runtime import Runtime
+
+logger = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+
+#: Runs handled between two looks at anything else.
+_ALARMS_PER_TURN = 100
+#: Heads read from the store at once.
+_HEADS_PER_PAGE = 500
+
+
+class Engine:
+    """Everything that history does on the executions it owns."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        store: ExecutionStore,
+        directory: NamespaceDirectory,
+        outbound: Outbound,
+        shard_ids: Iterable[ShardId],
+    ) -> None:
+        self.runtime = runtime
+        self.limits = limits
+        self.directory = directory
+        self._store = store
+        self._epochs: dict[ShardId, int] = {}
+        self._committer = Committer(store, self._epochs, self._lost)
+        self._outbound = outbound
+        self._shards = [Shard(shard, runtime, limits, store, self._committer, outbound) for shard in shard_ids]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reacquiring: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Take the shards, and take up what was left open by whoever owned them before."""
+        for shard in self._shards:
+            self._epochs[shard.id] = await self._store.acquire_shard(shard.id)
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._committer.run())]
+        self._tasks += [loop.create_task(self._keep_time(shard)) for shard in self._shards]
+        for shard in self._shards:
+            await self._recover(shard)
+
+    async def stop(self) -> None:
+        """Write what is under way, then stop."""
+        await self._committer.drained()
+        await self._outbound.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def shard_of(self, key: WorkflowKey) -> Shard:
+        """The owner of a workflow id. The hash is for ever: stored data depends on it."""
+        digest = crc32(f"{key.namespace_id}\0{key.workflow_id}".encode())
+        return self._shards[digest % len(self._shards)]
+
+    @property
+    def shards(self) -> list[Shard]:
+        return self._shards
+
+    async def get(self, call: Call, workflow_id: str, run_id: str = "") -> LoadedExecution:
+        """The run that a call addresses; the current one if it names none.
+
+        Raises:
+            NotFound: there is none in the call's namespace.
+        """
+        key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id))
+        return await self.shard_of(key).get(key, run_id)
+
+    def decide(
+        self,
+        namespace: Namespace,
+        loaded: LoadedExecution,
+        decision: Callable[[Transition], R],
+        *,
+        put_off: bool = False,
+    ) -> R:
+        """Make a decision on a loaded run. Must follow `get` without an await in between."""
+        return self.shard_of(loaded.key.workflow).decide(loaded, namespace, decision, put_off=put_off)
+
+    async def update(
+        self, call: Call, workflow_id: str, run_id: str, decision: Callable[[Transition], R]
+    ) -> tuple[LoadedExecution, R]:
+        """Decide on a run and wait until the decision is durable.
+
+        Raises:
+            NotFound: there is no such run.
+            Unavailable: the write did not go through.
+        """
+        loaded = await self.get(call, workflow_id, run_id)
+        result = self.decide(call.namespace, loaded, decision)
+        await loaded.committed()
+        return loaded, result
+
+    async def namespace_of(self, key: ExecutionKey) -> Namespace:
+        return await self.directory.by_id(key.namespace_id)
+
+    # Time
+
+    async def _keep_time(self, shard: Shard) -> None:
+        """Wake runs when they want to be woken."""
+        clock, loop = self.runtime.clock, asyncio.get_running_loop()
+        while True:
+            try:
+                now = clock.now_ns()
+                if now + WINDOW_NS // 2 > shard.alarms.horizon_ns:
+                    await self._take_in_heads(shard, now + WINDOW_NS)
+                for key in shard.alarms.take_due(clock.now_ns(), _ALARMS_PER_TURN):
+                    await self._ring(shard, key)
+            except Exception:
+                logger.exception("timekeeping failed", shard=shard.id)
+                shard.alarms.horizon_ns = 0
+            at = shard.alarms.next()
+            now = clock.now_ns()
+            delay = min(max(at - now, 0) if at else WINDOW_NS, max(shard.alarms.horizon_ns - WINDOW_NS // 2 - now, 0))
+            shard.alarms.changed = wake = loop.create_future()
+            timer = loop.call_later(delay / SECOND_NS, _resolve, wake)
+            try:
+                await wake
+            finally:
+                timer.cancel()
+
+    async def _take_in_heads(self, shard: Shard, until: int) -> None:
+        """Set alarms for what the store knows to become due up to `until`."""
+        cursor: tuple[int, ExecutionKey] | None = None
+        while True:
+            heads = await self._store.due(shard.id, until, cursor, _HEADS_PER_PAGE)
+            for head in heads:
+                assert head.wake_at_ns is not None
+                shard.alarms.set(head.key, head.wake_at_ns)
+            if len(heads) < _HEADS_PER_PAGE:
+                break
+            last = heads[-1]
+            assert last.wake_at_ns is not None
+            cursor = (last.wake_at_ns, last.key)
+            await asyncio.sleep(0)
+        shard.alarms.horizon_ns = until
+
+    async def _ring(self, shard: Shard, key: ExecutionKey) -> None:
+        """Let everything happen on this run that is due."""
+        try:
+            namespace = await self.namespace_of(key)
+            loaded = await shard.find(key)
+            if loaded is None:
+                return
+            if not loaded.state.running:
+                if loaded.state.closed_at + namespace.retention_ns <= self.runtime.clock.now_ns():
+                    shard.delete(loaded)
+                return
+            shard.decide(loaded, namespace, loaded.agenda.expire)
+            shard.rearm(loaded, namespace)
+        except (NamespaceNotFound, DataLoss) as error:
+            logger.warning("a due run cannot be handled", run_id=key.run_id, error=str(error))
+        except ServiceError:
+            logger.exception("a due run failed", run_id=key.run_id)
+
+    # Recovery
+
+    async def _recover(self, shard: Shard) -> None:
+        """Bring up the runs that owe something: whoever owed it before may not have delivered it."""
+        cursor: ExecutionKey | None = None
+        while True:
+            heads: list[Head] = list(await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE))
+            for head in heads:
+                try:
+                    loaded = await shard.find(head.key)
+                except DataLoss:
+                    continue
+                if loaded is not None:
+                    for effect in loaded.agenda.outstanding(self.runtime.clock.now_ns()):
+                        self._outbound.perform(shard, loaded, effect)
+            if len(heads) < _HEADS_PER_PAGE:
+                return
+            cursor = heads[-1].key
+            await asyncio.sleep(0)
+
+    def _lost(self, shards: set[ShardId], error: Exception) -> None:
+        """A write failed: forget those shards, and take them again if they are still to be had."""
+        for shard in self._shards:
+            if shard.id in shards:
+                shard.forget()
+                task = asyncio.get_running_loop().create_task(self._reacquire(shard))
+                self._reacquiring.add(task)
+                task.add_done_callback(self._reacquiring.discard)
+
+    async def _reacquire(self, shard: Shard) -> None:
+        delay_s = 0.05
+        while True:
+            try:
+                self._epochs[shard.id] = await self._store.acquire_shard(shard.id)
+                await self._recover(shard)
+                return
+            except Exception:
+                logger.exception("a shard could not be taken again", shard=shard.id)
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, 5.0)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,137 @@
+"""The pending workflow task, its attempts, and where the next one goes."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType
+from temporalio.api.history.v1 import HistoryEvent
+
+from perdure.history.state.changes import (
+    HeartbeatContinued,
+    StickySet,
+    WorkflowTaskDropped,
+    WorkflowTaskNormalized,
+    WorkflowTaskScheduled,
+    WorkflowTaskStarted,
+)
+from perdure.history.state.execution import Execution, WorkflowTask, WorkflowTaskType
+from perdure.kernel.prototime import instant_ns, length_ns
+
+
+def _scheduled(state: Execution, event: HistoryEvent) -> None:
+    attributes = event.workflow_task_scheduled_event_attributes
+    at = instant_ns(event.event_time)
+    state.workflow_task = WorkflowTask(
+        type=WorkflowTaskType.NORMAL,
+        scheduled_event_id=event.event_id,
+        attempt=1,
+        scheduled_at=at,
+        original_scheduled_at=at,
+        timeout=length_ns(attributes.start_to_close_timeout),
+        queue=attributes.task_queue.name,
+        sticky=attributes.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY,
+    )
+    state.workflow_task_attempt = 1
+
+
+def _started(state: Execution, event: HistoryEvent) -> None:
+    attributes = event.workflow_task_started_event_attributes
+    task = state.workflow_task
+    assert task is not None
+    task.started_event_id = event.event_id
+    task.started_at = instant_ns(event.event_time)
+    task.identity = attributes.identity
+    task.request_id = attributes.request_id
+    task.suggest_continue_as_new = attributes.suggest_continue_as_new
+    task.suggest_reasons = list(attributes.suggest_continue_as_new_reasons)
+    task.history_size = attributes.history_size_bytes
+
+
+def _completed(state: Execution, event: HistoryEvent) -> None:
+    state.completed_task_started_event_id = event.workflow_task_completed_event_attributes.started_event_id
+    state.completed_task_event_id = event.event_id
+    state.workflow_task = None
+    state.workflow_task_attempt = 1
+
+
+def _failed(state: Execution, event: HistoryEvent) -> None:
+    _end_unsuccessfully(state)
+    state.workflow_task_attempt += 1
+
+
+def _timed_out(state: Execution, event: HistoryEvent) -> None:
+    _end_unsuccessfully(state)
+    # A sticky worker that did not come is nobody's failure: the next task is a first attempt again.
+    if event.workflow_task_timed_out_event_attributes.timeout_type != TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START:
+        state.workflow_task_attempt += 1
+
+
+def _end_unsuccessfully(state: Execution) -> None:
+    state.workflow_task = None
+    state.sticky_queue = ""
+    state.sticky_timeout = 0
+
+
+EVOLVE = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED: _scheduled,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: _started,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: _completed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _failed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: _timed_out,
+}
+
+
+def _scheduled_without_event(state: Execution, change: WorkflowTaskScheduled) -> None:
+    state.workflow_task = WorkflowTask(
+        type=WorkflowTaskType(change.type),
+        scheduled_event_id=state.next_event_id,
+        attempt=state.workflow_task_attempt,
+        scheduled_at=change.at,
+        original_scheduled_at=change.at,
+        timeout=change.timeout,
+        queue=change.queue,
+        sticky=change.sticky,
+    )
+
+
+def _started_without_event(state: Execution, change: WorkflowTaskStarted) -> None:
+    task = state.workflow_task
+    assert task is not None
+    task.started_event_id = task.scheduled_event_id + 1
+    task.started_at = change.at
+    task.identity = change.identity
+    task.request_id = change.request_id
+    task.suggest_continue_as_new = change.suggest_continue_as_new
+    task.suggest_reasons = list(change.suggest_reasons)
+    task.history_size = change.history_size
+
+
+def _dropped(state: Execution, change: WorkflowTaskDropped) -> None:
+    if change.attempt > 1:
+        _end_unsuccessfully(state)
+    state.workflow_task = None
+    state.workflow_task_attempt = change.attempt
+
+
+def _normalized(state: Execution, change: WorkflowTaskNormalized) -> None:
+    state.workflow_task = None
+    state.workflow_task_attempt = 1
+
+
+def _heartbeat_continued(state: Execution, change: HeartbeatContinued) -> None:
+    assert state.workflow_task is not None
+    state.workflow_task.original_scheduled_at = change.original_scheduled_at
+
+
+def _sticky_set(state: Execution, change: StickySet) -> None:
+    state.sticky_queue = change.queue
+    state.sticky_timeout = change.timeout
+
+
+AMEND = {
+    WorkflowTaskScheduled: _scheduled_without_event,
+    WorkflowTaskStarted: _started_without_event,
+    WorkflowTaskDropped: _dropped,
+    WorkflowTaskNormalized: _normalized,
+    HeartbeatContinued: _heartbeat_continued,
+    StickySet: _sticky_set,
+}

@@ -1,0 +1,161 @@
+"""The interpreter of effects: what leaves an execution for the world, after its commit.
+
+Offers to matching are hints and cost nothing to lose. Messages to other executions are sent by tasks that try until they
+succeed or fail for good, each idempotent at its receiver, and whose outcome is recorded on the sender like any other change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+
+from perdure.history.effects import (
+    AbortUpdates,
+    ApplyParentClosePolicy,
+    Effect,
+    NotifyParent,
+    OfferActivityTask,
+    OfferWorkflowTask,
+    ResolveUpdate,
+    SendCancel,
+    SendSignal,
+    StartChild,
+)
+from perdure.history.loaded import LoadedExecution, UpdateNews
+from perdure.history.machines.update import cut_short
+from perdure.kernel.errors import NotFound, ServiceError, Unavailable
+from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
+from perdure.kernel.rpc import MatchingClient, Task
+from temporalio.api.update.v1 import Outcome
+
+if TYPE_CHECKING:
+    from perdure.history.messages import Messages
+    from perdure.history.shard import Shard
+
+logger = structlog.get_logger(__name__)
+
+_RETRY_DELAY_S_MIN = 0.05
+_RETRY_DELAY_S_MAX = 10.0
+
+#: Priority of a task that names none.
+DEFAULT_PRIORITY = 3
+
+
+class Outbound:
+    """Performs effects. `matching` and `messages` are connected after construction, since each needs the other."""
+
+    matching: MatchingClient
+    messages: Messages
+
+    def __init__(self) -> None:
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Give up what is being sent: it is owed by its sender's state, and sent again at the next start."""
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+    def perform(self, shard: Shard, loaded: LoadedExecution, effect: Effect) -> None:
+        """Do it, or start doing it."""
+        match effect:
+            case OfferWorkflowTask():
+                self._offer_workflow_task(loaded)
+            case OfferActivityTask(scheduled_event_id):
+                self._offer_activity_task(loaded, scheduled_event_id)
+            case ResolveUpdate(update_id, outcome):
+                loaded.tell_update_waiters(update_id, UpdateNews(outcome=outcome))
+            case AbortUpdates():
+                _abort_updates(loaded, effect)
+            case StartChild(initiated_event_id):
+                self._send(loaded.key, self.messages.start_child, initiated_event_id)
+            case SendSignal(initiated_event_id):
+                self._send(loaded.key, self.messages.signal, initiated_event_id)
+            case SendCancel(initiated_event_id):
+                self._send(loaded.key, self.messages.cancel, initiated_event_id)
+            case ApplyParentClosePolicy(initiated_event_id):
+                self._send(loaded.key, self.messages.apply_parent_close_policy, initiated_event_id)
+            case NotifyParent():
+                self._send(loaded.key, self.messages.notify_parent, 0)
+            case _:
+                assert_never(effect)
+
+    def _offer_workflow_task(self, loaded: LoadedExecution) -> None:
+        state = loaded.state
+        task = state.workflow_task
+        if task is None or task.started_event_id:
+            return
+        priority = state.started.priority
+        self.matching.offer(
+            Task(
+                queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
+                key=loaded.key,
+                scheduled_event_id=task.scheduled_event_id,
+                stamp=task.attempt,
+                created_at_ns=task.scheduled_at,
+                priority=priority.priority_key or DEFAULT_PRIORITY,
+                fairness_key=priority.fairness_key,
+                fairness_weight=priority.fairness_weight or 1.0,
+                normal_queue=state.task_queue if task.sticky else "",
+            )
+        )
+
+    def _offer_activity_task(self, loaded: LoadedExecution, scheduled_event_id: int) -> None:
+        state = loaded.state
+        activity = state.activities.get(scheduled_event_id)
+        if activity is None or activity.started:
+            return
+        scheduled = activity.scheduled
+        priority = scheduled.priority if scheduled.HasField("priority") else state.started.priority
+        self.matching.offer(
+            Task(
+                queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
+                key=loaded.key,
+                scheduled_event_id=scheduled_event_id,
+                stamp=activity.stamp,
+                created_at_ns=activity.attempt_scheduled_at,
+                priority=priority.priority_key or DEFAULT_PRIORITY,
+                fairness_key=priority.fairness_key,
+                fairness_weight=priority.fairness_weight or 1.0,
+            )
+        )
+
+    def _send(
+        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], initiated_event_id: int
+    ) -> None:
+        task = asyncio.get_running_loop().create_task(self._until_sent(key, send, initiated_event_id))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _until_sent(
+        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], initiated_event_id: int
+    ) -> None:
+        delay_s = _RETRY_DELAY_S_MIN
+        while True:
+            try:
+                await send(key, initiated_event_id)
+                return
+            except Unavailable:
+                pass
+            except ServiceError as error:
+                logger.warning("a message was given up", run_id=key.run_id, message=send.__name__, error=str(error))
+                return
+            except Exception:
+                logger.exception("a message failed", run_id=key.run_id, message=send.__name__)
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)
+
+
+def _abort_updates(loaded: LoadedExecution, effect: AbortUpdates) -> None:
+    for update_id in effect.accepted:
+        loaded.tell_update_waiters(update_id, UpdateNews(outcome=Outcome(failure=cut_short())))
+    error: ServiceError = (
+        Unavailable("workflow operation can not be applied because workflow is closing")
+        if effect.continued
+        else NotFound("workflow update was aborted by closing workflow")
+    )
+    for update_id in effect.unaccepted:
+        loaded.tell_update_waiters(update_id, UpdateNews(error=error))

@@ -1,0 +1,376 @@
+"""One shard: the executions it holds in memory, and the one write path that every change takes.
+
+load -> decide -> fold -> queue for commit -> (durable) -> reply and effects. Deciding is synchronous, so no lock is needed and a
+later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if one fails the shard
+forgets everything and loads it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import structlog
+
+from perdure.history.agenda import Agenda
+from perdure.history.alarms import Alarms
+from perdure.history.commits import Commit, Committer
+from perdure.history.effects import Effect
+from perdure.history.fold import replay
+from perdure.history.loaded import EventBatch, LoadedExecution
+from perdure.history.state.codec import decode_changes, decode_events, decode_state, encode_changes, encode_events, encode_state
+from perdure.history.state.execution import Execution
+from perdure.history.transition import Transition
+from perdure.history.visibility import CHANGES_VISIBILITY, visibility_record
+from perdure.kernel.errors import DataLoss, Unavailable, workflow_not_found
+from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.executions import (
+    CurrentRun,
+    DamagedRecord,
+    ExecutionStore,
+    Head,
+    JournalRecord,
+    ShardWrite,
+    Snapshot,
+)
+from perdure.kernel.runtime import Runtime
+
+logger = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+
+#: Runs that a shard keeps in memory; the least recently used that nobody waits for go first.
+LOADED_MAX = 10_000
+#: A snapshot is due when the journal written since the last one is larger than this and than twice the snapshot.
+SNAPSHOT_TAIL_BYTES_MIN = 64 * 1024
+
+
+class EffectSink(Protocol):
+    """Performs effects; called after the commit, in order, and never blocks."""
+
+    def perform(self, shard: Shard, loaded: LoadedExecution, effect: Effect) -> None: ...
+
+
+class Shard:
+    """The owner's side of one shard."""
+
+    def __init__(
+        self,
+        shard_id: ShardId,
+        runtime: Runtime,
+        limits: Limits,
+        store: ExecutionStore,
+        committer: Committer,
+        effects: EffectSink,
+    ) -> None:
+        self.id = shard_id
+        self.store = store
+        self.limits = limits
+        self.runtime = runtime
+        self.alarms = Alarms()
+        self._committer = committer
+        self._effects = effects
+        self._loaded: OrderedDict[ExecutionKey, LoadedExecution] = OrderedDict()
+        self._loading: dict[ExecutionKey, asyncio.Future[LoadedExecution | None]] = {}
+        self._current: OrderedDict[WorkflowKey, RunId] = OrderedDict()
+        self._restores: set[asyncio.Task[None]] = set()
+
+    # Finding
+
+    async def current_run(self, key: WorkflowKey) -> RunId | None:
+        """The run that the workflow id means now, or None."""
+        run_id = self._current.get(key)
+        if run_id is None:
+            run_id = await self.store.current_run(self.id, key)
+            # Somebody may have started one while we were looking.
+            run_id = self._current.get(key, run_id)
+            if run_id is not None:
+                self._current[key] = run_id
+                self._bound_current()
+        return run_id
+
+    def is_current(self, key: WorkflowKey, run_id: RunId | None) -> bool:
+        """Whether `current_run`'s answer still holds, to be asked right before deciding on it."""
+        return self._current.get(key) == run_id
+
+    async def get(self, key: WorkflowKey, run_id: str = "") -> LoadedExecution:
+        """The run, or the current one if none is named.
+
+        Raises:
+            NotFound: there is none.
+            DataLoss: its records are damaged.
+        """
+        wanted = RunId(run_id) if run_id else await self.current_run(key)
+        loaded = await self.find(ExecutionKey(*key, wanted)) if wanted is not None else None
+        if loaded is None:
+            raise workflow_not_found(key.workflow_id, run_id)
+        return loaded
+
+    async def find(self, key: ExecutionKey) -> LoadedExecution | None:
+        """The run, loaded if need be, or None if it does not exist.
+
+        Raises:
+            DataLoss: its records are damaged.
+        """
+        loaded = self._loaded.get(key)
+        if loaded is not None:
+            self._loaded.move_to_end(key)
+            while loaded.restoring is not None:
+                await asyncio.shield(loaded.restoring)
+            return loaded
+        loading = self._loading.get(key)
+        if loading is None:
+            loading = asyncio.get_running_loop().create_future()
+            self._loading[key] = loading
+            try:
+                loaded = await self._load(key)
+            except BaseException as error:
+                del self._loading[key]
+                if isinstance(error, Exception):
+                    loading.set_exception(error)
+                    loading.exception()
+                else:
+                    loading.cancel()
+                raise
+            del self._loading[key]
+            loading.set_result(loaded)
+            return loaded
+        return await asyncio.shield(loading)
+
+    def peek(self, key: ExecutionKey) -> LoadedExecution | None:
+        """The run if it is in memory."""
+        return self._loaded.get(key)
+
+    async def _load(self, key: ExecutionKey) -> LoadedExecution | None:
+        try:
+            stored = await self.store.load(self.id, key)
+            if stored is None:
+                return None
+            state = decode_state(stored.snapshot.state) if stored.snapshot else Execution(*key)
+            loaded = None
+            tail_size = 0
+            batches = []
+            for record in stored.tail:
+                events = decode_events(record.events)
+                replay(state, events, decode_changes(record.changes))
+                tail_size += len(record.events) + len(record.changes)
+                if events:
+                    batches.append(EventBatch(record.first_event_id, len(events), record.events))
+        except DamagedRecord as error:
+            await self._set_aside(key, error)
+            raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} are damaged") from error
+        except Exception as error:
+            await self._set_aside(key, error)
+            raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} cannot be read") from error
+        loaded = LoadedExecution(
+            state, stored.head.sequence, len(stored.snapshot.state) if stored.snapshot else 0, tail_size
+        )
+        for batch in batches:
+            loaded.remember(batch)
+        self._loaded[key] = loaded
+        self._evict()
+        return loaded
+
+    async def _set_aside(self, key: ExecutionKey, error: Exception) -> None:
+        logger.error("damaged execution set aside", workflow_id=key.workflow_id, run_id=key.run_id, error=str(error))
+        await self.store.quarantine(self.id, key, str(error), self.runtime.clock.now_ns())
+
+    # Deciding
+
+    def begin(self, state: Execution, namespace: Namespace) -> Transition:
+        """A transition on a state, at this instant."""
+        runtime = self.runtime
+        return Transition(state, runtime.clock.now_ns(), runtime.entropy, self.limits, namespace)
+
+    def create(self, tx: Transition) -> LoadedExecution:
+        """Take a new run in, whose first events `tx` holds, and write it."""
+        loaded = LoadedExecution(tx.state)
+        self._adopt(loaded)
+        write = ShardWrite(self.id)
+        effects = self._record(write, loaded, tx)
+        self._submit(write, [(loaded, effects)])
+        return loaded
+
+    def decide(
+        self, loaded: LoadedExecution, namespace: Namespace, decision: Callable[[Transition], R], *, put_off: bool = False
+    ) -> R:
+        """Make a decision on a run, synchronously, and queue what came of it for the next commit.
+
+        With `put_off` it waits for the next write of this run instead. The caller awaits `loaded.committed()` before it
+        tells anybody.
+        """
+        tx = self.begin(loaded.state, namespace)
+        try:
+            result = decision(tx)
+        except BaseException:
+            if tx.dirty:
+                self._restore(loaded)
+            raise
+        if put_off and not tx.effects and tx.successor is None:
+            if tx.dirty:
+                loaded.put_off(tx.events, tx.changes)
+                loaded.agenda.note(tx.events, tx.changes, tx.now)
+                self._arm(loaded, tx.now, namespace.retention_ns, unwritten=True)
+        elif tx.dirty:
+            self._commit(loaded, tx)
+        elif tx.effects:
+            self._perform(loaded, tx.effects)
+        return result
+
+    def flush(self, loaded: LoadedExecution, namespace: Namespace) -> None:
+        """Write what was put off, because somebody wants to see it."""
+        if loaded.unwritten_events or loaded.unwritten_changes:
+            self._commit(loaded, self.begin(loaded.state, namespace))
+
+    def _commit(self, loaded: LoadedExecution, tx: Transition) -> None:
+        write = ShardWrite(self.id)
+        done = [(loaded, self._record(write, loaded, tx))]
+        if tx.successor is not None:
+            successor = LoadedExecution(tx.successor.state)
+            self._adopt(successor)
+            done.append((successor, self._record(write, successor, tx.successor)))
+        self._submit(write, done)
+
+    def _record(self, write: ShardWrite, loaded: LoadedExecution, tx: Transition) -> list[Effect]:
+        """Turn a transition into rows."""
+        state = loaded.state
+        loaded.put_off(tx.events, tx.changes)
+        events, changes = loaded.take_unwritten()
+        loaded.agenda.note(tx.events, tx.changes, tx.now)
+        loaded.sequence += 1
+        state.state_transitions += 1
+        blob = encode_events(events)
+        change_blob = encode_changes(changes)
+        first = events[0].event_id if events else state.next_event_id
+        write.journal.append(JournalRecord(loaded.key, loaded.sequence, first, len(events), blob, change_blob))
+        if events:
+            loaded.remember(EventBatch(first, len(events), blob))
+        if loaded.sequence == 1:
+            write.current.append(CurrentRun(loaded.key.workflow, loaded.key.run_id))
+        wake_at = self._arm(loaded, tx.now, tx.namespace.retention_ns)
+        write.heads.append(
+            Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
+        )
+        if any(event.event_type in CHANGES_VISIBILITY for event in events):
+            write.visibility.append(visibility_record(state, tx.namespace))
+        loaded.tail_size += len(blob) + len(change_blob)
+        if loaded.tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size):
+            snapshot = encode_state(state)
+            write.snapshots.append(Snapshot(loaded.key, loaded.sequence, snapshot))
+            loaded.snapshot_size = len(snapshot)
+            loaded.tail_size = 0
+        return tx.effects
+
+    def _submit(self, write: ShardWrite, done: list[tuple[LoadedExecution, list[Effect]]]) -> None:
+        def committed() -> None:
+            for loaded, effects in done:
+                loaded.wake_history_waiters()
+                self._perform(loaded, effects)
+
+        commit = self._committer.submit(write, committed)
+        for loaded, _ in done:
+            loaded.commit = commit
+
+    def _perform(self, loaded: LoadedExecution, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._effects.perform(self, loaded, effect)
+
+    def _restore(self, loaded: LoadedExecution) -> None:
+        """A decision raised after it had begun to change the state: fold the state anew, without that decision."""
+        events, changes = loaded.unwritten_events, loaded.unwritten_changes
+        loaded.restoring = restoring = asyncio.get_running_loop().create_future()
+
+        async def restore() -> None:
+            try:
+                await loaded.committed()
+                stored = await self.store.load(self.id, loaded.key)
+                if stored is None:
+                    self._loaded.pop(loaded.key, None)
+                    return
+                state = decode_state(stored.snapshot.state) if stored.snapshot else Execution(*loaded.key)
+                for record in stored.tail:
+                    replay(state, decode_events(record.events), decode_changes(record.changes))
+                if events or changes:
+                    replay(state, events, changes)
+                    state.state_transitions -= 1
+                loaded.state = state
+                loaded.agenda = Agenda(state)
+            except Exception:
+                logger.exception("a run could not be restored", run_id=loaded.key.run_id)
+                self._loaded.pop(loaded.key, None)
+            finally:
+                loaded.restoring = None
+                restoring.set_result(None)
+
+        task = asyncio.get_running_loop().create_task(restore())
+        self._restores.add(task)
+        task.add_done_callback(self._restores.discard)
+
+    # Keeping
+
+    def _adopt(self, loaded: LoadedExecution) -> None:
+        self._loaded[loaded.key] = loaded
+        self._current[loaded.key.workflow] = loaded.key.run_id
+        self._evict()
+        self._bound_current()
+
+    def _arm(self, loaded: LoadedExecution, now: int, retention: int, *, unwritten: bool = False) -> int:
+        """See to it that the run is looked at when it next wants to be. Returns that instant."""
+        wake_at = loaded.agenda.next_deadline(now, retention)
+        if wake_at and (unwritten or self.alarms.covers(wake_at)):
+            self.alarms.set(loaded.key, wake_at)
+        return wake_at
+
+    def rearm(self, loaded: LoadedExecution, namespace: Namespace) -> None:
+        """Set the alarm again after it rang, also if nothing came of it."""
+        unwritten = bool(loaded.unwritten_events or loaded.unwritten_changes)
+        self._arm(loaded, self.runtime.clock.now_ns(), namespace.retention_ns, unwritten=unwritten)
+
+    def _evict(self) -> None:
+        excess = len(self._loaded) - LOADED_MAX
+        if excess <= 0:
+            return
+        for key, loaded in list(self._loaded.items())[: excess + 64]:
+            if excess > 0 and loaded.evictable:
+                del self._loaded[key]
+                excess -= 1
+
+    def _bound_current(self) -> None:
+        while len(self._current) > 4 * LOADED_MAX:
+            key, run_id = self._current.popitem(last=False)
+            if ExecutionKey(*key, run_id) in self._loaded:
+                # Still in use, perhaps not written yet: keep it, as the newest.
+                self._current[key] = run_id
+                return
+
+    def delete(self, loaded: LoadedExecution) -> Commit:
+        """Remove every trace of a run."""
+        key = loaded.key
+        write = ShardWrite(self.id, deleted=[key])
+        self._loaded.pop(key, None)
+        if self._current.get(key.workflow) == key.run_id:
+            del self._current[key.workflow]
+        commit = self._committer.submit(write, loaded.wake_history_waiters)
+        loaded.commit = commit
+        return commit
+
+    def forget(self) -> None:
+        """A write failed: nothing that is in memory can be trusted any more."""
+        loaded_runs = list(self._loaded.values())
+        self._loaded.clear()
+        self._current.clear()
+        self.alarms.clear()
+        for loaded in loaded_runs:
+            loaded.wake_history_waiters()
+            for pending in loaded.queries.values():
+                if not pending.answer.done():
+                    pending.answer.set_exception(Unavailable("the shard was lost, try again"))
+
+    @property
+    def loaded_count(self) -> int:
+        return len(self._loaded)
+

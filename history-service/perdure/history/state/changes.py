@@ -1,0 +1,178 @@
+"""Changes: what no event records. Written to the journal beside the events and folded by `replay.amend`.
+
+Evolution rule: tags and field meanings are for ever; new fields go to the end and have a default.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.update.v1 import Request as UpdateRequest
+
+
+class Change(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
+    """Base of all changes."""
+
+
+class EventsRecorded(Change, frozen=True, tag="ev"):
+    """The next `count` events of the journal record's blob belong here in the order of things.
+
+    `folded` events had been held back in the buffer and took their effect when they entered it; they only get their ids
+    now. Events after the last such change are folded in order, so that most records need none of these.
+    """
+
+    count: int
+    folded: bool = False
+
+
+class EventBuffered(Change, frozen=True, tag="eb"):
+    """An event arrived while a workflow task was running: it counts from now on, and enters the history later."""
+
+    event: HistoryEvent
+
+
+class BufferedTimerDropped(Change, frozen=True, tag="bt"):
+    """A timer fired and was then cancelled by the workflow task that did not know: the buffered event is taken back."""
+
+    timer_id: str
+
+
+class WorkflowTaskScheduled(Change, frozen=True, tag="ws"):
+    """A transient or speculative workflow task was scheduled without an event."""
+
+    type: int
+    at: int
+    timeout: int
+    queue: str
+    sticky: bool
+
+
+class WorkflowTaskStarted(Change, frozen=True, tag="wt"):
+    """A worker got a workflow task; beside the event for a normal one, instead of it for the others."""
+
+    at: int
+    identity: str
+    request_id: str
+    suggest_continue_as_new: bool
+    suggest_reasons: list[int]
+    history_size: int
+
+
+class WorkflowTaskDropped(Change, frozen=True, tag="wd"):
+    """The pending workflow task ended without an event; `attempt` is the next one's."""
+
+    attempt: int
+
+
+class WorkflowTaskNormalized(Change, frozen=True, tag="wn"):
+    """A transient or speculative workflow task gave way, so that a normal one can be written; attempts start again."""
+
+
+class HeartbeatContinued(Change, frozen=True, tag="wh"):
+    """The workflow task just scheduled continues a heartbeat that began at `original_scheduled_at`."""
+
+    original_scheduled_at: int
+
+
+class StickySet(Change, frozen=True, tag="ss"):
+    """Later workflow tasks go to this worker's own queue first; an empty name ends that."""
+
+    queue: str
+    timeout: int
+
+
+class ActivityStarted(Change, frozen=True, tag="as"):
+    """A worker got an activity task. The event follows only when the attempt turns out to be the last."""
+
+    scheduled_event_id: int
+    at: int
+    identity: str
+    request_id: str
+
+
+class ActivityHeartbeat(Change, frozen=True, tag="ah"):
+    scheduled_event_id: int
+    at: int
+    details: Payloads | None
+    identity: str = ""
+
+
+class ActivityRetried(Change, frozen=True, tag="ar"):
+    """An attempt failed and the next is due at `next_at`."""
+
+    scheduled_event_id: int
+    at: int
+    next_at: int
+    interval: int
+    failure: Failure | None
+
+
+class UpdateAdmitted(Change, frozen=True, tag="ua"):
+    request: UpdateRequest
+
+
+class UpdateSent(Change, frozen=True, tag="us"):
+    update_id: str
+
+
+class UpdatesUnsent(Change, frozen=True, tag="uu"):
+    """The workflow task that carried the sent updates failed: they are to be delivered again."""
+
+
+class UpdateRemoved(Change, frozen=True, tag="ur"):
+    """An update was rejected, or can never be answered."""
+
+    update_id: str
+
+
+class SignalRequestSeen(Change, frozen=True, tag="sr"):
+    request_id: str
+
+
+class RequestSeen(Change, frozen=True, tag="rs"):
+    """A caller's request id led to this event (0: an event still in the buffer)."""
+
+    request_id: str
+    event_type: int
+    event_id: int
+
+
+class CancelRequestSeen(Change, frozen=True, tag="cr"):
+    request_id: str
+
+
+class ParentNotified(Change, frozen=True, tag="pn"):
+    """The parent has recorded how this run ended, or can no longer."""
+
+
+class OrphanHandled(Change, frozen=True, tag="oh"):
+    """The parent-close policy was carried out on this child."""
+
+    initiated_event_id: int
+
+
+AnyChange = (
+    EventsRecorded
+    | EventBuffered
+    | BufferedTimerDropped
+    | WorkflowTaskScheduled
+    | WorkflowTaskStarted
+    | WorkflowTaskDropped
+    | WorkflowTaskNormalized
+    | HeartbeatContinued
+    | StickySet
+    | ActivityStarted
+    | ActivityHeartbeat
+    | ActivityRetried
+    | UpdateAdmitted
+    | UpdateSent
+    | UpdatesUnsent
+    | UpdateRemoved
+    | SignalRequestSeen
+    | RequestSeen
+    | CancelRequestSeen
+    | ParentNotified
+    | OrphanHandled
+)

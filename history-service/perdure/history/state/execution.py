@@ -1,0 +1,218 @@
+"""The state of one run. Changed only by `evolve` (from events) and `amend` (from changes), see `replay`.
+
+Evolution rule for everything stored here: new fields go to the end and have a default; none changes its meaning.
+Instants and durations are nanoseconds; 0 means unset.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, UserMetadata
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import (
+    ActivityTaskScheduledEventAttributes,
+    HistoryEvent,
+    RequestCancelExternalWorkflowExecutionInitiatedEventAttributes,
+    SignalExternalWorkflowExecutionInitiatedEventAttributes,
+    StartChildWorkflowExecutionInitiatedEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
+from temporalio.api.update.v1 import Request as UpdateRequest
+
+from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
+
+RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+
+
+class WorkflowTaskType(IntEnum):
+    """How much of the pending workflow task is already in the history.
+
+    NORMAL: its scheduled event is. TRANSIENT (a retry) and SPECULATIVE (made only to deliver an update): nothing yet;
+    both are written when they complete, and a speculative one that rejected its updates never is.
+    """
+
+    NORMAL = 0
+    TRANSIENT = 1
+    SPECULATIVE = 2
+
+
+class WorkflowTask(msgspec.Struct):
+    """The pending workflow task; at most one per run. `started_event_id` is 0 until a worker has it."""
+
+    type: WorkflowTaskType
+    scheduled_event_id: int
+    attempt: int
+    scheduled_at: int
+    original_scheduled_at: int
+    timeout: int
+    queue: str
+    sticky: bool = False
+    started_event_id: int = 0
+    started_at: int = 0
+    identity: str = ""
+    request_id: str = ""
+    suggest_continue_as_new: bool = False
+    suggest_reasons: list[int] = []
+    history_size: int = 0
+
+
+class Activity(msgspec.Struct):
+    """A pending activity. `stamp` grows with everything that makes an earlier task or deadline obsolete."""
+
+    scheduled_event_id: int
+    scheduled: ActivityTaskScheduledEventAttributes
+    scheduled_at: int
+    attempt: int = 1
+    attempt_scheduled_at: int = 0
+    stamp: int = 0
+    started_at: int = 0
+    started_identity: str = ""
+    request_id: str = ""
+    cancel_requested_event_id: int = 0
+    heartbeat_at: int = 0
+    heartbeat_details: Payloads | None = None
+    last_failure: Failure | None = None
+    last_attempt_completed_at: int = 0
+    retry_interval: int = 0
+    last_identity: str = ""
+
+    @property
+    def started(self) -> bool:
+        return self.started_at != 0
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self.cancel_requested_event_id != 0
+
+
+class Timer(msgspec.Struct):
+    """A running user timer."""
+
+    timer_id: str
+    started_event_id: int
+    fires_at: int
+
+
+class Child(msgspec.Struct):
+    """A child execution that was initiated and has not closed as far as this run knows."""
+
+    initiated_event_id: int
+    initiated: StartChildWorkflowExecutionInitiatedEventAttributes
+    started_event_id: int = 0
+    run_id: str = ""
+    #: The parent's start was delivered, so that only the outcome is still due.
+    started: bool = False
+
+
+class SignalOut(msgspec.Struct):
+    """A signal to another execution that has not been answered yet."""
+
+    initiated_event_id: int
+    initiated: SignalExternalWorkflowExecutionInitiatedEventAttributes
+
+
+class CancelOut(msgspec.Struct):
+    """A cancel request to another execution that has not been answered yet."""
+
+    initiated_event_id: int
+    initiated: RequestCancelExternalWorkflowExecutionInitiatedEventAttributes
+
+
+class UpdateStage(IntEnum):
+    """How far an update has come. SENT: delivered with the workflow task that is now running."""
+
+    ADMITTED = 0
+    SENT = 1
+    ACCEPTED = 2
+    COMPLETED = 3
+
+
+class Update(msgspec.Struct):
+    """An update that was admitted. `request` is dropped when the accepted event holds it."""
+
+    update_id: str
+    stage: UpdateStage
+    request: UpdateRequest | None = None
+    accepted_event_id: int = 0
+    completed_event_id: int = 0
+
+
+class RequestOrigin(msgspec.Struct):
+    """Which event a caller's request id led to, so that a repeated request finds it."""
+
+    event_type: int
+    event_id: int
+
+
+class Execution(msgspec.Struct):
+    """One run of a workflow, with all that is pending in it."""
+
+    namespace_id: NamespaceId
+    workflow_id: WorkflowId
+    run_id: RunId
+    started: WorkflowExecutionStartedEventAttributes = msgspec.field(
+        default_factory=WorkflowExecutionStartedEventAttributes
+    )
+    started_at: int = 0
+    execution_at: int = 0
+    status: int = RUNNING
+    next_event_id: int = 1
+    history_size: int = 0
+    state_transitions: int = 0
+    closed_at: int = 0
+    close_event: HistoryEvent | None = None
+    successor_run_id: str = ""
+    first_task_at: int = 0
+    run_expires_at: int = 0
+    execution_expires_at: int = 0
+
+    workflow_task: WorkflowTask | None = None
+    workflow_task_attempt: int = 1
+    completed_task_started_event_id: int = 0
+    completed_task_event_id: int = 0
+    sticky_queue: str = ""
+    sticky_timeout: int = 0
+
+    activities: dict[int, Activity] = {}
+    activity_ids: dict[str, int] = {}
+    timers: dict[str, Timer] = {}
+    children: dict[int, Child] = {}
+    signals_out: dict[int, SignalOut] = {}
+    cancels_out: dict[int, CancelOut] = {}
+    updates: dict[str, Update] = {}
+
+    buffered: list[HistoryEvent] = []
+    buffered_size: int = 0
+
+    memo: Memo = msgspec.field(default_factory=Memo)
+    search_attributes: SearchAttributes = msgspec.field(default_factory=SearchAttributes)
+    user_metadata: UserMetadata | None = None
+    cancel_requested: bool = False
+    cancel_request_id: str = ""
+    signal_count: int = 0
+    signal_request_ids: dict[str, None] = {}
+    requests: dict[str, RequestOrigin] = {}
+
+    #: Closed, and the parent does not know yet.
+    owes_parent: bool = False
+    #: Closed, and these children (by initiated event id) have not been told what the parent-close policy wants.
+    orphans: list[int] = []
+
+    @property
+    def key(self) -> ExecutionKey:
+        return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
+
+    @property
+    def running(self) -> bool:
+        return self.status == RUNNING
+
+    @property
+    def task_queue(self) -> str:
+        return self.started.task_queue.name
+
+    @property
+    def first_run_id(self) -> str:
+        return self.started.first_execution_run_id or self.run_id

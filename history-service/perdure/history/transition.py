@@ -1,0 +1,152 @@
+"""PURE: the unit of work in which a decision is made.
+
+A decision is a plain function over a `Transition`. It reads `state`, and says what happens with `record` (an event),
+`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run to be created in the
+same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding and
+folding. A decision that raises leaves no trace: the shard throws the changed state away and folds it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from temporalio.api.common.v1 import Link, UserMetadata
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from perdure.history.effects import Effect
+from perdure.history.fold import amend, evolve, number_buffered
+from perdure.history.state.changes import AnyChange, EventBuffered, EventsRecorded
+from perdure.history.state.execution import Execution
+from perdure.kernel.entropy import Entropy
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.prototime import timestamp
+
+_ATTRIBUTES = {
+    number: f"{name.removeprefix('EVENT_TYPE_').lower()}_event_attributes" for name, number in EventType.items()
+}
+
+#: Outcomes come last when the buffer is flushed, so that a signal sent before an activity's result is seen before it.
+_OUTCOMES = frozenset(
+    number
+    for name, number in EventType.items()
+    if name.startswith(("EVENT_TYPE_ACTIVITY_TASK_", "EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_"))
+    and name.endswith(("_COMPLETED", "_FAILED", "_TIMED_OUT", "_CANCELED", "_TERMINATED"))
+)
+
+
+class Transition:
+    """One decision in the making. `now` is the same instant for all of it (nanoseconds)."""
+
+    __slots__ = ("changes", "effects", "entropy", "events", "limits", "namespace", "now", "state", "successor", "user_metadata", "_tail")
+
+    def __init__(
+        self, state: Execution, now: int, entropy: Entropy, limits: Limits, namespace: Namespace
+    ) -> None:
+        self.state = state
+        self.now = now
+        self.entropy = entropy
+        self.limits = limits
+        self.namespace = namespace
+        self.events: list[HistoryEvent] = []
+        self.changes: list[AnyChange] = []
+        self.effects: list[Effect] = []
+        self.successor: Transition | None = None
+        #: Summary and details that the command being applied wants on its events.
+        self.user_metadata: UserMetadata | None = None
+        #: Events at the end of `events` that no `EventsRecorded` change accounts for yet.
+        self._tail = 0
+
+    @property
+    def dirty(self) -> bool:
+        """Whether anything happened that must be written."""
+        return bool(self.events or self.changes)
+
+    def record(
+        self,
+        event_type: EventType.ValueType,
+        *,
+        links: Iterable[Link] = (),
+        user_metadata: UserMetadata | None = None,
+        **attributes: Any,
+    ) -> HistoryEvent:
+        """Append an event to the history, now. `attributes` are the fields of the event's attributes message."""
+        event = HistoryEvent(
+            event_time=timestamp(self.now),
+            event_type=event_type,
+            links=links,
+            user_metadata=user_metadata if user_metadata is not None else self.user_metadata,
+            **{_ATTRIBUTES[event_type]: attributes},
+        )
+        self._append(event)
+        return event
+
+    def arrive(
+        self, event_type: EventType.ValueType, *, links: Iterable[Link] = (), **attributes: Any
+    ) -> HistoryEvent:
+        """Something happened to the run from outside. While a workflow task runs it is held back in the buffer."""
+        event = HistoryEvent(
+            event_time=timestamp(self.now),
+            event_type=event_type,
+            links=links,
+            **{_ATTRIBUTES[event_type]: attributes},
+        )
+        task = self.state.workflow_task
+        if task is not None and task.started_event_id:
+            self.change(EventBuffered(event))
+        else:
+            self._append(event)
+        return event
+
+    def change(self, change: AnyChange) -> None:
+        """Note and fold what no event records."""
+        if self._tail:
+            self.changes.append(EventsRecorded(self._tail))
+            self._tail = 0
+        self.changes.append(change)
+        amend(self.state, change)
+
+    def effect(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def flush_buffer(self) -> None:
+        """Let the buffered events enter the history: no workflow task is running any more."""
+        buffered = self.state.buffered
+        if not buffered:
+            return
+        ordered = [event for event in buffered if event.event_type not in _OUTCOMES]
+        ordered += [event for event in buffered if event.event_type in _OUTCOMES]
+        if self._tail:
+            self.changes.append(EventsRecorded(self._tail))
+            self._tail = 0
+        started: dict[int, int] = {}
+        for event in ordered:
+            event.event_id = self.state.next_event_id
+            _wire(event, started)
+            self.events.append(event)
+            number_buffered(self.state, event)
+        self.changes.append(EventsRecorded(len(ordered), folded=True))
+
+    def _append(self, event: HistoryEvent) -> None:
+        event.event_id = self.state.next_event_id
+        if self.namespace.failover_version:
+            event.version = self.namespace.failover_version
+        self.events.append(event)
+        evolve(self.state, event)
+        self._tail += 1
+
+
+def _wire(event: HistoryEvent, started: dict[int, int]) -> None:
+    """Point a buffered outcome at the buffered start that it belongs to, whose id is known only now."""
+    kind = event.event_type
+    if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+        started[event.activity_task_started_event_attributes.scheduled_event_id] = event.event_id
+    elif kind == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+        started[event.child_workflow_execution_started_event_attributes.initiated_event_id] = event.event_id
+    elif kind in _OUTCOMES:
+        attributes = getattr(event, _ATTRIBUTES[kind])
+        if not attributes.started_event_id:
+            origin = getattr(attributes, "scheduled_event_id", 0) or getattr(attributes, "initiated_event_id", 0)
+            attributes.started_event_id = started.get(origin, 0)

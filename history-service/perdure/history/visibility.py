@@ -1,0 +1,55 @@
+"""PURE: the visibility record of a run."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import EventType
+
+from perdure.history.state.execution import Execution
+from perdure.kernel.ids import NamespaceId
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.visibility import VisibilityRecord
+from perdure.kernel.visibility import attributes
+
+#: Events after which a list would show something else.
+CHANGES_VISIBILITY = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+    }
+)
+
+
+def visibility_record(state: Execution, namespace: Namespace) -> VisibilityRecord:
+    """What list and count see of the run now."""
+    started = state.started
+    parent = started.parent_workflow_execution
+    root = started.root_workflow_execution
+    fields = state.search_attributes
+    return VisibilityRecord(
+        namespace_id=NamespaceId(state.namespace_id),
+        workflow_id=state.workflow_id,
+        run_id=state.run_id,
+        workflow_type=started.workflow_type.name,
+        task_queue=state.task_queue,
+        status=state.status,
+        start_time_ns=state.started_at,
+        execution_time_ns=state.execution_at,
+        close_time_ns=state.closed_at or None,
+        history_length=state.next_event_id - 1 if state.closed_at else 0,
+        history_size_bytes=state.history_size if state.closed_at else 0,
+        state_transition_count=state.state_transitions if state.closed_at else 0,
+        parent_workflow_id=parent.workflow_id or None,
+        parent_run_id=parent.run_id or None,
+        root_workflow_id=root.workflow_id or state.workflow_id,
+        root_run_id=root.run_id or state.run_id,
+        memo=state.memo.SerializeToString(),
+        indexed_fields=fields.SerializeToString(),
+        search_attributes=attributes.decode(fields, namespace.search_attributes) if fields.indexed_fields else {},
+    )
