@@ -201,8 +201,8 @@ class SqliteDatabase:
 def _lock_file(path: Path) -> apsw.Connection:
     """Keep other servers away from this file, until the connection is closed or the process is gone.
 
-    The lock is SQLite's own, on an empty database beside the file: it works wherever SQLite does, and leaves readers alone,
-    such as the `sqlite3` shell.
+    The lock is SQLite's own, on an empty database beside the file: it works wherever SQLite does, and leaves readers
+    alone, such as the `sqlite3` shell.
     """
     lock = apsw.Connection(f"{path}.lock")
     try:

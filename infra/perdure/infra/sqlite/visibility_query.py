@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, assert_never
 
 from temporalio.api.enums.v1 import IndexedValueType, WorkflowExecutionStatus
 
-from perdure.infra.sqlite.visibility_rows import OPEN, words
+from perdure.infra.sqlite.visibility_rows import OPEN
 from perdure.kernel.visibility.attributes import NAMESPACE_DIVISION
 from perdure.kernel.visibility.query import (
     And,
@@ -30,6 +30,7 @@ from perdure.kernel.visibility.query import (
     StartsWith,
     Value,
 )
+from perdure.kernel.visibility.text import words
 
 COLUMNS = {
     "WorkflowId": "workflow_id",
@@ -179,14 +180,11 @@ def _compile_member(attribute: Attribute, namespace_id: str, values: Sequence[Va
     if attribute.type != IndexedValueType.INDEXED_VALUE_TYPE_TEXT:
         marks = ", ".join("?" * len(values))
         return _with_attribute(attribute, namespace_id, Fragment(f"value IN ({marks})", tuple(values)), wanted)
-    terms = [term for value in values for term in str(value).split()]
+    terms = [words(term) for value in values for term in str(value).split()]
     found = [
-        _join(
-            " AND ",
-            [_with_attribute(attribute, namespace_id, Fragment("value = ?", (word,))) for word in words(term)]
-            or [Fragment("0")],
-        )
+        _join(" AND ", [_with_attribute(attribute, namespace_id, Fragment("value = ?", (word,))) for word in term])
         for term in terms
+        if term
     ]
     matches = _join(" OR ", found)
     return matches if wanted else Fragment(f"NOT {matches.sql}", matches.parameters)

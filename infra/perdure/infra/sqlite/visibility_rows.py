@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import logging
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
 import apsw
-import structlog
 
+from perdure.kernel.ids import ExecutionKey
 from perdure.kernel.persistence.visibility import VisibilityRecord
 from perdure.kernel.visibility.attributes import NAMESPACE_DIVISION, AttributeValue, Text
+from perdure.kernel.visibility.text import words
 
 #: Listing time of an open run: open ones come first in the default order.
 OPEN = 2**63 - 1
@@ -38,9 +39,7 @@ INSERT_ATTRIBUTE = """
     INSERT INTO search_attributes (namespace_id, workflow_id, run_id, name, position, value)
     VALUES (?, ?, ?, ?, ?, ?)"""
 
-_WORD = re.compile(r"\w+")
-
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def write_visibility(cursor: apsw.Cursor, records: Collection[VisibilityRecord]) -> None:
@@ -55,18 +54,11 @@ def write_visibility(cursor: apsw.Cursor, records: Collection[VisibilityRecord])
 
 def read_record(row: tuple[Any, ...]) -> VisibilityRecord:
     """The record of a row of `COLUMNS`. A damaged memo hides itself, not the run and not the rest of the list."""
-    *fields, memo, indexed_fields, checksum = row
-    if crc32(indexed_fields, crc32(memo)) != checksum:
-        _log.error("damaged visibility record", namespace_id=row[0], workflow_id=row[1], run_id=row[2])
-        memo = indexed_fields = b""
-    return VisibilityRecord(*fields, memo, indexed_fields)
-
-
-def words(text: str) -> list[str]:
-    """The words by which a text is found: letters and digits between anything else, without case and accents."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    folded = "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
-    return [word for run in _WORD.findall(folded) for word in run.split("_") if word]
+    record, checksum = VisibilityRecord(*row[:-1]), row[-1]
+    if crc32(record.indexed_fields, crc32(record.memo)) == checksum:
+        return record
+    _log.error("damaged visibility record of %s", ExecutionKey(*row[:3]))
+    return replace(record, memo=b"", indexed_fields=b"")
 
 
 def _row(record: VisibilityRecord) -> tuple[Any, ...]:
