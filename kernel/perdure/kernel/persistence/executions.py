@@ -22,6 +22,10 @@ class ShardLost(StoreError):
         self.shards = tuple(shards)
 
 
+class StoreUnavailable(StoreError):
+    """The store could not read or write. After a failed write the owner reloads: it may have happened."""
+
+
 class DamagedRecord(StoreError):
     """A stored blob does not match its checksum or cannot be decoded. Belongs to one execution alone."""
 
@@ -136,7 +140,7 @@ class ExecutionStore(Protocol):
     ) -> Sequence[JournalRecord]:
         """Journal records with events that intersect [from_event_id, to_event_id), in ascending order.
 
-        At least one record if any intersects, then as many as fit `limit_bytes` of event bytes. `changes` is left empty.
+        At least one record if any intersects, then as many as fit `limit_bytes` of event bytes. `changes` is empty.
 
         Raises:
             DamagedRecord: a blob of this run is damaged.
@@ -159,12 +163,14 @@ class ExecutionStore(Protocol):
         """Heads with `needs_dispatch`, ordered by key, strictly after the cursor."""
         ...
 
-    async def runs(
-        self, shard: ShardId, namespace_id: str, after: ExecutionKey | None, limit: int
-    ) -> Sequence[Head]:
+    async def runs(self, shard: ShardId, namespace_id: str, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
         """All heads of a namespace on this shard, ordered by key: for namespace deletion and checkers."""
         ...
 
+    async def usage(self, namespace_id: str) -> Mapping[str, int]:
+        """Billable actions counted so far, by kind."""
+        ...
+
     async def quarantine(self, shard: ShardId, key: ExecutionKey, reason: str, now_ns: int) -> None:
-        """Note that this run is damaged and keep its records aside: it no longer shows up in `due` or `undispatched`."""
+        """Note that this run is damaged and keep it aside: it no longer shows up in `due` or `undispatched`."""
         ...

@@ -10,6 +10,13 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import StoreError
 
 
+class DamagedNamespace(StoreError):
+    """A namespace's record does not match its checksum."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"damaged record of namespace {name}")
+
+
 class NamespaceConflict(StoreError):
     """The name or id is taken, or the record has changed since it was read."""
 

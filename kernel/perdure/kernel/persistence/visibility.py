@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from perdure.kernel.ids import NamespaceId, RunId, WorkflowId
+from perdure.kernel.visibility.attributes import AttributeValue
 from perdure.kernel.visibility.query import Query
-
-#: A search attribute's value as stored: text, integer, float, boolean, instant in nanoseconds (Datetime), or keyword list.
-AttributeValue = str | int | float | bool | list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class VisibilityRecord:
     """One run as the list shows it; replaces the run's earlier record whole. Instants in nanoseconds, None if unset.
 
-    `search_attributes` holds the decoded custom (and predefined custom-like, e.g. BuildIds) attributes by name, for
-    filtering; `memo` and `indexed_fields` are the serialised `Memo` and `SearchAttributes` to be handed back as they are.
+    `search_attributes` holds the decoded custom (and predefined custom-like, e.g. BuildIds) attributes by name. It is
+    there to be filtered by and comes back empty; `memo` and `indexed_fields` are the serialised `Memo` and
+    `SearchAttributes` to be handed back as they are, both empty if they were found damaged.
     """
 
     namespace_id: NamespaceId
@@ -49,7 +48,8 @@ class VisibilityPage(NamedTuple):
     next_page_token: bytes
 
 
-class CountGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CountGroup:
     """One group of a `GROUP BY`: the values of the grouping attributes, and how many runs have them."""
 
     values: tuple[AttributeValue | None, ...]
@@ -59,9 +59,7 @@ class CountGroup(NamedTuple):
 class VisibilityStore(Protocol):
     """Read side; writes travel inside `ShardWrite`. All calls are confined to one namespace."""
 
-    async def list(
-        self, namespace_id: NamespaceId, query: Query, page_size: int, page_token: bytes
-    ) -> VisibilityPage:
+    async def list(self, namespace_id: NamespaceId, query: Query, page_size: int, page_token: bytes) -> VisibilityPage:
         """Matching runs in the query's order, by default newest close or start first.
 
         Raises:

@@ -1,1 +1,1 @@
-"""PURE: the list-filter language, from text to a checked syntax tree. Drivers compile the tree; nobody concatenates SQL."""
+"""PURE: the list-filter language, from text to a checked syntax tree. Drivers compile it; nobody pastes SQL."""

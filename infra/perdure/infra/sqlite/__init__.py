@@ -1,0 +1,14 @@
+"""Stores on one SQLite file: executions, namespaces and visibility, committed together."""
+
+from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
+from perdure.infra.sqlite.executions import SqliteExecutionStore
+from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
+from perdure.infra.sqlite.visibility import SqliteVisibilityStore
+
+__all__ = [
+    "DatabaseUnusable",
+    "SqliteDatabase",
+    "SqliteExecutionStore",
+    "SqliteNamespaceStore",
+    "SqliteVisibilityStore",
+]

@@ -1,0 +1,83 @@
+"""`NamespaceStore` on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import apsw
+import msgspec
+
+from perdure.infra.sqlite.database import SqliteDatabase
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.namespaces import DamagedNamespace, NamespaceConflict
+
+INSERT = "INSERT INTO namespaces (name, version, checksum, record, namespace_id) VALUES (?, ?, ?, ?, ?)"
+
+UPDATE = """
+    UPDATE namespaces SET name = ?, version = ?, checksum = ?, record = ?
+    WHERE namespace_id = ? AND version = ?"""
+
+DELETE = "DELETE FROM namespaces WHERE namespace_id = ?"
+
+_RECORD = "SELECT name, checksum, record FROM namespaces "
+BY_ID = _RECORD + "WHERE namespace_id = ?"
+BY_NAME = _RECORD + "WHERE name = ?"
+LIST = _RECORD + "WHERE name > ? ORDER BY name LIMIT ?"
+
+
+class SqliteNamespaceStore:
+    """See `perdure.kernel.persistence.namespaces.NamespaceStore`."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def create(self, namespace: Namespace) -> None:
+        def insert(cursor: apsw.Cursor) -> None:
+            try:
+                cursor.execute(INSERT, _row(namespace))
+            except apsw.ConstraintError:
+                raise NamespaceConflict(f"namespace {namespace.name} or id {namespace.id} exists") from None
+
+        await self._database.transaction(insert)
+
+    async def update(self, namespace: Namespace) -> None:
+        def replace(cursor: apsw.Cursor) -> None:
+            try:
+                cursor.execute(UPDATE, (*_row(namespace), namespace.version - 1))
+            except apsw.ConstraintError:
+                raise NamespaceConflict(f"namespace {namespace.name} exists") from None
+            if cursor.connection.changes() != 1:
+                raise NamespaceConflict(f"namespace {namespace.name} was changed by somebody else")
+
+        await self._database.transaction(replace)
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        await self._database.transaction(lambda cursor: cursor.execute(DELETE, (namespace_id,)) and None)
+
+    async def by_id(self, namespace_id: NamespaceId) -> Namespace | None:
+        return self._first(BY_ID, namespace_id)
+
+    async def by_name(self, name: NamespaceName) -> Namespace | None:
+        return self._first(BY_NAME, name)
+
+    async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
+        with self._database.reading() as cursor:
+            return [_namespace(*row) for row in cursor.execute(LIST, (after or "", limit))]
+
+    def _first(self, statement: str, parameter: str) -> Namespace | None:
+        with self._database.reading() as cursor:
+            row = cursor.execute(statement, (parameter,)).fetchone()
+        return None if row is None else _namespace(*row)
+
+
+def _row(namespace: Namespace) -> tuple[str, int, int, bytes, str]:
+    record = msgspec.msgpack.encode(namespace)
+    return namespace.name, namespace.version, crc32(record), record, namespace.id
+
+
+def _namespace(name: str, checksum: int, record: bytes) -> Namespace:
+    if crc32(record) != checksum:
+        raise DamagedNamespace(name)
+    return msgspec.msgpack.decode(record, type=Namespace)
