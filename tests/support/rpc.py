@@ -14,9 +14,7 @@ from google.rpc.status_pb2 import Status
 
 from perdure.frontend.routes import SERVICES
 
-METHODS: dict[str, MethodDescriptor] = {
-    method.name: method for service, _ in SERVICES for method in service.methods
-}
+METHODS: dict[str, MethodDescriptor] = {method.name: method for service, _ in SERVICES for method in service.methods}
 
 
 class Answer(NamedTuple):
@@ -39,7 +37,7 @@ class Client:
         self.channel = channel
 
     async def call(
-        self, rpc: str, request: Message | dict[str, Any] | bytes | None = None, timeout: float | None = 5
+        self, rpc: str, request: Message | dict[str, Any] | bytes | None = None, timeout_s: float | None = 5
     ) -> Answer:
         method = METHODS[rpc]
         if request is None or isinstance(request, dict):
@@ -50,7 +48,7 @@ class Client:
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
         try:
-            return Answer("OK", response=await invoke(data, timeout=timeout))
+            return Answer("OK", response=await invoke(data, timeout=timeout_s))
         except grpc.aio.AioRpcError as error:
             return failed(error)
 

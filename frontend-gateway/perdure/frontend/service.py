@@ -8,11 +8,11 @@ from perdure.frontend.handlers.namespaces import NamespaceHandlers
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
 from perdure.frontend.handlers.visibility import VisibilityHandlers
-from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.transport import GrpcServer
 from perdure.kernel.limits import Limits
+from perdure.kernel.metrics import GatewayMetrics
 from perdure.kernel.rpc import HistoryClient, MatchingClient, NamespaceReclaimer
 from perdure.kernel.runtime import Runtime
 

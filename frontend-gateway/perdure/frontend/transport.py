@@ -19,12 +19,12 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.pipeline import Endpoint, Pipeline
 from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Wait, verify
 from perdure.frontend.status import translate
 from perdure.kernel.clock import Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
+from perdure.kernel.metrics import GatewayMetrics
 
 #: One message that a client may send; payload limits are below it, so that they answer with their own names.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""What the gateway counts: plain numbers that an exporter reads whenever it is asked."""
+"""What is counted on the way of a call: plain numbers that an exporter reads whenever it is asked."""
 
 from __future__ import annotations
 
