@@ -1,0 +1,87 @@
+"""What this cluster is and can do. A capability is announced only when it works."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from temporalio.api.operatorservice.v1 import ClusterMetadata, ListClustersRequest, ListClustersResponse
+from temporalio.api.workflowservice.v1 import (
+    GetClusterInfoRequest,
+    GetClusterInfoResponse,
+    GetSystemInfoRequest,
+    GetSystemInfoResponse,
+)
+
+from perdure.kernel.errors import InvalidArgument
+
+CLUSTER_NAME = "active"
+#: Clients decide from this what they may ask for: the release of the protocol's reference server that we answer like.
+PROTOCOL_SERVER_VERSION = "1.32.0"
+_SUPPORTED_CLIENTS = {
+    "temporal-cli": "<2.0.0",
+    "temporal-go": "<2.0.0",
+    "temporal-java": "<2.0.0",
+    "temporal-php": "<2.0.0",
+    "temporal-server": "<2.0.0",
+    "temporal-typescript": "<2.0.0",
+    "temporal-ui": "<3.0.0",
+}
+
+
+class ClusterIdentity(NamedTuple):
+    """`id` names the stored data and survives restarts."""
+
+    id: str
+    shard_count: int
+    store: str
+    address: str
+
+
+class ClusterHandlers:
+    def __init__(self, identity: ClusterIdentity) -> None:
+        self._identity = identity
+
+    async def cluster_info(self, request: GetClusterInfoRequest) -> GetClusterInfoResponse:
+        return GetClusterInfoResponse(
+            supported_clients=_SUPPORTED_CLIENTS,
+            server_version=PROTOCOL_SERVER_VERSION,
+            cluster_id=self._identity.id,
+            cluster_name=CLUSTER_NAME,
+            history_shard_count=self._identity.shard_count,
+            persistence_store=self._identity.store,
+            visibility_store=self._identity.store,
+            initial_failover_version=1,
+            failover_version_increment=10,
+        )
+
+    async def system_info(self, request: GetSystemInfoRequest) -> GetSystemInfoResponse:
+        return GetSystemInfoResponse(
+            server_version=PROTOCOL_SERVER_VERSION,
+            capabilities=GetSystemInfoResponse.Capabilities(
+                signal_and_query_header=True,
+                internal_error_differentiation=True,
+                activity_failure_include_heartbeat=True,
+                encoded_failure_attributes=True,
+                upsert_memo=True,
+                eager_workflow_start=True,
+                sdk_metadata=True,
+                count_group_by_execution_status=True,
+            ),
+        )
+
+    async def list_clusters(self, request: ListClustersRequest) -> ListClustersResponse:
+        """This cluster: there is no other."""
+        if request.page_size < 0:
+            raise InvalidArgument("PageSize must not be negative.")
+        return ListClustersResponse(
+            clusters=[
+                ClusterMetadata(
+                    cluster_name=CLUSTER_NAME,
+                    cluster_id=self._identity.id,
+                    address=self._identity.address,
+                    initial_failover_version=1,
+                    history_shard_count=self._identity.shard_count,
+                    is_connection_enabled=True,
+                )
+            ]
+        )

@@ -1,0 +1,104 @@
+"""Name to namespace: a cache over the store, so that the way of a request takes one look into a dict."""
+
+from __future__ import annotations
+
+from perdure.kernel.clock import Clock
+from perdure.kernel.errors import NamespaceNotFound
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import DELETED, Namespace
+from perdure.kernel.persistence.namespaces import NamespaceStore
+
+#: Entries kept; beyond it the cache starts anew, which costs one read per namespace in use.
+CACHE_ENTRIES_MAX = 10_000
+
+
+class Namespaces:
+    """The gateway's `NamespaceDirectory`, and the only way in which it writes namespaces.
+
+    `max_age_ns` bounds how far an entry may be behind the store when other processes write to it too. None means that
+    this process is the only writer, so that entries never age.
+    """
+
+    def __init__(self, store: NamespaceStore, clock: Clock, max_age_ns: int | None = None) -> None:
+        self._store = store
+        self._clock = clock
+        self._max_age_ns = max_age_ns
+        self._by_name: dict[str, tuple[Namespace, int]] = {}
+        self._by_id: dict[str, tuple[Namespace, int]] = {}
+
+    def cached(self, name: str) -> Namespace | None:
+        """The namespace if it can be had without waiting."""
+        return self._fresh(self._by_name.get(name))
+
+    async def find(self, name: str) -> Namespace:
+        """The namespace of this name in whatever state.
+
+        Raises:
+            NamespaceNotFound: there is none.
+        """
+        namespace = self._fresh(self._by_name.get(name)) or await self._store.by_name(NamespaceName(name))
+        if namespace is None:
+            raise NamespaceNotFound(name)
+        self._remember(namespace)
+        return namespace
+
+    async def by_name(self, name: NamespaceName) -> Namespace:
+        """Raises NamespaceNotFound for unknown and deleted namespaces."""
+        namespace = await self.find(name)
+        if namespace.state == DELETED:
+            raise NamespaceNotFound(name)
+        return namespace
+
+    async def by_id(self, namespace_id: NamespaceId) -> Namespace:
+        """Raises NamespaceNotFound for unknown namespaces; a namespace being deleted is still found."""
+        namespace = self._fresh(self._by_id.get(namespace_id)) or await self._store.by_id(namespace_id)
+        if namespace is None:
+            raise NamespaceNotFound(namespace_id)
+        self._remember(namespace)
+        return namespace
+
+    async def create(self, namespace: Namespace) -> None:
+        """Raises NamespaceConflict if its name or id exists."""
+        await self._store.create(namespace)
+        self._remember(namespace)
+
+    async def update(self, namespace: Namespace, previous_name: NamespaceName | None = None) -> None:
+        """Write and show at once. `previous_name` is given when the name changes.
+
+        Raises:
+            NamespaceConflict: somebody else was faster; the cached entry is dropped.
+        """
+        self._by_name.pop(previous_name or namespace.name, None)
+        self._by_id.pop(namespace.id, None)
+        await self._store.update(namespace)
+        self._remember(namespace)
+
+    async def delete(self, namespace: Namespace) -> None:
+        await self._store.delete(namespace.id)
+        self._by_name.pop(namespace.name, None)
+        self._by_id.pop(namespace.id, None)
+
+    async def page(self, after: NamespaceName | None, limit: int) -> list[Namespace]:
+        """Ordered by name, strictly after the cursor, from the store."""
+        return list(await self._store.list(after, limit))
+
+    def _fresh(self, entry: tuple[Namespace, int] | None) -> Namespace | None:
+        if entry is None:
+            return None
+        namespace, read_at_ns = entry
+        if self._max_age_ns is not None and self._clock.now_ns() - read_at_ns > self._max_age_ns:
+            return None
+        return namespace
+
+    def _remember(self, namespace: Namespace) -> None:
+        known = self._by_id.get(namespace.id)
+        if known is not None and known[0] is namespace:
+            return
+        if known is not None and known[0].version > namespace.version:
+            return
+        if len(self._by_id) >= CACHE_ENTRIES_MAX:
+            self._by_id.clear()
+            self._by_name.clear()
+        entry = (namespace, self._clock.now_ns())
+        self._by_name[namespace.name] = entry
+        self._by_id[namespace.id] = entry

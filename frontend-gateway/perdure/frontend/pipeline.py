@@ -1,0 +1,138 @@
+"""The way of a call through the gateway, without any transport: resolve, wait how long, check, hand over.
+
+Everything that can be looked up when the process starts is looked up then; per call there is one coroutine and no
+chain of interceptors, because each layer of `await` costs on the hottest path that there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from google.protobuf.message import Message
+from temporalio.api.enums.v1 import NamespaceState
+from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
+
+from perdure.frontend import longpoll
+from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.routes import Role, Route
+from perdure.frontend.validation import CHECKS
+from perdure.frontend.validation.rules import Scene
+from perdure.kernel.call import Call
+from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, Unimplemented
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import DELETED, DEPRECATED, REGISTERED, Namespace
+from perdure.kernel.runtime import Runtime
+
+#: Serves a decoded request: the request, the seconds its client still waits (None: for ever), its text metadata.
+Endpoint = Callable[[Any, float | None, Mapping[str, str]], Awaitable[Message]]
+#: Serves a request of one namespace.
+NamespacedHandler = Callable[[str, Call, Any], Awaitable[Message]]
+#: Serves a request that the gateway answers itself and that may concern any namespace or none.
+OwnHandler = Callable[[Any], Awaitable[Message]]
+
+NAMESPACE_LENGTH_MAX = 1000
+#: A deprecated namespace goes on with what it runs and starts nothing new.
+_STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution"})
+_STATES_FOR_STARTS = (REGISTERED,)
+_STATES = (REGISTERED, DEPRECATED)
+_STATE_NAMES = {REGISTERED: "Registered", DEPRECATED: "Deprecated", DELETED: "Deleted"}
+
+
+class Handlers(NamedTuple):
+    """Who serves calls: a role, or the gateway on top of it (`composed`), or the gateway alone (`own`)."""
+
+    history: NamespacedHandler
+    matching: NamespacedHandler
+    composed: Mapping[str, NamespacedHandler]
+    own: Mapping[str, OwnHandler]
+
+
+class Pipeline:
+    def __init__(self, runtime: Runtime, limits: Limits, namespaces: Namespaces, handlers: Handlers) -> None:
+        self._runtime = runtime
+        self._limits = limits
+        self._namespaces = namespaces
+        self._handlers = handlers
+
+    def endpoint(self, rpc: str, route: Route, request_fields: frozenset[str]) -> Endpoint:
+        """What serves this RPC.
+
+        Raises:
+            LookupError: the route says the gateway answers, but no handler is there.
+        """
+        match route.role:
+            case Role.NOT_YET:
+                return _not_yet(rpc)
+            case Role.GATEWAY:
+                return _own(self._handlers.own[rpc])
+            case Role.HISTORY:
+                handler = self._handlers.composed.get(rpc, self._handlers.history)
+            case Role.MATCHING:
+                handler = self._handlers.composed.get(rpc, self._handlers.matching)
+            case Role.VISIBILITY:
+                handler = self._handlers.composed[rpc]
+        return self._namespaced(rpc, route, handler, has_token="task_token" in request_fields)
+
+    def _namespaced(self, rpc: str, route: Route, handler: NamespacedHandler, *, has_token: bool) -> Endpoint:
+        runtime, limits, namespaces = self._runtime, self._limits, self._namespaces
+        wait = route.wait
+        check = CHECKS.get(rpc)
+        states = _STATES_FOR_STARTS if rpc in _STARTS else _STATES
+
+        async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+            if has_token and not request.task_token:
+                raise InvalidArgument("Task token not set on request.")
+            name: str = request.namespace
+            namespace = namespaces.cached(name)
+            if namespace is None:
+                check_namespace_name(name)
+                namespace = await namespaces.find(name)
+            if namespace.state not in states:
+                raise invalid_state(namespace, states)
+            deadline_ns = longpoll.deadline(wait, runtime.clock.now_ns(), remaining_s, limits)
+            if check is not None:
+                check(request, Scene(namespace, limits, runtime))
+            return await handler(rpc, Call(namespace, deadline_ns, metadata), request)
+
+        return serve
+
+
+def check_namespace_name(name: str) -> None:
+    """Raises InvalidArgument for a name that no namespace can have."""
+    if not name:
+        raise InvalidArgument("Namespace not set on request.")
+    if len(name.encode()) > NAMESPACE_LENGTH_MAX:
+        raise InvalidArgument("Namespace length exceeds limit.")
+
+
+def check_state(namespace: Namespace) -> None:
+    """Raises NamespaceInvalidState for a namespace that is being deleted."""
+    if namespace.state not in _STATES:
+        raise invalid_state(namespace, _STATES)
+
+
+def invalid_state(namespace: Namespace, allowed: tuple[int, ...]) -> NamespaceInvalidState:
+    must = " or ".join(_STATE_NAMES[state] for state in allowed)
+    return NamespaceInvalidState(
+        f"Namespace has invalid state: {_STATE_NAMES[namespace.state]}. Must be {must}.",
+        NamespaceInvalidStateFailure(
+            namespace=namespace.name,
+            state=NamespaceState.ValueType(namespace.state),
+            allowed_states=[NamespaceState.ValueType(state) for state in allowed],
+        ),
+    )
+
+
+def _not_yet(rpc: str) -> Endpoint:
+    async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        raise Unimplemented(f"{rpc} is not implemented yet.")
+
+    return serve
+
+
+def _own(handler: OwnHandler) -> Endpoint:
+    async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        return await handler(request)
+
+    return serve

@@ -1,0 +1,91 @@
+"""The gateway role, built."""
+
+from __future__ import annotations
+
+from perdure.frontend.handlers.cluster import ClusterHandlers, ClusterIdentity
+from perdure.frontend.handlers.deletion import NamespaceDeletion
+from perdure.frontend.handlers.namespaces import NamespaceHandlers
+from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
+from perdure.frontend.handlers.tasks import WorkerAnswers
+from perdure.frontend.handlers.visibility import VisibilityHandlers
+from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
+from perdure.frontend.transport import GrpcServer
+from perdure.kernel.limits import Limits
+from perdure.kernel.metrics import GatewayMetrics
+from perdure.kernel.rpc import HistoryClient, MatchingClient, NamespaceReclaimer
+from perdure.kernel.runtime import Runtime
+
+
+class Gateway:
+    """Serves the public API on one port. The roles behind it are started before and stopped after it."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        namespaces: Namespaces,
+        history: HistoryClient,
+        matching: MatchingClient,
+        visibility: VisibilityHandlers,
+        reclaimer: NamespaceReclaimer,
+        identity: ClusterIdentity,
+    ) -> None:
+        """Raises RouteTableError if a method of a service has no route."""
+        self.metrics = GatewayMetrics()
+        self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
+        handlers = Handlers(
+            history=history.handle,
+            matching=matching.handle,
+            composed={**WorkerAnswers(history, limits).handlers, **visibility.handlers},
+            own=_own_handlers(
+                NamespaceHandlers(runtime, limits, namespaces),
+                SearchAttributeHandlers(limits, namespaces),
+                ClusterHandlers(identity),
+                self._deletion,
+            ),
+        )
+        pipeline = Pipeline(runtime, limits, namespaces, handlers)
+        self._server = GrpcServer(pipeline, self.metrics, runtime.clock)
+
+    async def start(self, address: str) -> int:
+        """Serve on `host:port` and say which port it is (port 0 means any).
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        port = await self._server.start(address)
+        await self._deletion.start()
+        return port
+
+    async def drain(self) -> None:
+        """Ask clients to go elsewhere and break off calls that only wait. Task polls end when matching stops."""
+        await self._server.drain()
+
+    async def stop(self, grace_s: float) -> None:
+        """Let calls in flight finish for `grace_s` seconds, then break them off."""
+        await self._server.stop(grace_s)
+        await self._deletion.stop()
+
+
+def _own_handlers(
+    namespaces: NamespaceHandlers,
+    attributes: SearchAttributeHandlers,
+    cluster: ClusterHandlers,
+    deletion: NamespaceDeletion,
+) -> dict[str, OwnHandler]:
+    return {
+        "RegisterNamespace": namespaces.register,
+        "DescribeNamespace": namespaces.describe,
+        "ListNamespaces": namespaces.list,
+        "UpdateNamespace": namespaces.update,
+        "DeprecateNamespace": namespaces.deprecate,
+        "DeleteNamespace": deletion.delete,
+        "AddSearchAttributes": attributes.add,
+        "RemoveSearchAttributes": attributes.remove,
+        "ListSearchAttributes": attributes.list,
+        "GetSearchAttributes": attributes.get,
+        "GetClusterInfo": cluster.cluster_info,
+        "GetSystemInfo": cluster.system_info,
+        "ListClusters": cluster.list_clusters,
+    }

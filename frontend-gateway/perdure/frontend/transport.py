@@ -1,0 +1,187 @@
+"""The gRPC front: generic method handlers over the pipeline, health, reflection, and a graceful end.
+
+The only module that sees a grpc context. Another front would do the same three things: decode, await the endpoint,
+translate what it raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from perdure.frontend.pipeline import Endpoint, Pipeline
+from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Wait, verify
+from perdure.frontend.status import translate
+from perdure.kernel.clock import Clock
+from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
+from perdure.kernel.metrics import GatewayMetrics
+
+#: One message that a client may send; payload limits are below it, so that they answer with their own names.
+REQUEST_BYTES_MAX = 4 * 1024 * 1024
+#: SDKs ping every 30 s also when idle. Less than this apart is a defect of the client.
+PING_INTERVAL_MS_MIN = 5_000
+
+HEALTH_SERVICES = ("", WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
+
+_OPTIONS = (
+    # Without this two servers could share a port, and "port in use" would never be noticed.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+)
+
+_log = structlog.get_logger("perdure.frontend")
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Undecodable:
+    """Stands for a request that is not a message of its type."""
+
+
+class GrpcServer:
+    """Serves the pipeline on one port."""
+
+    def __init__(self, pipeline: Pipeline, metrics: GatewayMetrics, clock: Clock) -> None:
+        """Raises RouteTableError if a method of a service has no route."""
+        self._metrics = metrics
+        self._clock = clock
+        self._draining = False
+        #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import time, unseen by stubs
+        self._server = grpc.aio.server(options=_OPTIONS)
+        for service, routes in SERVICES:
+            methods = {}
+            for method, route in verify(service, routes):
+                fields = frozenset(method.input_type.fields_by_name)
+                endpoint = pipeline.endpoint(method.name, route, fields)
+                methods[method.name] = self._method(
+                    method, endpoint, interruptible=route.wait in (Wait.READ, Wait.QUERY)
+                )
+            self._server.add_registered_method_handlers(service.full_name, methods)
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (*HEALTH_SERVICES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, address: str) -> int:
+        """Serve on `host:port` and say which port it is (port 0 means any).
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: is the port in use?") from error
+        for name in HEALTH_SERVICES:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+        return port
+
+    async def drain(self) -> None:
+        """Say that no more work is wanted, and break off calls that only wait. Task polls are left to matching."""
+        self._draining = True
+        await self._health.enter_graceful_shutdown()
+        for task in list(self._waiting):
+            task.cancel()
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, let those in flight finish for `grace_s` seconds, then break them off."""
+        await self._server.stop(grace_s)
+
+    def _method(
+        self, method: MethodDescriptor, endpoint: Endpoint, *, interruptible: bool
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        respond = self._interruptible(method.name, endpoint) if interruptible else self._plain(method.name, endpoint)
+        return grpc.unary_unary_rpc_method_handler(
+            respond,
+            request_deserializer=_decoder(GetMessageClass(method.input_type)),
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
+
+    def _plain(self, rpc: str, endpoint: Endpoint) -> Callable[[Any, _Context], Awaitable[Message]]:
+        gateway, counts, clock = self._metrics, self._metrics.of(rpc), self._clock
+
+        async def respond(request: Any, context: _Context) -> Message:
+            started_ns = clock.now_ns()
+            counts.calls += 1
+            gateway.in_flight += 1
+            try:
+                if request is Undecodable:
+                    raise InvalidArgument(f"The request is not a valid message of {rpc}.")
+                return await endpoint(request, context.time_remaining(), _text_metadata(context))
+            except ServiceError as error:
+                return await self._refuse(rpc, context, error)
+            except Exception:
+                _log.exception("call failed", rpc=rpc)
+                return await self._refuse(rpc, context, Internal("internal error"))
+            finally:
+                gateway.in_flight -= 1
+                counts.duration_ns += clock.now_ns() - started_ns
+
+        return respond
+
+    def _interruptible(self, rpc: str, endpoint: Endpoint) -> Callable[[Any, _Context], Awaitable[Message]]:
+        """As `_plain`, for calls that a stopping server breaks off, with an answer that makes clients ask again."""
+
+        async def endpoint_until_drained(
+            request: Any, remaining_s: float | None, metadata: Mapping[str, str]
+        ) -> Message:
+            if self._draining:
+                raise _stopping()
+            task = asyncio.current_task()
+            assert task is not None
+            self._waiting.add(task)
+            try:
+                return await endpoint(request, remaining_s, metadata)
+            except asyncio.CancelledError:
+                if not self._draining:
+                    raise
+                task.uncancel()
+                raise _stopping() from None
+            finally:
+                self._waiting.discard(task)
+
+        return self._plain(rpc, endpoint_until_drained)
+
+    async def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message:
+        status = translate(error)
+        self._metrics.of(rpc).failures[status.code.name] += 1
+        await context.abort(status.code, status.message, status.metadata)
+        raise AssertionError("abort always raises")
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The server is shutting down.")
+
+
+def _decoder(message: type[Message]) -> Callable[[bytes], Any]:
+    decode = message.FromString
+
+    def decode_or_mark(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except DecodeError:
+            # grpc would answer INTERNAL for what is the caller's mistake.
+            return Undecodable
+
+    return decode_or_mark
+
+
+def _text_metadata(context: _Context) -> dict[str, str]:
+    metadata = context.invocation_metadata() or ()
+    return {key: str(value) for key, value in metadata if not key.endswith("-bin")}

@@ -1,0 +1,256 @@
+"""Checks of single fields, shared by the checks of whole requests.
+
+All of them raise `InvalidArgument` with the wording that clients of the protocol know. Lengths are counted in bytes of
+UTF-8, as the limits are documented.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, WorkflowExecution
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import TaskQueue
+
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.runtime import Runtime
+
+DURATION_S_MAX = 100 * 365 * 86_400
+FAIRNESS_KEY_LENGTH_MAX = 64
+BUILD_ID_LENGTH_MAX = 255
+RESERVED_TASK_QUEUE_PREFIX = "/_sys/"
+INTERNAL_TASK_QUEUES = ("temporal-sys-per-ns-tq", "temporal-sys-worker-controller-per-ns-tq")
+_TIMEOUT_FAILURE_PREFIX = "TemporalTimeout:"
+_HEX = "[0-9a-fA-F]"
+_UUID_TEXT = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_UUID = re.compile(rf"{_UUID_TEXT}|(?i:urn:uuid:){_UUID_TEXT}|\{{{_UUID_TEXT}\}}|{_HEX}{{32}}")
+
+
+class Scene(NamedTuple):
+    """What a check may look at besides the request."""
+
+    namespace: Namespace
+    limits: Limits
+    runtime: Runtime
+
+
+#: Checks a request and fills in the defaults that clients may leave out. Raises InvalidArgument.
+Check = Callable[[Any, Scene], None]
+
+
+def byte_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def too_long(text: str, limits: Limits) -> bool:
+    """Whether an id is longer than ids may be."""
+    return byte_length(text) > limits.id_length_max
+
+
+def check_identity(identity: str, limits: Limits) -> None:
+    if too_long(identity, limits):
+        raise InvalidArgument("Identity length exceeds limit.")
+
+
+def check_execution(owner: Message, field: str) -> None:
+    """An execution that must be named: workflow id set, run id a UUID if set."""
+    if not owner.HasField(field):
+        raise InvalidArgument("Execution is not set on request.")
+    execution: WorkflowExecution = getattr(owner, field)
+    if not execution.workflow_id:
+        raise InvalidArgument("WorkflowId is not set on request.")
+    if execution.run_id and not _UUID.fullmatch(execution.run_id):
+        raise InvalidArgument("Invalid RunId.")
+
+
+def check_workflow_id(workflow_id: str, limits: Limits) -> None:
+    if not workflow_id:
+        raise InvalidArgument("WorkflowId is not set on request.")
+    if too_long(workflow_id, limits):
+        length = byte_length(workflow_id)
+        raise InvalidArgument(f"WorkflowId exceeds maximum allowed length ({length}/{limits.id_length_max})")
+
+
+def check_blob(size: int, limits: Limits) -> None:
+    if size > limits.blob_size_max:
+        raise InvalidArgument("Blob data size exceeds limit.")
+
+
+def duration_fault(duration: Duration) -> str | None:
+    """What is wrong with a duration, None if nothing. Very long ones are shortened to a hundred years."""
+    seconds, nanos = duration.seconds, duration.nanos
+    if (seconds > 0 and nanos < 0) or (seconds < 0 and nanos > 0):
+        return "duration has seconds and nanos with different signs"
+    if seconds < 0 or nanos < 0:
+        return "negative duration"
+    if seconds >= DURATION_S_MAX:
+        duration.seconds, duration.nanos = DURATION_S_MAX, 0
+    return None
+
+
+def check_duration(owner: Message, field: str, message: str) -> None:
+    """`message` is what to say before the reason."""
+    if owner.HasField(field) and (fault := duration_fault(getattr(owner, field))):
+        raise InvalidArgument(f"{message}{fault}")
+
+
+def duration_ns(duration: Duration) -> int:
+    return duration.seconds * SECOND_NS + duration.nanos
+
+
+def check_task_queue(owner: Message, field: str, limits: Limits, *, partition: bool = False) -> None:
+    """A task queue that must be named. Its kind becomes NORMAL when left out.
+
+    With `partition` the reserved names of partitions are allowed.
+    """
+    if not owner.HasField(field):
+        raise InvalidArgument("taskQueue is not set")
+    queue: TaskQueue = getattr(owner, field)
+    if queue.kind == TaskQueueKind.TASK_QUEUE_KIND_UNSPECIFIED:
+        queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+    if not queue.name:
+        raise InvalidArgument("missing task queue name")
+    check_task_queue_name(queue.name, limits, partition=partition)
+    if queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY and queue.normal_name:
+        check_task_queue_name(queue.normal_name, limits, partition=True)
+
+
+def check_task_queue_name(name: str, limits: Limits, *, partition: bool) -> None:
+    if too_long(name, limits):
+        raise InvalidArgument("taskQueue length exceeds limit")
+    if not partition and name.startswith(RESERVED_TASK_QUEUE_PREFIX):
+        raise InvalidArgument(f"task queue name cannot start with reserved prefix {RESERVED_TASK_QUEUE_PREFIX}")
+
+
+def check_user_task_queue(owner: Message, field: str, limits: Limits) -> None:
+    """A task queue that user workflows run on."""
+    check_task_queue(owner, field, limits)
+    name = getattr(owner, field).name
+    if name.startswith(INTERNAL_TASK_QUEUES):
+        raise InvalidArgument(f"cannot use internal per-namespace task queue:{name}")
+
+
+def check_retry_policy(policy: RetryPolicy) -> None:
+    """Fills in the defaults first: what is not set means 1 s, doubling, at most 100 times the first interval."""
+    if duration_ns(policy.initial_interval) == 0:
+        policy.initial_interval.FromSeconds(1)
+    if duration_ns(policy.maximum_interval) == 0:
+        # Beyond a hundred years both are capped anyway, and a duration's own range must not be left.
+        first = max(-DURATION_S_MAX * SECOND_NS, min(duration_ns(policy.initial_interval), DURATION_S_MAX * SECOND_NS))
+        policy.maximum_interval.FromNanoseconds(100 * first)
+    if policy.backoff_coefficient == 0:
+        policy.backoff_coefficient = 2.0
+    if policy.maximum_attempts == 1:
+        return  # one attempt is no retry: nothing else is looked at
+    check_duration(policy, "initial_interval", "invalid InitialInterval set on retry policy: ")
+    if not policy.backoff_coefficient >= 1:
+        raise InvalidArgument("BackoffCoefficient cannot be less than 1 on retry policy.")
+    check_duration(policy, "maximum_interval", "invalid MaximumInterval set on retry policy: ")
+    if 0 < duration_ns(policy.maximum_interval) < duration_ns(policy.initial_interval):
+        raise InvalidArgument("MaximumInterval cannot be less than InitialInterval on retry policy.")
+    if policy.maximum_attempts < 0:
+        raise InvalidArgument("MaximumAttempts cannot be negative on retry policy.")
+    for name in policy.non_retryable_error_types:
+        if name.startswith(_TIMEOUT_FAILURE_PREFIX):
+            _check_timeout_type(name.removeprefix(_TIMEOUT_FAILURE_PREFIX))
+
+
+_TIMEOUT_TYPES = {
+    form
+    for name in TimeoutType.keys()  # noqa: SIM118  an enum wrapper is no mapping
+    if name != "TIMEOUT_TYPE_UNSPECIFIED"
+    for form in (name, name.removeprefix("TIMEOUT_TYPE_").title().replace("_", ""))
+}
+
+
+def _check_timeout_type(name: str) -> None:
+    if name not in _TIMEOUT_TYPES:
+        raise InvalidArgument(f"Invalid timeout type value: {name}.")
+
+
+def check_priority(priority: Priority) -> None:
+    if priority.priority_key < 0:
+        raise InvalidArgument("priority key can't be negative")
+    if byte_length(priority.fairness_key) > FAIRNESS_KEY_LENGTH_MAX:
+        raise InvalidArgument("fairness key length exceeds limit")
+    if priority.fairness_weight < 0:
+        raise InvalidArgument("must be greater than zero")
+
+
+#: Variant of a link, what it is called, and the fields it must have with what they are called.
+_LINK_FIELDS: dict[str, tuple[str, Sequence[tuple[str, str]]]] = {
+    "workflow_event": (
+        "workflow event link",
+        (("namespace", "namespace field"), ("workflow_id", "workflow ID field"), ("run_id", "run ID field")),
+    ),
+    "batch_job": ("batch job link", (("job_id", "job ID"),)),
+    "nexus_operation": (
+        "nexus operation link",
+        (("namespace", "namespace field"), ("operation_id", "operation ID field"), ("run_id", "run ID field")),
+    ),
+    "activity": (
+        "activity link",
+        (("namespace", "namespace field"), ("activity_id", "activity ID field"), ("run_id", "run ID field")),
+    ),
+    "workflow": (
+        "workflow link",
+        (("namespace", "namespace field"), ("workflow_id", "workflow ID field"), ("run_id", "run ID field")),
+    ),
+}
+
+
+def check_links(links: Sequence[Link], limits: Limits, callbacks: Iterable[Callback] = ()) -> None:
+    """Links of a request and of its callbacks: how many, how large, and complete."""
+    every = [*links, *(link for callback in callbacks for link in callback.links)]
+    if len(every) > limits.links_max:
+        raise InvalidArgument(f"cannot attach more than {limits.links_max} links per request, got {len(every)}")
+    for link in every:
+        if (size := link.ByteSize()) > limits.link_size_max:
+            raise InvalidArgument(f"link exceeds allowed size of {limits.link_size_max}, got {size}")
+        variant = link.WhichOneof("variant")
+        if variant not in _LINK_FIELDS:
+            raise InvalidArgument("unsupported link variant")
+        called, required = _LINK_FIELDS[variant]
+        target = getattr(link, variant)
+        for field, words in required:
+            if not getattr(target, field):
+                raise InvalidArgument(f"{called} must not have an empty {words}")
+        if variant == "workflow_event":
+            reference = link.workflow_event.event_ref
+            if reference.event_type == EventType.EVENT_TYPE_UNSPECIFIED and reference.event_id != 0:
+                raise InvalidArgument(
+                    "workflow event link ref cannot have an unspecified event type and a non-zero event ID"
+                )
+
+
+def check_worker(
+    versioned: bool, build_id: str, options: WorkerDeploymentOptions | None, queue: TaskQueue | None, limits: Limits
+) -> None:
+    """What a worker says about its version. `options` and `queue` are None when the request has none."""
+    if (
+        queue is not None
+        and queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+        and not queue.normal_name
+        and (versioned or options is not None)
+    ):
+        raise InvalidArgument(
+            "NormalName must be set on sticky queue when UseVersioning is true or DeploymentOptions are set."
+        )
+    if versioned and not build_id:
+        raise InvalidArgument("WorkerVersionStamp must be present if UseVersioning is true.")
+    if byte_length(build_id) > BUILD_ID_LENGTH_MAX:
+        raise InvalidArgument("Build ID exceeds configured limit.workerBuildIdSize, use a shorter build ID.")
+    if options is None:
+        return
+    if options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED and not (
+        options.deployment_name and options.build_id
+    ):
+        raise InvalidArgument("Deployment name and build id must be set together.")

@@ -1,0 +1,100 @@
+"""The `perdure` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perdure.infra import logs
+
+DEFAULT_DATABASE = Path("perdure.db")
+
+app = typer.Typer(
+    name="perdure",
+    help="Durable execution that speaks Temporal's protocol.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+#: What Typer raises for flags that make no sense. It keeps the class to itself, but not its subclasses.
+_UsageError = typer.BadParameter.__mro__[1]
+
+
+@app.callback(invoke_without_command=True)
+def perdure(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        print(f"perdure {_version()}")
+        raise typer.Exit
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the gRPC API.", min=0, max=65535)] = 7233,
+    http_port: Annotated[int, typer.Option(help="Port of /healthz and /metrics.", min=0, max=65535)] = 8233,
+    db: Annotated[Path, typer.Option(help="Database file; made when it does not exist.")] = DEFAULT_DATABASE,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing when the server stops.")] = False,
+    ip: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    namespace: Annotated[list[str] | None, typer.Option(help="Namespace to have besides default; repeatable.")] = None,
+    search_attribute: Annotated[
+        list[str] | None, typer.Option(help="Name=Type of a search attribute of these namespaces; repeatable.")
+    ] = None,
+    dynamic_config_value: Annotated[
+        list[str] | None, typer.Option(help="key=value of a limit, such as limit.blobSize.error=1000; repeatable.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")] = "warn",
+) -> None:
+    """Run every role in one process, on one SQLite file."""
+    if log_level not in logs.LEVELS:
+        raise typer.BadParameter(f"must be one of {', '.join(logs.LEVELS)}", param_hint="--log-level")
+    logs.configure(log_level)
+    # grpc's own log would tell the same once more, in its words, before our one line does.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Late, because it loads everything: `--version`, `--help` and bad flags need none of it.
+    from perdure.infra import dev as embedded
+
+    try:
+        options = embedded.options(
+            ip=ip,
+            port=port,
+            http_port=http_port,
+            database=None if ephemeral else db,
+            namespaces=namespace or [],
+            search_attributes=search_attribute or [],
+            dynamic_config=dynamic_config_value or [],
+        )
+    except embedded.BadFlag as error:
+        raise typer.BadParameter(str(error), param_hint=error.flag) from None
+    try:
+        embedded.run(options)
+    except embedded.StartFailed as error:
+        print(f"perdure: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def main() -> None:
+    """Entry point. Whatever goes wrong is one line on standard error and a non-zero exit."""
+    command = typer.main.get_command(app)
+    try:
+        sys.exit(command.main(standalone_mode=False))
+    except _UsageError as error:
+        print(f"perdure: {error.format_message()}", file=sys.stderr)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+
+
+def _version() -> str:
+    try:
+        return version("perdure")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,121 @@
+"""Wiring: every role in one process over one SQLite file. Explicit constructor calls, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+from perdure.frontend.handlers.cluster import ClusterIdentity
+from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
+from perdure.frontend.handlers.visibility import VisibilityHandlers
+from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.service import Gateway
+from perdure.history.service import HistoryService
+from perdure.infra.exporters import PrometheusExporter
+from perdure.infra.http import HttpServer, Page
+from perdure.infra.sqlite import SqliteDatabase
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.runtime import Runtime
+from perdure.kernel.visibility import encode_value, parse
+from perdure.matching.service import MatchingService
+
+#: How long calls in flight may take to finish when the server stops.
+GRACE_S = 5.0
+SHARD_COUNT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a development server is started with. No `database` means one that is gone with the process."""
+
+    ip: str = "127.0.0.1"
+    port: int = 7233
+    http_port: int = 8233
+    database: Path | None = None
+    namespaces: tuple[str, ...] = ("default",)
+    search_attributes: Mapping[str, int] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+class EmbeddedServer:
+    """All roles in this process. `start` and `stop` are each called once."""
+
+    def __init__(self, options: Options, runtime: Runtime) -> None:
+        """Opens the database.
+
+        Raises:
+            DatabaseUnusable: see `SqliteDatabase.open`.
+        """
+        limits = options.limits
+        self._options = options
+        self._runtime = runtime
+        self._database = SqliteDatabase.open(options.database)
+        self._namespaces = Namespaces(self._database.namespaces, runtime.clock)
+        self._history = HistoryService(runtime, limits, self._database.executions, self._namespaces)
+        self._matching = MatchingService(runtime, limits, self._history)
+        self._history.connect(self._matching)
+        self._gateway = Gateway(
+            runtime,
+            limits,
+            self._namespaces,
+            self._history,
+            self._matching,
+            VisibilityHandlers(self._database.visibility, limits, parse, encode_value),
+            self._history,
+            ClusterIdentity(runtime.entropy.uuid(), SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
+        )
+        exporter = PrometheusExporter(self._gateway.metrics)
+        self._http = HttpServer(
+            {
+                "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
+                "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
+            }
+        )
+
+    async def start(self) -> tuple[int, int]:
+        """Serve; the gRPC and the HTTP port are returned.
+
+        Raises:
+            OSError: a port cannot be had. Nothing is left running.
+            InvalidArgument: a namespace or search attribute of the options cannot be.
+        """
+        try:
+            await self._ensure_namespaces()
+            await self._history.start()
+            await self._matching.start()
+            port = await self._gateway.start(f"{self._options.ip}:{self._options.port}")
+            http_port = await self._http.start(self._options.ip, self._options.http_port)
+        except BaseException:
+            await self.stop(grace_s=0)
+            raise
+        return port, http_port
+
+    async def stop(self, grace_s: float = GRACE_S) -> None:
+        """From the outside in: polls end empty, calls in flight finish, then the roles, then the file."""
+        await self._gateway.drain()
+        await self._matching.stop()
+        await self._gateway.stop(grace_s)
+        await self._http.stop()
+        await self._history.stop()
+        await self._database.close()
+
+    async def _ensure_namespaces(self) -> None:
+        for name, kind in self._options.search_attributes.items():
+            check_new_attribute(name, kind, self._options.limits)
+        for name in self._options.namespaces:
+            namespace = await self._database.namespaces.by_name(NamespaceName(name))
+            if namespace is None:
+                namespace = Namespace(
+                    id=NamespaceId(self._runtime.entropy.uuid()),
+                    name=NamespaceName(name),
+                    created_at_ns=self._runtime.clock.now_ns(),
+                )
+                await self._namespaces.create(with_attributes(namespace, self._options.search_attributes))
+                continue
+            changed = with_attributes(namespace, self._options.search_attributes)
+            if changed != namespace:
+                await self._namespaces.update(changed)

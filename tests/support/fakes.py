@@ -1,0 +1,96 @@
+"""Stand-ins for the roles and stores behind the gateway: they remember what reached them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from perdure.frontend.routes import WORKFLOW_SERVICE
+from perdure.kernel.call import Call
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.persistence.visibility import CountGroup, VisibilityPage, VisibilityRecord
+from perdure.kernel.visibility.query import Query
+
+
+class MemoryNamespaces:
+    """A `NamespaceStore` in a dict."""
+
+    def __init__(self) -> None:
+        self.records: dict[NamespaceId, Namespace] = {}
+        self.reads = 0
+
+    async def create(self, namespace: Namespace) -> None:
+        if namespace.id in self.records or await self.by_name(namespace.name):
+            raise NamespaceConflict(namespace.name)
+        self.records[namespace.id] = namespace
+
+    async def update(self, namespace: Namespace) -> None:
+        stored = self.records.get(namespace.id)
+        taken = await self.by_name(namespace.name)
+        if stored is None or stored.version != namespace.version - 1 or (taken and taken.id != namespace.id):
+            raise NamespaceConflict(namespace.name)
+        self.records[namespace.id] = namespace
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        self.records.pop(namespace_id, None)
+
+    async def by_id(self, namespace_id: NamespaceId) -> Namespace | None:
+        self.reads += 1
+        return self.records.get(namespace_id)
+
+    async def by_name(self, name: NamespaceName) -> Namespace | None:
+        self.reads += 1
+        return next((record for record in self.records.values() if record.name == name), None)
+
+    async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
+        ordered = sorted(self.records.values(), key=lambda record: record.name)
+        return [record for record in ordered if after is None or record.name > after][:limit]
+
+
+class MemoryVisibility:
+    """A `VisibilityStore` that answers the same page to everything and remembers the queries."""
+
+    def __init__(self) -> None:
+        self.records: list[VisibilityRecord] = []
+        self.groups: list[CountGroup] = []
+        self.asked: list[tuple[NamespaceId, Query, int, bytes]] = []
+
+    async def list(self, namespace_id: NamespaceId, query: Query, page_size: int, page_token: bytes) -> VisibilityPage:
+        self.asked.append((namespace_id, query, page_size, page_token))
+        return VisibilityPage(self.records[:page_size], b"more" if len(self.records) > page_size else b"")
+
+    async def count(self, namespace_id: NamespaceId, query: Query) -> tuple[int, Sequence[CountGroup]]:
+        return len(self.records), self.groups
+
+
+@dataclass
+class RecordingRole:
+    """Serves every RPC of its role with an empty response, or as `answer` says."""
+
+    served: list[tuple[str, Call, Message]] = field(default_factory=list)
+    answer: Callable[[str, Call, Message], Message | Exception] | None = None
+
+    async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        self.served.append((rpc, call, request))
+        result = self.answer(rpc, call, request) if self.answer else empty_response(rpc)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+class RecordingReclaimer:
+    def __init__(self) -> None:
+        self.reclaimed: list[NamespaceId] = []
+
+    async def reclaim(self, namespace_id: NamespaceId) -> None:
+        self.reclaimed.append(namespace_id)
+
+
+def empty_response(rpc: str) -> Message:
+    """What the RPC answers when it has nothing to say."""
+    return GetMessageClass(WORKFLOW_SERVICE.methods_by_name[rpc].output_type)()

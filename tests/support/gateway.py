@@ -1,0 +1,68 @@
+"""A gateway on a real port, with fakes behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc.aio
+from temporalio.api.common.v1 import Payload
+
+from perdure.frontend.handlers.cluster import ClusterIdentity
+from perdure.frontend.handlers.visibility import VisibilityHandlers
+from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.service import Gateway
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.runtime import Runtime
+from perdure.kernel.visibility.query import Query
+from tests.support.fakes import MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
+from tests.support.rpc import Client
+
+DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-000000000001"), name=NamespaceName("default"))
+
+
+class GatewayBench:
+    """The gateway and what stands behind it."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.runtime = Runtime()
+        self.store = MemoryNamespaces()
+        self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
+        self.namespaces = Namespaces(self.store, self.runtime.clock)
+        self.visibility = MemoryVisibility()
+        self.queries: list[tuple[str, Mapping[str, int]]] = []
+        self.history = RecordingRole()
+        self.matching = RecordingRole()
+        self.reclaimer = RecordingReclaimer()
+        visibility = VisibilityHandlers(self.visibility, self.limits, self._parse, lambda value: Payload())
+        self.gateway = Gateway(
+            self.runtime,
+            self.limits,
+            self.namespaces,
+            self.history,
+            self.matching,  # type: ignore[arg-type]  # only `handle` is ever called by the gateway
+            visibility,
+            self.reclaimer,
+            ClusterIdentity("a-cluster", 1, "memory", "127.0.0.1:0"),
+        )
+
+    def _parse(self, text: str, attributes: Mapping[str, int]) -> Query:
+        self.queries.append((text, attributes))
+        return Query()
+
+
+@asynccontextmanager
+async def running(bench: GatewayBench) -> AsyncIterator[Client]:
+    """The gateway serving, and a client of it."""
+    port = await bench.gateway.start("127.0.0.1:0")
+    options: list[tuple[str, Any]] = [("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+        try:
+            yield Client(channel)
+        finally:
+            await bench.gateway.drain()
+            await bench.gateway.stop(0)
