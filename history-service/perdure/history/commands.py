@@ -367,13 +367,13 @@ def _check_cron(cause: Cause.ValueType, command: str, schedule: str) -> None:
         return
     try:
         cron.validate(schedule)
-    except InvalidArgument as error:
-        raise CommandFailure(cause, f"invalid CronSchedule on {command}: {error.message}") from error
+    except cron.InvalidSchedule as error:
+        raise CommandFailure(cause, f"invalid CronSchedule on {command}: {error}") from error
 
 
 def _check_search_attributes(tx: Transition, namespace: Namespace, given: Any) -> None:
     try:
-        search_attributes.validate(given, namespace.search_attributes, tx.limits)
+        search_attributes.decode_request(given, namespace.search_attributes, namespace.name)
     except InvalidArgument as error:
         raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES, error.message) from error
 

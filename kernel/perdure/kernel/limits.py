@@ -76,6 +76,18 @@ class Limits:
     visibility_page_size_max: int = _limit(1000, "frontend.visibilityMaxPageSize", "runs in one list page")
     query_buffer_max: int = _limit(1, "history.maxBufferedQueryCount", "queries held back in one run")
     long_poll_ns: int = _limit(20 * SECOND_NS, "history.longPollExpirationInterval", "longest wait for a history event")
+    poll_ns: int = _limit(60 * SECOND_NS, "matching.longPollExpirationInterval", "longest wait for a task")
+    task_queues_max: int = _limit(100_000, "matching.maxTaskQueues", "task queues in memory of one process")
+    pollers_max: int = _limit(10_000, "matching.maxPollersPerTaskQueue", "polls waiting on one task queue")
+    tasks_in_memory_max: int = _limit(
+        50_000, "matching.maxTasksInMemory", "tasks of one task queue held in memory; history keeps the rest"
+    )
+    queries_waiting_max: int = _limit(
+        1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
+    )
+    dispatch_rate_max: int = _limit(
+        4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
+    )
 
     @classmethod
     def keys(cls) -> Mapping[str, Field[Any]]:

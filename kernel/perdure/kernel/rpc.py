@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import ExecutionKey, NamespaceId, TaskKind, TaskQueueKey
 
 
@@ -48,12 +49,16 @@ class TaskObsolete(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueryTask:
-    """A query on its way to a worker outside of any workflow task."""
+    """A query on its way to a worker outside of any workflow task.
+
+    When `queue` is sticky, `normal_queue` says where to ask if nobody answers there within `sticky_timeout_ns`.
+    """
 
     queue: TaskQueueKey
     key: ExecutionKey
     query: WorkflowQuery
     normal_queue: str = ""
+    sticky_timeout_ns: int = 5 * SECOND_NS
 
 
 class HistoryClient(Protocol):
@@ -90,7 +95,19 @@ class HistoryClient(Protocol):
     async def query_task(
         self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
     ) -> PollWorkflowTaskQueueResponse:
-        """Build the workflow task that carries only this query (token is filled in by matching)."""
+        """Build the workflow task that carries only this query (token is filled in by matching).
+
+        Raises:
+            ServiceError: the query cannot be served; whoever asked gets this error.
+        """
+        ...
+
+    def redispatch(self, queue: TaskQueueKey) -> None:
+        """Offer again, oldest first, every task of this queue that has not started, from durable records.
+
+        Matching asks for it once a queue that had more tasks than it may hold in memory has nearly run dry. Never
+        blocks: the offers follow later. Tasks that matching still holds may be among them; it recognises those.
+        """
         ...
 
 

@@ -1,0 +1,114 @@
+"""Task tokens: what a worker hands back with its answer, so that the answer finds its task.
+
+Opaque to callers and not secret: a token proves nothing, so whoever decodes one compares it with the state that it
+names. Evolution rule: new fields go to the end and have a default, since workers hold tokens across an upgrade.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from perdure.kernel.errors import InvalidArgument, NotFound
+from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
+
+
+class WorkflowTaskToken(msgspec.Struct, frozen=True, array_like=True, tag="w"):
+    """One started attempt of a workflow task."""
+
+    namespace_id: NamespaceId
+    workflow_id: WorkflowId
+    run_id: RunId
+    scheduled_event_id: int
+    started_event_id: int
+    attempt: int
+    started_at_ns: int
+
+    @property
+    def key(self) -> ExecutionKey:
+        return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
+
+
+class ActivityToken(msgspec.Struct, frozen=True, array_like=True, tag="a"):
+    """One started attempt of an activity."""
+
+    namespace_id: NamespaceId
+    workflow_id: WorkflowId
+    run_id: RunId
+    scheduled_event_id: int
+    activity_id: str
+    attempt: int
+    stamp: int
+    started_at_ns: int
+
+    @property
+    def key(self) -> ExecutionKey:
+        return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
+
+
+class QueryToken(msgspec.Struct, frozen=True, array_like=True, tag="q"):
+    """A query that a worker was handed outside of any workflow task; `queue` says which matching owner waits."""
+
+    namespace_id: NamespaceId
+    queue: str
+    query_id: str
+
+
+_Token = WorkflowTaskToken | ActivityToken | QueryToken
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[_Token] = msgspec.msgpack.Decoder(_Token)
+
+
+def encode(token: _Token) -> bytes:
+    """The token as it travels to the worker."""
+    return _encoder.encode(token)
+
+
+def decode_workflow_task(data: bytes, namespace_id: NamespaceId) -> WorkflowTaskToken:
+    """Read the token of a workflow task.
+
+    Raises:
+        InvalidArgument: the token is missing, is not one of ours, or was made in another namespace.
+        NotFound: the token is of another kind.
+    """
+    token = _decode(data, namespace_id)
+    if not isinstance(token, WorkflowTaskToken):
+        raise NotFound("Workflow task not found.")
+    return token
+
+
+def decode_activity(data: bytes, namespace_id: NamespaceId) -> ActivityToken:
+    """Read the token of an activity task.
+
+    Raises:
+        InvalidArgument: the token is missing, is not one of ours, or was made in another namespace.
+        NotFound: the token is of another kind.
+    """
+    token = _decode(data, namespace_id)
+    if not isinstance(token, ActivityToken):
+        raise NotFound("invalid activityID or activity already timed out or invoking workflow is completed")
+    return token
+
+
+def decode_query(data: bytes, namespace_id: NamespaceId) -> QueryToken:
+    """Read the token of a query task.
+
+    Raises:
+        InvalidArgument: the token is missing, is not one of ours, or was made in another namespace.
+        NotFound: the token is of another kind.
+    """
+    token = _decode(data, namespace_id)
+    if not isinstance(token, QueryToken):
+        raise NotFound("query task not found, or already expired")
+    return token
+
+
+def _decode(data: bytes, namespace_id: NamespaceId) -> _Token:
+    if not data:
+        raise InvalidArgument("Task token not set on request.")
+    try:
+        token = _decoder.decode(data)
+    except ValueError:  # msgspec's own errors are of this class, and so is a string that is not UTF-8
+        raise InvalidArgument("Error deserializing task token.") from None
+    if token.namespace_id != namespace_id:
+        raise InvalidArgument("Operation requested with a token from a different namespace.")
+    return token

@@ -1,0 +1,1 @@
+"""Measurements of the server under load. Not shipped."""

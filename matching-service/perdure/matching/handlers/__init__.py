@@ -1,0 +1,1 @@
+"""The public RPCs that belong to matching."""

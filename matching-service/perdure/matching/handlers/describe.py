@@ -1,0 +1,130 @@
+"""DescribeTaskQueue and ListTaskQueuePartitions. Asking about a queue does not bring it into being."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from temporalio.api.enums.v1 import (
+    BuildIdTaskReachability,
+    DescribeTaskQueueMode,
+    RateLimitSource,
+    TaskQueueKind,
+    TaskQueueType,
+)
+from temporalio.api.taskqueue.v1 import (
+    TaskQueuePartitionMetadata,
+    TaskQueueStats,
+    TaskQueueStatus,
+    TaskQueueTypeInfo,
+    TaskQueueVersionInfo,
+    TaskQueueVersioningInfo,
+)
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    ListTaskQueuePartitionsRequest,
+    ListTaskQueuePartitionsResponse,
+)
+
+from perdure.kernel.call import Call
+from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
+from perdure.matching.partition import Partition
+from perdure.matching.queues import TaskQueues
+
+#: The name of "no version": all workers are unversioned.
+_UNVERSIONED = "__unversioned__"
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+async def describe_task_queue(
+    queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest
+) -> DescribeTaskQueueResponse:
+    """Pollers, backlog and limits of a task queue.
+
+    Raises:
+        InvalidArgument: statistics, or the enhanced mode, of a sticky queue.
+    """
+    name = request.task_queue.name
+    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    if request.api_mode == DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED:
+        if sticky:
+            raise InvalidArgument(
+                "Enhanced DescribeTaskQueue is not valid for a sticky queue, use api_mode=UNSPECIFIED or "
+                "a normal queue."
+            )
+        return _enhanced(queues, call, request)
+    if request.report_stats and sticky:
+        raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
+    kind = TaskKind.ACTIVITY if request.task_queue_type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY else TaskKind.WORKFLOW
+    partition = _partition(queues, call, name, kind)
+    response = DescribeTaskQueueResponse(pollers=partition.pollers.describe(queues.runtime.clock.now_ns()))
+    if request.include_task_queue_status:
+        response.task_queue_status.CopyFrom(
+            TaskQueueStatus(backlog_count_hint=partition.backlog_count, rate_per_second=partition.rate)
+        )
+    if not sticky:
+        versioning = TaskQueueVersioningInfo(current_version=_UNVERSIONED)
+        versioning.update_time.FromDatetime(_NEVER)
+        response.versioning_info.CopyFrom(versioning)
+    if request.report_stats:
+        by_priority = partition.stats()
+        response.stats.CopyFrom(_total(list(by_priority.values())))
+        for priority, stats in by_priority.items():
+            response.stats_by_priority_key[priority].CopyFrom(stats)
+    response.effective_rate_limit.requests_per_second = partition.rate
+    response.effective_rate_limit.rate_limit_source = (
+        RateLimitSource.RATE_LIMIT_SOURCE_WORKER
+        if partition.rate < queues.limits.dispatch_rate_max
+        else RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM
+    )
+    return response
+
+
+async def list_task_queue_partitions(
+    queues: TaskQueues, call: Call, request: ListTaskQueuePartitionsRequest
+) -> ListTaskQueuePartitionsResponse:
+    """The partitions of a task queue: one of each type."""
+    only = [TaskQueuePartitionMetadata(key=request.task_queue.name, owner_host_name=queues.host_name)]
+    return ListTaskQueuePartitionsResponse(activity_task_queue_partitions=only, workflow_task_queue_partitions=only)
+
+
+def _enhanced(queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse:
+    """The older shape of the answer: by build id and type. Unversioned workers are the build id ""."""
+    response = DescribeTaskQueueResponse()
+    versions = request.versions
+    if request.HasField("versions") and not (versions.unversioned or versions.all_active or "" in versions.build_ids):
+        return response
+    info = TaskQueueVersionInfo()
+    for kind in TaskKind:
+        if request.task_queue_types and int(kind) not in request.task_queue_types:
+            continue
+        partition = _partition(queues, call, request.task_queue.name, kind)
+        type_info = TaskQueueTypeInfo()
+        if request.report_pollers:
+            type_info.pollers.extend(partition.pollers.describe(queues.runtime.clock.now_ns()))
+        if request.report_stats:
+            type_info.stats.CopyFrom(_total(list(partition.stats().values())))
+        info.types_info[kind].CopyFrom(type_info)
+    if request.report_task_reachability:
+        info.task_reachability = BuildIdTaskReachability.BUILD_ID_TASK_REACHABILITY_REACHABLE
+    response.versions_info[""].CopyFrom(info)
+    return response
+
+
+def _partition(queues: TaskQueues, call: Call, name: str, kind: TaskKind) -> Partition:
+    queue = TaskQueueKey(NamespaceId(call.namespace_id), name, kind)
+    return queues.find(queue) or queues.unused(queue)
+
+
+def _total(stats: list[TaskQueueStats]) -> TaskQueueStats:
+    total = TaskQueueStats(
+        approximate_backlog_count=sum(each.approximate_backlog_count for each in stats),
+        tasks_add_rate=sum(each.tasks_add_rate for each in stats),
+        tasks_dispatch_rate=sum(each.tasks_dispatch_rate for each in stats),
+        rate_limiting_active=any(each.rate_limiting_active for each in stats),
+    )
+    total.approximate_backlog_age.FromNanoseconds(
+        max((each.approximate_backlog_age.ToNanoseconds() for each in stats), default=0)
+    )
+    return total

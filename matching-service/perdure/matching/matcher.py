@@ -1,0 +1,126 @@
+"""PURE: pollers of one partition meet its tasks and queries.
+
+The matcher knows no futures and no clock: waiters are opaque, the time is an argument, and methods return who is to be
+woken with what. Between calls one invariant holds: a poller waits while something else waits only if the rate limit
+forbids to hand it out before `ready_at_ns`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from perdure.kernel.rpc import Task
+from perdure.matching.backlog import Backlog
+from perdure.matching.rate_limit import RateLimit
+
+Waiter = TypeVar("Waiter", bound=Hashable)
+Query = TypeVar("Query", bound=Hashable)
+
+
+class Matcher(Generic[Waiter, Query]):
+    """Pollers are served in the order in which they came; queries go before tasks and are not rate-limited."""
+
+    def __init__(self, rate: float, tasks_max: int) -> None:
+        self.backlog = Backlog()
+        self.limit = RateLimit(rate)
+        #: Whether a task was turned away for want of room since this was last reset.
+        self.overflowed = False
+        self._tasks_max = tasks_max
+        #: Each waiter with the worker that it belongs to.
+        self._waiters: OrderedDict[Waiter, str] = OrderedDict()
+        self._queries: deque[Query] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many pollers wait."""
+        return len(self._waiters)
+
+    @property
+    def queries(self) -> int:
+        """How many queries wait."""
+        return len(self._queries)
+
+    @property
+    def needs_refill(self) -> bool:
+        """Whether tasks were turned away and nine tenths of the room are free again."""
+        return self.overflowed and len(self.backlog) <= self._tasks_max // 10
+
+    @property
+    def ready_at_ns(self) -> int | None:
+        """When the rate limit lets the next task go to a poller that waits for it; None if there are not both."""
+        return self.limit.ready_at_ns if self._waiters and self.backlog else None
+
+    def offer(self, task: Task, now_ns: int) -> Waiter | None:
+        """Hand the task to a poller, which is returned, or let it wait. Without room it is dropped: `overflowed`."""
+        if self._waiters and not self.backlog and self.limit.ready_at_ns <= now_ns:
+            self.limit.consume(now_ns)
+            return self._waiters.popitem(last=False)[0]
+        if len(self.backlog) < self._tasks_max:
+            self.backlog.add(task)
+        elif task not in self.backlog:
+            self.overflowed = True
+        return None
+
+    def put_back(self, task: Task) -> None:
+        """Undo `take`, or an `offer` that found a poller, as no worker got to see the task. `release` must follow."""
+        self.limit.refund()
+        self.backlog.add(task)
+
+    def offer_query(self, query: Query) -> Waiter | None:
+        """Hand the query to a poller, which is returned, or let it wait."""
+        if self._waiters:
+            return self._waiters.popitem(last=False)[0]
+        self._queries.append(query)
+        return None
+
+    def put_back_query(self, query: Query) -> Waiter | None:
+        """As `offer_query`, but ahead of the other queries."""
+        if self._waiters:
+            return self._waiters.popitem(last=False)[0]
+        self._queries.appendleft(query)
+        return None
+
+    def withdraw_query(self, query: Query) -> None:
+        """Forget a query; nothing happens if a poller has it already."""
+        if query in self._queries:
+            self._queries.remove(query)
+
+    def dismiss_queries(self) -> list[Query]:
+        """Forget all waiting queries and return them."""
+        leaving = list(self._queries)
+        self._queries.clear()
+        return leaving
+
+    def take(self, now_ns: int) -> Task | Query | None:
+        """What a poller that comes now gets at once, if anything."""
+        if self._queries:
+            return self._queries.popleft()
+        if self.backlog and self.limit.ready_at_ns <= now_ns:
+            self.limit.consume(now_ns)
+            return self.backlog.pop()
+        return None
+
+    def wait(self, waiter: Waiter, worker: str = "") -> None:
+        """Let a poller wait for which `take` found nothing."""
+        self._waiters[waiter] = worker
+
+    def leave(self, waiter: Waiter) -> None:
+        """Forget a poller; nothing happens if it was woken already."""
+        self._waiters.pop(waiter, None)
+
+    def dismiss(self, worker: str | None = None) -> list[Waiter]:
+        """Forget the pollers of one worker, or all of them, and return them."""
+        leaving = [waiter for waiter, owner in self._waiters.items() if worker is None or owner == worker]
+        for waiter in leaving:
+            del self._waiters[waiter]
+        return leaving
+
+    def release(self, now_ns: int) -> list[tuple[Waiter, Task]]:
+        """Hand out what the rate limit allows by now."""
+        matches = []
+        while self._waiters and self.backlog and self.limit.ready_at_ns <= now_ns:
+            self.limit.consume(now_ns)
+            matches.append((self._waiters.popitem(last=False)[0], self.backlog.pop()))
+        return matches

@@ -1,0 +1,125 @@
+"""The task queues of one process."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
+
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import ResourceExhausted, Unavailable
+from perdure.kernel.ids import TaskQueueKey
+from perdure.kernel.limits import Limits
+from perdure.kernel.rpc import HistoryClient, Task
+from perdure.kernel.runtime import Runtime
+from perdure.matching.partition import RECENT_POLL_NS, Partition
+from perdure.matching.queries import PendingQueries
+
+#: How long the polls of a worker that has announced its end are turned away.
+_SHUTDOWN_REMEMBERED_NS = 70 * SECOND_NS
+_SHUTDOWNS_REMEMBERED_MAX = 10_000
+
+
+class TaskQueues:
+    """Partitions by their key, made when first used and dropped when nobody would notice."""
+
+    def __init__(self, runtime: Runtime, limits: Limits, history: HistoryClient, host_name: str) -> None:
+        self.runtime = runtime
+        self.limits = limits
+        self.history = history
+        self.host_name = host_name
+        self.pending_queries = PendingQueries()
+        self.closed = False
+        self._partitions: dict[TaskQueueKey, Partition] = {}
+        #: Workers (by instance key) that have announced their end, and when.
+        self._shut_down: dict[str, int] = {}
+
+    def find(self, queue: TaskQueueKey) -> Partition | None:
+        return self._partitions.get(queue)
+
+    def for_poll(self, queue: TaskQueueKey, sticky: bool) -> Partition:
+        """The partition to poll on.
+
+        Raises:
+            ResourceExhausted: the queue is new and there are too many in memory.
+        """
+        partition = self._partitions.get(queue)
+        if partition is None:
+            if len(self._partitions) >= self.limits.task_queues_max:
+                raise ResourceExhausted(
+                    f"Too many task queues: limit matching.maxTaskQueues is {self.limits.task_queues_max}.",
+                    ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
+                    ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
+                )
+            partition = self._open(queue, sticky)
+        return partition
+
+    def for_query(self, queue: TaskQueueKey) -> Partition:
+        """The partition of a normal queue to ask on."""
+        return self._partitions.get(queue) or self._open(queue, sticky=False)
+
+    def offer(self, task: Task) -> None:
+        """Put the task into its queue, or from a sticky queue that no worker polls into the normal one."""
+        if self.closed:
+            return
+        partition = self._partitions.get(task.queue)
+        if task.normal_queue and task.normal_queue != task.queue.name:
+            if partition is not None and partition.polled_within(RECENT_POLL_NS):
+                partition.offer(task)
+                return
+            task = _on_normal_queue(task)
+            partition = self._partitions.get(task.queue)
+        if partition is None:
+            partition = self._open(task.queue, sticky=False)
+        partition.offer(task)
+
+    def discard(self, queue: TaskQueueKey) -> None:
+        """Drop a sticky queue whose worker is gone; its tasks go to the normal queues of their workflows."""
+        partition = self._partitions.get(queue)
+        if partition is None or not partition.sticky:
+            return
+        del self._partitions[queue]
+        for task in partition.drain():
+            if task.normal_queue:
+                self.offer(_on_normal_queue(task))
+
+    def evict_idle(self) -> None:
+        """Drop the partitions that nobody has used lately, and forget workers that are long gone."""
+        for queue, partition in list(self._partitions.items()):
+            if partition.idle:
+                del self._partitions[queue]
+                partition.drain()
+        long_ago_ns = self.runtime.clock.now_ns() - _SHUTDOWN_REMEMBERED_NS
+        for worker in [worker for worker, at_ns in self._shut_down.items() if at_ns < long_ago_ns]:
+            del self._shut_down[worker]
+
+    def close(self) -> None:
+        """End all waiting polls and queries, and drop all tasks: history has its own record of them."""
+        self.closed = True
+        for partition in self._partitions.values():
+            partition.drain()
+        self._partitions.clear()
+        self.pending_queries.fail_all(Unavailable("The server is shutting down."))
+
+    # Workers that go --------------------------------------------------------------------------------------------------
+
+    def shut_down(self, worker: str) -> None:
+        """Turn this worker's polls away from now on: one may still be on its way."""
+        if len(self._shut_down) < _SHUTDOWNS_REMEMBERED_MAX:
+            self._shut_down[worker] = self.runtime.clock.now_ns()
+
+    def is_shut_down(self, worker: str) -> bool:
+        """Whether this worker has announced its end lately."""
+        return bool(worker) and worker in self._shut_down
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def unused(self, queue: TaskQueueKey, sticky: bool = False) -> Partition:
+        """What a queue looks like that nobody has used yet. It is not kept."""
+        return Partition(queue, sticky, self.runtime.clock, self.limits, self.history.redispatch)
+
+    def _open(self, queue: TaskQueueKey, sticky: bool) -> Partition:
+        partition = self._partitions[queue] = self.unused(queue, sticky)
+        return partition
+
+
+def _on_normal_queue(task: Task) -> Task:
+    return task._replace(queue=task.queue._replace(name=task.normal_queue), normal_queue="")
