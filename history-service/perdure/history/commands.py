@@ -135,7 +135,9 @@ def apply(tx: Transition, commands: Sequence[Command], batch: Batch) -> None:
 
 def _attributes_missing(command: Command) -> CommandFailure:
     name = _type_name(command)
-    return CommandFailure(_BAD_ATTRIBUTES[command.command_type], f"{name}CommandAttributes is not set on {name}Command.")
+    return CommandFailure(
+        _BAD_ATTRIBUTES[command.command_type], f"{name}CommandAttributes is not set on {name}Command."
+    )
 
 
 def _check_id(cause: Cause.ValueType, what: str, command: str, value: str, tx: Transition) -> None:
@@ -260,9 +262,7 @@ def _cancel_activity(tx: Transition, command: RequestCancelActivityTaskCommandAt
         workflow_task_completed_event_id=batch.completed_event_id,
     )
     if pending is not None and not pending.started:
-        details = Payloads(
-            payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')]
-        )
+        details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')])
         activity.cancel_now(tx, pending, details, batch.identity)
         batch.wants_task = True
 
@@ -353,9 +353,7 @@ def _cancel_workflow(tx: Transition, command: CancelWorkflowExecutionCommandAttr
 def _continue_as_new(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttributes, batch: Batch) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
     name = "ContinueAsNewWorkflowExecutionCommand"
-    _check_durations(
-        cause, name, command, "workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval"
-    )
+    _check_durations(cause, name, command, "workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval")
     _check_cron(cause, name, command.cron_schedule)
     _check_size(tx, cause, "ContinueAsNewWorkflowExecutionCommandAttributes. Input", command.input.ByteSize())
     _check_search_attributes(tx, tx.namespace, command.search_attributes)
@@ -446,9 +444,7 @@ def _start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttr
     tx.effect(StartChild(event.event_id))
 
 
-def _signal_external(
-    tx: Transition, command: SignalExternalWorkflowExecutionCommandAttributes, batch: Batch
-) -> None:
+def _signal_external(tx: Transition, command: SignalExternalWorkflowExecutionCommandAttributes, batch: Batch) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "SignalExternalWorkflowExecutionCommand"
     namespace = _namespace(tx, batch, command.namespace)
@@ -561,8 +557,9 @@ def _modify_properties(tx: Transition, command: ModifyWorkflowPropertiesCommandA
         raise CommandFailure(cause, f"UpsertedMemo.Fields is not set on {name}.")
     size = tx.state.memo.ByteSize() + command.upserted_memo.ByteSize()
     if size > tx.limits.memo_size_max:
-        raise CommandFailure(cause, "ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo exceeds size limit.",
-                             terminate=True)
+        raise CommandFailure(
+            cause, "ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo exceeds size limit.", terminate=True
+        )
     tx.record(
         EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
         workflow_task_completed_event_id=batch.completed_event_id,
@@ -670,7 +667,5 @@ _BAD_ATTRIBUTES: dict[int, Cause.ValueType] = {
     CommandType.COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES: (
         Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES
     ),
-    CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE: (
-        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE
-    ),
+    CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE: (Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE),
 }

@@ -102,9 +102,7 @@ class Committer:
     async def _write(self, batch: list[_Entry]) -> None:
         shards = {write.shard for write, _, _ in batch}
         try:
-            await self._store.write(
-                [write for write, _, _ in batch], {shard: self._epochs[shard] for shard in shards}
-            )
+            await self._store.write([write for write, _, _ in batch], {shard: self._epochs[shard] for shard in shards})
         except Exception as error:
             # Whatever the reason, nothing of the batch is on the disk, so nothing of it may stay in memory either. What
             # was decided since builds on it and goes the same way.

@@ -25,12 +25,12 @@ class EventBatch(NamedTuple):
     """Consecutive events of a run, serialised as a `History`."""
 
     first_event_id: int
-    count: int
+    event_count: int
     blob: bytes
 
     @property
     def end(self) -> int:
-        return self.first_event_id + self.count
+        return self.first_event_id + self.event_count
 
 
 class PendingQuery:

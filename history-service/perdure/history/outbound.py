@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
+from temporalio.api.update.v1 import Outcome
 
 from perdure.history.effects import (
     AbortUpdates,
@@ -29,7 +30,6 @@ from perdure.history.machines.update import cut_short
 from perdure.kernel.errors import NotFound, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import MatchingClient, Task
-from temporalio.api.update.v1 import Outcome
 
 if TYPE_CHECKING:
     from perdure.history.messages import Messages

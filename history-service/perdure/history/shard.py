@@ -1,8 +1,8 @@
 """One shard: the executions it holds in memory, and the one write path that every change takes.
 
-load -> decide -> fold -> queue for commit -> (durable) -> reply and effects. Deciding is synchronous, so no lock is needed and a
-later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if one fails the shard
-forgets everything and loads it again.
+load -> decide -> fold -> queue for commit -> (durable) -> reply and effects. Deciding is synchronous, so no lock is needed and
+a later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if one fails the
+shard forgets everything and loads it again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from perdure.history.commits import Commit, Committer
 from perdure.history.effects import Effect
 from perdure.history.fold import replay
 from perdure.history.loaded import EventBatch, LoadedExecution
-from perdure.history.state.codec import decode_changes, decode_events, decode_state, encode_changes, encode_events, encode_state
+from perdure.history.state.codec import (
+    decode_changes,
+    decode_events,
+    decode_state,
+    encode_changes,
+    encode_events,
+    encode_state,
+)
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
 from perdure.history.visibility import CHANGES_VISIBILITY, visibility_record
@@ -196,7 +203,12 @@ class Shard:
         return loaded
 
     def decide(
-        self, loaded: LoadedExecution, namespace: Namespace, decision: Callable[[Transition], R], *, put_off: bool = False
+        self,
+        loaded: LoadedExecution,
+        namespace: Namespace,
+        decision: Callable[[Transition], R],
+        *,
+        put_off: bool = False,
     ) -> R:
         """Make a decision on a run, synchronously, and queue what came of it for the next commit.
 
@@ -358,6 +370,14 @@ class Shard:
         loaded.commit = commit
         return commit
 
+    async def erase(self, key: ExecutionKey) -> None:
+        """Remove every trace of a run, readable or not, loaded or not."""
+        loaded = self._loaded.get(key)
+        if loaded is not None:
+            await self.delete(loaded).wait()
+            return
+        await self._committer.submit(ShardWrite(self.id, deleted=[key]), lambda: None).wait()
+
     def forget(self) -> None:
         """A write failed: nothing that is in memory can be trusted any more."""
         loaded_runs = list(self._loaded.values())
@@ -373,4 +393,3 @@ class Shard:
     @property
     def loaded_count(self) -> int:
         return len(self._loaded)
-

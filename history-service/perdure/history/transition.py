@@ -1,9 +1,9 @@
 """PURE: the unit of work in which a decision is made.
 
 A decision is a plain function over a `Transition`. It reads `state`, and says what happens with `record` (an event),
-`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run to be created in the
-same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding and
-folding. A decision that raises leaves no trace: the shard throws the changed state away and folds it anew.
+`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run to be created in
+the same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding
+and folding. A decision that raises leaves no trace: the shard throws the changed state away and folds it anew.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from temporalio.api.common.v1 import Link, UserMetadata
+from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.sdk.v1 import UserMetadata
 
 from perdure.history.effects import Effect
 from perdure.history.fold import amend, evolve, number_buffered
@@ -40,11 +41,21 @@ _OUTCOMES = frozenset(
 class Transition:
     """One decision in the making. `now` is the same instant for all of it (nanoseconds)."""
 
-    __slots__ = ("changes", "effects", "entropy", "events", "limits", "namespace", "now", "state", "successor", "user_metadata", "_tail")
+    __slots__ = (
+        "_tail",
+        "changes",
+        "effects",
+        "entropy",
+        "events",
+        "limits",
+        "namespace",
+        "now",
+        "state",
+        "successor",
+        "user_metadata",
+    )
 
-    def __init__(
-        self, state: Execution, now: int, entropy: Entropy, limits: Limits, namespace: Namespace
-    ) -> None:
+    def __init__(self, state: Execution, now: int, entropy: Entropy, limits: Limits, namespace: Namespace) -> None:
         self.state = state
         self.now = now
         self.entropy = entropy
@@ -73,26 +84,21 @@ class Transition:
         **attributes: Any,
     ) -> HistoryEvent:
         """Append an event to the history, now. `attributes` are the fields of the event's attributes message."""
+        fields: dict[str, Any] = {_ATTRIBUTES[event_type]: attributes}
         event = HistoryEvent(
             event_time=timestamp(self.now),
             event_type=event_type,
             links=links,
             user_metadata=user_metadata if user_metadata is not None else self.user_metadata,
-            **{_ATTRIBUTES[event_type]: attributes},
+            **fields,
         )
         self._append(event)
         return event
 
-    def arrive(
-        self, event_type: EventType.ValueType, *, links: Iterable[Link] = (), **attributes: Any
-    ) -> HistoryEvent:
+    def arrive(self, event_type: EventType.ValueType, *, links: Iterable[Link] = (), **attributes: Any) -> HistoryEvent:
         """Something happened to the run from outside. While a workflow task runs it is held back in the buffer."""
-        event = HistoryEvent(
-            event_time=timestamp(self.now),
-            event_type=event_type,
-            links=links,
-            **{_ATTRIBUTES[event_type]: attributes},
-        )
+        fields: dict[str, Any] = {_ATTRIBUTES[event_type]: attributes}
+        event = HistoryEvent(event_time=timestamp(self.now), event_type=event_type, links=links, **fields)
         task = self.state.workflow_task
         if task is not None and task.started_event_id:
             self.change(EventBuffered(event))

@@ -51,5 +51,7 @@ def visibility_record(state: Execution, namespace: Namespace) -> VisibilityRecor
         root_run_id=root.run_id or state.run_id,
         memo=state.memo.SerializeToString(),
         indexed_fields=fields.SerializeToString(),
-        search_attributes=attributes.decode_stored(fields, namespace.search_attributes) if fields.indexed_fields else {},
+        search_attributes=attributes.decode_stored(fields, namespace.search_attributes)
+        if fields.indexed_fields
+        else {},
     )

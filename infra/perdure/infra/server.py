@@ -20,7 +20,8 @@ from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
-from perdure.kernel.visibility import encode_value, parse
+from perdure.kernel.visibility.attributes import encode_value
+from perdure.kernel.visibility.parser import parse
 from perdure.matching.service import MatchingService
 
 #: How long calls in flight may take to finish when the server stops.

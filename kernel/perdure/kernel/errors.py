@@ -15,7 +15,6 @@ from temporalio.api.errordetails import v1 as details
 from temporalio.api.failure.v1 import Failure
 
 
-
 class Code(Enum):
     """gRPC status codes that Perdure answers with, by their number on the wire."""
 
@@ -66,9 +65,7 @@ class NamespaceNotFound(ServiceError):
     code = Code.NOT_FOUND
 
     def __init__(self, namespace: str) -> None:
-        super().__init__(
-            f"Namespace {namespace} is not found.", details.NamespaceNotFoundFailure(namespace=namespace)
-        )
+        super().__init__(f"Namespace {namespace} is not found.", details.NamespaceNotFoundFailure(namespace=namespace))
 
 
 class NamespaceAlreadyExists(ServiceError):
@@ -195,6 +192,5 @@ class Internal(ServiceError):
 def workflow_not_found(workflow_id: str, run_id: str = "") -> NotFound:
     """The answer for an execution that does not exist in this namespace."""
     if run_id:
-        return NotFound(f"workflow execution not found for workflow ID \"{workflow_id}\" and run ID \"{run_id}\"")
+        return NotFound(f'workflow execution not found for workflow ID "{workflow_id}" and run ID "{run_id}"')
     return NotFound(f"workflow not found for ID: {workflow_id}")
-

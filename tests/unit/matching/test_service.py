@@ -25,7 +25,6 @@ from temporalio.api.workflowservice.v1 import (
     RespondQueryTaskCompletedRequest,
     ShutdownWorkerRequest,
 )
-from tests.support.virtual_time import run
 
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, VirtualClock
@@ -46,6 +45,7 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.rpc import QueryTask, Task, TaskObsolete
 from perdure.kernel.runtime import Runtime
 from perdure.matching.service import MatchingService
+from tests.support.virtual_time import run
 
 T = TypeVar("T")
 

@@ -217,8 +217,10 @@ def _time_out(tx: Transition, activity: Activity, timeout_type: TimeoutType.Valu
         return
     if retry.state == RetryState.RETRY_STATE_TIMEOUT and timeout_type != _SCHEDULE_TO_START:
         # What ends the activity is that there is no time for another attempt.
-        failure = _timeout_failure("Not enough time to schedule next retry before activity ScheduleToClose timeout, "
-                                   "giving up retrying", _SCHEDULE_TO_CLOSE)
+        failure = _timeout_failure(
+            "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying",
+            _SCHEDULE_TO_CLOSE,
+        )
     if activity.last_failure is not None:
         failure.cause.CopyFrom(activity.last_failure)
     if activity.heartbeat_details is not None:
@@ -227,6 +229,4 @@ def _time_out(tx: Transition, activity: Activity, timeout_type: TimeoutType.Valu
 
 
 def _timeout_failure(message: str, timeout_type: TimeoutType.ValueType) -> Failure:
-    return Failure(
-        message=message, source="Server", timeout_failure_info=TimeoutFailureInfo(timeout_type=timeout_type)
-    )
+    return Failure(message=message, source="Server", timeout_failure_info=TimeoutFailureInfo(timeout_type=timeout_type))

@@ -14,6 +14,7 @@ from perdure.history.machines.retry import Retry
 from perdure.history.transition import Transition
 from perdure.kernel import cron
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.ids import RunId
 from perdure.kernel.prototime import duration, length_ns
 
 #: A workflow that does nothing but continue as new does so at most once in this time.
@@ -24,7 +25,7 @@ MINIMUM_INTERVAL_NS = SECOND_NS
 class Successor:
     """A run that is to be created together with the end of the one before it."""
 
-    run_id: str
+    run_id: RunId
     attributes: WorkflowExecutionStartedEventAttributes
 
 
@@ -39,7 +40,7 @@ def after_completion(tx: Transition, result: Payloads | None) -> Successor | Non
         attributes.last_completion_result.CopyFrom(result)
     else:
         attributes.ClearField("last_completion_result")
-    return Successor(tx.entropy.uuid(), attributes)
+    return Successor(RunId(tx.entropy.uuid()), attributes)
 
 
 def after_failure(tx: Transition, retry: Retry, failure: Failure) -> Successor | None:
@@ -53,7 +54,7 @@ def after_failure(tx: Transition, retry: Retry, failure: Failure) -> Successor |
             return None
         attributes = _carried_on(tx, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE, backoff)
     attributes.continued_failure.CopyFrom(failure)
-    return Successor(tx.entropy.uuid(), attributes)
+    return Successor(RunId(tx.entropy.uuid()), attributes)
 
 
 def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttributes) -> Successor:
@@ -61,7 +62,7 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
     attributes = WorkflowExecutionStartedEventAttributes()
     attributes.CopyFrom(tx.state.started)
     for name in ("input", "header", "retry_policy", "memo", "search_attributes", "continued_failure"):
-        attributes.ClearField(name)  # type: ignore[arg-type]
+        attributes.ClearField(name)
     attributes.ClearField("last_completion_result")
     if command.workflow_type.name:
         attributes.workflow_type.CopyFrom(command.workflow_type)
@@ -70,7 +71,7 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
         attributes.task_queue.name = command.task_queue.name
         attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     for name in ("input", "header", "retry_policy", "last_completion_result"):
-        if command.HasField(name):  # type: ignore[arg-type]
+        if command.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(command, name))
     # What the command leaves out of memo and search attributes goes on as it is now.
     attributes.memo.CopyFrom(command.memo if command.HasField("memo") else tx.state.memo)
@@ -87,7 +88,7 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
     attributes.attempt = 1
     initiator = command.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
     backoff = _at_least_minimum(tx, length_ns(command.backoff_start_interval))
-    return Successor(tx.entropy.uuid(), _linked(tx, attributes, initiator, backoff))
+    return Successor(RunId(tx.entropy.uuid()), _linked(tx, attributes, initiator, backoff))
 
 
 def _carried_on(

@@ -58,9 +58,7 @@ def admit(tx: Transition, request: Request) -> None:
     if not state.running:
         raise NotFound("workflow execution already completed")
     if state.workflow_task_attempt >= _HOPELESS_ATTEMPT:
-        raise WorkflowNotReady(
-            "Unable to perform workflow execution update due to Workflow Task in failed state."
-        )
+        raise WorkflowNotReady("Unable to perform workflow execution update due to Workflow Task in failed state.")
     _check_limits(tx)
     tx.change(UpdateAdmitted(request))
     workflow_task.schedule(tx, speculative=True)

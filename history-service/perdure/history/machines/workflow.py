@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from temporalio.api.command.v1 import (
     CancelWorkflowExecutionCommandAttributes,
@@ -10,16 +10,17 @@ from temporalio.api.command.v1 import (
     ContinueAsNewWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
 )
-from temporalio.api.common.v1 import Header, Link, Payloads, UserMetadata, WorkflowExecution
-from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, RetryState, TimeoutType
+from temporalio.api.common.v1 import Header, Link, Payloads, WorkflowExecution
+from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, RetryState, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.api.sdk.v1 import UserMetadata
 
 from perdure.history.effects import AbortUpdates, ApplyParentClosePolicy, NotifyParent
 from perdure.history.machines import successor, workflow_task
 from perdure.history.machines.retry import Retry, next_attempt
 from perdure.history.state.changes import CancelRequestSeen, RequestSeen, SignalRequestSeen
-from perdure.history.state.execution import Execution, UpdateStage
+from perdure.history.state.execution import Execution, UpdateStage, WorkflowTaskType
 from perdure.history.transition import Transition
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 
@@ -39,15 +40,18 @@ def begin(
     request_id: str,
     links: Iterable[Link] = (),
     user_metadata: UserMetadata | None = None,
+    first: Callable[[Transition], None] | None = None,
     offer: bool = True,
 ) -> None:
-    """The first event, and the first workflow task unless it is to wait."""
+    """The first event, whatever `first` decides, and the first workflow task unless it is to wait."""
     fields = {field.name: value for field, value in attributes.ListFields()}
     event = tx.record(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, links=links, user_metadata=user_metadata, **fields
     )
     if request_id:
         tx.change(RequestSeen(request_id, event.event_type, event.event_id))
+    if first is not None:
+        first(tx)
     workflow_task.schedule(tx, offer=offer)
 
 
@@ -124,9 +128,7 @@ def request_cancel(
     workflow_task.schedule(tx)
 
 
-def terminate(
-    tx: Transition, reason: str, details: Payloads | None, identity: str, links: Iterable[Link] = ()
-) -> None:
+def terminate(tx: Transition, reason: str, details: Payloads | None, identity: str, links: Iterable[Link] = ()) -> None:
     """End the run at once, whatever it is doing.
 
     Raises:
@@ -239,9 +241,7 @@ def retry_of(tx: Transition, failure: Failure) -> Retry:
     started = tx.state.started
     if not started.HasField("retry_policy"):
         return Retry(RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET)
-    return next_attempt(
-        started.retry_policy, failure, max(started.attempt, 1), tx.now, tx.state.execution_expires_at
-    )
+    return next_attempt(started.retry_policy, failure, max(started.attempt, 1), tx.now, tx.state.execution_expires_at)
 
 
 def _abandon_workflow_task(tx: Transition) -> None:
@@ -251,11 +251,11 @@ def _abandon_workflow_task(tx: Transition) -> None:
         FailedPrecondition: never in a consistent state; guards the order of events.
     """
     task = tx.state.workflow_task
-    if task is not None and task.started_event_id and task.type is workflow_task.WorkflowTaskType.NORMAL:
+    if task is not None and task.started_event_id and task.type is WorkflowTaskType.NORMAL:
         workflow_task.fail(
             tx,
             task,
-            workflow_task.WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
             None,
             task.identity,
         )
@@ -272,9 +272,7 @@ def _pending_updates(tx: Transition) -> tuple[list[str], list[str]]:
     return [update.update_id for update in waiting if update.stage is not UpdateStage.ACCEPTED], accepted
 
 
-def _closed(
-    tx: Transition, doomed: tuple[list[str], list[str]], next_run: successor.Successor | None = None
-) -> None:
+def _closed(tx: Transition, doomed: tuple[list[str], list[str]], next_run: successor.Successor | None = None) -> None:
     """What the end of a run entails."""
     unaccepted, accepted = doomed
     if unaccepted or accepted:

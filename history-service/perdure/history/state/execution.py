@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import msgspec
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, UserMetadata
+from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import (
@@ -20,6 +20,7 @@ from temporalio.api.history.v1 import (
     StartChildWorkflowExecutionInitiatedEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
+from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId

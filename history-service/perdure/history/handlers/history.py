@@ -1,0 +1,168 @@
+"""GetWorkflowExecutionHistory and its reverse."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio.api.enums.v1 import HistoryEventFilterType
+from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
+    GetWorkflowExecutionHistoryReverseResponse,
+)
+
+from perdure.history import histories
+from perdure.history.engine import Engine
+from perdure.history.loaded import LoadedExecution
+from perdure.history.shard import Shard
+from perdure.history.tasks import HistoryPage, decode_page, promised_events
+from perdure.kernel.call import Call
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import InvalidArgument
+
+_CLOSE_EVENT = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+
+
+async def get_workflow_execution_history(
+    engine: Engine, call: Call, request: GetWorkflowExecutionHistoryRequest
+) -> GetWorkflowExecutionHistoryResponse:
+    """Events of a run, page by page; with `wait_new_event`, an open run's last page waits for more.
+
+    A wait that ends without news answers with no events and a token to go on with.
+    """
+    page = _page(request)
+    execution = request.execution
+    loaded = await engine.get(call, execution.workflow_id, page.run_id if page else execution.run_id)
+    if page is None:
+        page = HistoryPage(loaded.key.run_id, 1)
+    shard = engine.shard_of(loaded.key.workflow)
+    if page.task_started_event_id:
+        return await _task_page(shard, loaded, page, _count(engine, request.maximum_page_size))
+    if request.history_event_filter_type == _CLOSE_EVENT:
+        return await _close_event(engine, call, shard, loaded, page, wait=request.wait_new_event)
+    return await _all_events(engine, call, shard, loaded, page, request)
+
+
+def _page(request: GetWorkflowExecutionHistoryRequest) -> HistoryPage | None:
+    if not request.next_page_token:
+        return None
+    page = decode_page(request.next_page_token)
+    if request.execution.run_id and request.execution.run_id != page.run_id:
+        raise InvalidArgument("RunId in the request does not match the NextPageToken.")
+    return page
+
+
+def _count(engine: Engine, asked: int) -> int:
+    limit = engine.limits.history_page_size_max
+    return min(asked, limit) if asked > 0 else limit
+
+
+async def _all_events(
+    engine: Engine,
+    call: Call,
+    shard: Shard,
+    loaded: LoadedExecution,
+    page: HistoryPage,
+    request: GetWorkflowExecutionHistoryRequest,
+) -> GetWorkflowExecutionHistoryResponse:
+    shard.flush(loaded, call.namespace)
+    if request.wait_new_event:
+        await _wait(engine, call, shard, loaded, page.next_event_id)
+    # A history that is read once ends where it ended when the reading began.
+    end = page.until or loaded.state.next_event_id
+    running = loaded.state.running
+    await loaded.committed()
+    events = await histories.read(shard, loaded, page.next_event_id, end, _count(engine, request.maximum_page_size))
+    reached = events[-1].event_id + 1 if events else page.next_event_id
+    response = GetWorkflowExecutionHistoryResponse(history=History(events=events))
+    if reached < end:
+        until = 0 if request.wait_new_event else end
+        response.next_page_token = HistoryPage(page.run_id, reached, until=until).encode()
+    elif request.wait_new_event and running:
+        response.next_page_token = HistoryPage(page.run_id, reached).encode()
+    return response
+
+
+async def _close_event(
+    engine: Engine, call: Call, shard: Shard, loaded: LoadedExecution, page: HistoryPage, *, wait: bool
+) -> GetWorkflowExecutionHistoryResponse:
+    if wait:
+        await _wait(engine, call, shard, loaded, closed=True)
+    response = GetWorkflowExecutionHistoryResponse(history=History())
+    await loaded.committed()
+    close_event: HistoryEvent | None = loaded.state.close_event
+    if close_event is not None:
+        response.history.events.append(close_event)
+    elif wait:
+        response.next_page_token = page.encode()
+    else:
+        last = loaded.state.next_event_id - 1 - len(loaded.unwritten_events)
+        response.history.events.append(await histories.event(shard, loaded, last))
+    return response
+
+
+async def _wait(
+    engine: Engine,
+    call: Call,
+    shard: Shard,
+    loaded: LoadedExecution,
+    from_event_id: int = 0,
+    *,
+    closed: bool = False,
+) -> None:
+    """Wait until there is something from `from_event_id` on (or the run is closed), or until time is up."""
+    now = engine.runtime.clock.now_ns()
+    deadline = now + engine.limits.long_poll_ns
+    if call.deadline_ns is not None:
+        deadline = min(deadline, call.deadline_ns)
+    try:
+        async with asyncio.timeout((deadline - now) / SECOND_NS):
+            while loaded.state.running and (closed or loaded.state.next_event_id <= from_event_id):
+                waiter = asyncio.get_running_loop().create_future()
+                loaded.history_waiters.append(waiter)
+                await waiter
+                if not closed:
+                    shard.flush(loaded, call.namespace)
+    except TimeoutError:
+        pass
+
+
+async def _task_page(
+    shard: Shard, loaded: LoadedExecution, page: HistoryPage, count: int
+) -> GetWorkflowExecutionHistoryResponse:
+    """The rest of the history that a worker needs for the workflow task it holds."""
+    events = list(await histories.read(shard, loaded, page.next_event_id, page.until, count))
+    reached = events[-1].event_id + 1 if events else page.until
+    response = GetWorkflowExecutionHistoryResponse()
+    if reached < page.until:
+        response.next_page_token = HistoryPage(
+            page.run_id, reached, until=page.until, task_started_event_id=page.task_started_event_id
+        ).encode()
+    else:
+        task = loaded.state.workflow_task
+        if task is not None and task.started_event_id == page.task_started_event_id:
+            events += promised_events(loaded.state, task)
+    response.history.CopyFrom(History(events=events))
+    return response
+
+
+async def get_workflow_execution_history_reverse(
+    engine: Engine, call: Call, request: GetWorkflowExecutionHistoryReverseRequest
+) -> GetWorkflowExecutionHistoryReverseResponse:
+    """Events of a run, newest first."""
+    execution = request.execution
+    page = decode_page(request.next_page_token) if request.next_page_token else None
+    if page is not None and execution.run_id and execution.run_id != page.run_id:
+        raise InvalidArgument("RunId in the request does not match the NextPageToken.")
+    loaded = await engine.get(call, execution.workflow_id, page.run_id if page else execution.run_id)
+    shard = engine.shard_of(loaded.key.workflow)
+    shard.flush(loaded, call.namespace)
+    end = page.next_event_id if page else loaded.state.next_event_id
+    await loaded.committed()
+    events = await histories.read_reverse(shard, loaded, end, _count(engine, request.maximum_page_size))
+    response = GetWorkflowExecutionHistoryReverseResponse(history=History(events=events))
+    if events and events[-1].event_id > 1:
+        response.next_page_token = HistoryPage(loaded.key.run_id, events[-1].event_id).encode()
+    return response

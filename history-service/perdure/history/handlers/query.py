@@ -1,0 +1,113 @@
+"""QueryWorkflow, and the workflow task that carries nothing but a query."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio.api.enums.v1 import QueryRejectCondition, QueryResultType, TaskQueueKind, WorkflowExecutionStatus
+from temporalio.api.query.v1 import QueryRejected
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    QueryWorkflowRequest,
+    QueryWorkflowResponse,
+)
+
+from perdure.history import tasks
+from perdure.history.engine import Engine
+from perdure.history.loaded import LoadedExecution, PendingQuery
+from perdure.history.machines import workflow_task
+from perdure.history.state.execution import Execution
+from perdure.kernel.call import Call
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import DeadlineExceeded, QueryFailed, WorkflowNotReady
+from perdure.kernel.ids import TaskKind, TaskQueueKey
+from perdure.kernel.rpc import MatchingClient, QueryTask
+
+#: With this many failed workflow tasks in a row, a worker is not going to get to the state that is asked about.
+_HOPELESS_ATTEMPT = 3
+#: How long a query waits when its caller sets no deadline.
+_QUERY_WAIT_NS = 10 * SECOND_NS
+
+
+async def query_workflow(
+    engine: Engine, matching: MatchingClient, call: Call, request: QueryWorkflowRequest
+) -> QueryWorkflowResponse:
+    """Ask a worker about a run. While a workflow task is pending the query travels with it, so that the answer reflects
+    everything that was acknowledged before; otherwise it goes to a worker by itself."""
+    execution = request.execution
+    loaded = await engine.get(call, execution.workflow_id, execution.run_id)
+    state = loaded.state
+    if _rejected(request.query_reject_condition, state):
+        return QueryWorkflowResponse(
+            query_rejected=QueryRejected(status=WorkflowExecutionStatus.ValueType(state.status))
+        )
+    await loaded.committed()
+    now = engine.runtime.clock.now_ns()
+    if state.running and not state.completed_task_event_id:
+        if state.workflow_task is None or workflow_task.waits_for_first_task(state, now):
+            raise WorkflowNotReady("Workflow task is not scheduled yet.")
+    if state.running and state.workflow_task_attempt >= _HOPELESS_ATTEMPT:
+        raise WorkflowNotReady("Unable to query workflow due to Workflow Task in failed state.")
+    if state.running and state.workflow_task is not None:
+        answered = await _with_workflow_task(engine, call, loaded, request)
+        if answered is not None:
+            return answered
+    return await _by_itself(matching, call, loaded, request)
+
+
+def _rejected(condition: QueryRejectCondition.ValueType, state: Execution) -> bool:
+    if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_OPEN:
+        return not state.running
+    if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:
+        return not state.running and state.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
+    return False
+
+
+async def _with_workflow_task(
+    engine: Engine, call: Call, loaded: LoadedExecution, request: QueryWorkflowRequest
+) -> QueryWorkflowResponse | None:
+    """The answer that came with the next completion; None if the query is to go by itself after all."""
+    pending = PendingQuery(request.query)
+    query_id = engine.runtime.entropy.uuid()
+    loaded.queries[query_id] = pending
+    now = engine.runtime.clock.now_ns()
+    deadline = min(now + _QUERY_WAIT_NS, call.deadline_ns or now + _QUERY_WAIT_NS)
+    try:
+        async with asyncio.timeout((deadline - now) / SECOND_NS):
+            answer = await pending.answer
+    except TimeoutError:
+        raise DeadlineExceeded("query timed out before a worker could process it") from None
+    finally:
+        loaded.queries.pop(query_id, None)
+    if answer is None:
+        return None
+    if answer.result_type == QueryResultType.QUERY_RESULT_TYPE_FAILED:
+        raise QueryFailed(answer.error_message, answer.failure if answer.HasField("failure") else None)
+    return QueryWorkflowResponse(query_result=answer.answer)
+
+
+async def _by_itself(
+    matching: MatchingClient, call: Call, loaded: LoadedExecution, request: QueryWorkflowRequest
+) -> QueryWorkflowResponse:
+    state = loaded.state
+    sticky = state.sticky_queue
+    task = QueryTask(
+        queue=TaskQueueKey(state.namespace_id, sticky or state.task_queue, TaskKind.WORKFLOW),
+        key=loaded.key,
+        query=request.query,
+        normal_queue=state.task_queue if sticky else "",
+    )
+    return await matching.query(call, task)
+
+
+async def query_task(
+    engine: Engine, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
+) -> PollWorkflowTaskQueueResponse:
+    """What a worker needs to answer a query."""
+    loaded = await engine.get(call, task.key.workflow_id, task.key.run_id)
+    shard = engine.shard_of(loaded.key.workflow)
+    partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    response = await tasks.query_only(shard, loaded, partial=partial)
+    response.query.CopyFrom(task.query)
+    return response

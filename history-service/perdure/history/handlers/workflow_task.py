@@ -1,0 +1,155 @@
+"""RespondWorkflowTaskCompleted, RespondWorkflowTaskFailed, and the start of a workflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from temporalio.api.enums.v1 import TaskQueueKind, WorkflowTaskFailedCause
+from temporalio.api.query.v1 import WorkflowQueryResult
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+    RespondWorkflowTaskCompletedResponse,
+    RespondWorkflowTaskFailedRequest,
+    RespondWorkflowTaskFailedResponse,
+)
+
+from perdure.history import commands, completion, tasks
+from perdure.history.engine import Engine
+from perdure.history.loaded import LoadedExecution
+from perdure.history.machines import update, workflow, workflow_task
+from perdure.history.transition import Transition
+from perdure.kernel import tokens
+from perdure.kernel.call import Call
+from perdure.kernel.errors import InvalidArgument, NotFound
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.rpc import Task, TaskObsolete
+
+
+async def respond_workflow_task_completed(
+    engine: Engine, call: Call, request: RespondWorkflowTaskCompletedRequest
+) -> RespondWorkflowTaskCompletedResponse:
+    """Carry out a worker's commands, all or none."""
+    token = tokens.decode_workflow_task(request.task_token, NamespaceId(call.namespace_id))
+    commands.check_sequence(request.commands)
+    namespaces = await _named_namespaces(engine, request)
+    loaded = await engine.get(call, token.workflow_id, token.run_id)
+    try:
+        done = engine.decide(call.namespace, loaded, lambda tx: completion.complete(tx, token, request, namespaces))
+    except commands.CommandFailure as failure:
+        await _fail(engine, call, token, request, failure)
+        raise InvalidArgument(failure.message) from failure
+    _answer_queries(loaded, request.query_results, another=done.task is not None)
+    await loaded.committed()
+    if done.heartbeat_timed_out:
+        raise NotFound("workflow task heartbeat timeout")
+    response = RespondWorkflowTaskCompletedResponse(reset_history_event_id=done.reset_history_event_id)
+    for activity in done.activities:
+        response.activity_tasks.append(tasks.activity_task(call.namespace, loaded.state, activity))
+    if done.task is not None:
+        shard = engine.shard_of(loaded.key.workflow)
+        response.workflow_task.CopyFrom(
+            await tasks.workflow_task(shard, loaded, done.task, done.messages, partial=True)
+        )
+    return response
+
+
+async def _named_namespaces(engine: Engine, request: RespondWorkflowTaskCompletedRequest) -> Mapping[str, Namespace]:
+    """The namespaces that commands name, resolved before the decision, which cannot wait."""
+    namespaces: dict[str, Namespace] = {}
+    for command in request.commands:
+        field = command.WhichOneof("attributes")
+        name = getattr(getattr(command, field), "namespace", "") if field else ""
+        if name and name not in namespaces:
+            namespaces[name] = await engine.directory.by_name(NamespaceName(name))
+    return namespaces
+
+
+async def _fail(
+    engine: Engine,
+    call: Call,
+    token: tokens.WorkflowTaskToken,
+    request: RespondWorkflowTaskCompletedRequest,
+    failure: commands.CommandFailure,
+) -> None:
+    loaded = await engine.get(call, token.workflow_id, token.run_id)
+    engine.decide(
+        call.namespace,
+        loaded,
+        lambda tx: completion.fail(tx, token, failure, request.identity, request.binary_checksum),
+    )
+    await loaded.committed()
+
+
+def _answer_queries(loaded: LoadedExecution, results: Mapping[str, WorkflowQueryResult], *, another: bool) -> None:
+    """Hand the answers to who asked. What was not asked yet travels with the next task, or by itself if there is none."""
+    for query_id in list(loaded.queries):
+        pending = loaded.queries[query_id]
+        if query_id in results:
+            answer: WorkflowQueryResult | None = results[query_id]
+        elif another:
+            continue
+        else:
+            answer = None
+        del loaded.queries[query_id]
+        if not pending.answer.done():
+            pending.answer.set_result(answer)
+
+
+async def respond_workflow_task_failed(
+    engine: Engine, call: Call, request: RespondWorkflowTaskFailedRequest
+) -> RespondWorkflowTaskFailedResponse:
+    """The worker could not process the task: another attempt follows."""
+    token = tokens.decode_workflow_task(request.task_token, NamespaceId(call.namespace_id))
+
+    def fail(tx: Transition) -> None:
+        if not tx.state.running:
+            raise workflow.already_completed()
+        task = workflow_task.of_token(tx.state, token)
+        if request.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE:
+            name = WorkflowTaskFailedCause.Name(request.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+            reason = "".join(word.capitalize() for word in name.split("_"))
+            workflow.terminate(tx, reason, None, workflow.SERVER_IDENTITY)
+            return
+        workflow_task.fail(
+            tx,
+            task,
+            request.cause,
+            request.failure if request.HasField("failure") else None,
+            request.identity,
+            request.binary_checksum,
+        )
+        workflow_task.schedule(tx)
+
+    loaded, _ = await engine.update(call, token.workflow_id, token.run_id, fail)
+    for pending in loaded.queries.values():
+        pending.sent = False
+    return RespondWorkflowTaskFailedResponse()
+
+
+async def start_workflow_task(
+    engine: Engine, call: Call, task: Task, request: PollWorkflowTaskQueueRequest
+) -> PollWorkflowTaskQueueResponse:
+    """A worker takes a workflow task: record it, and hand out what the worker needs.
+
+    Raises:
+        TaskObsolete: the task is not to be had any more.
+    """
+    try:
+        loaded = await engine.get(call, task.key.workflow_id, task.key.run_id)
+    except NotFound:
+        raise TaskObsolete from None
+
+    def start(tx: Transition) -> completion.Completion:
+        started = workflow_task.start(tx, request.identity, tx.entropy.uuid(), task.scheduled_event_id, task.stamp)
+        return completion.Completion(task=started, messages=update.send(tx, started))
+
+    started = engine.decide(call.namespace, loaded, start, put_off=True)
+    assert started.task is not None
+    # What the worker is going to see has to be there to stay.
+    await loaded.committed()
+    partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    shard = engine.shard_of(loaded.key.workflow)
+    return await tasks.workflow_task(shard, loaded, started.task, started.messages, partial=partial)

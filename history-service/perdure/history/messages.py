@@ -1,0 +1,284 @@
+"""Messages between executions: starts of children, signals and cancel requests, outcomes, parent-close policies.
+
+Each method delivers one message and records on the sender what became of it. It may be called again for a message that was
+delivered before: receivers recognise it by an id made from the sender's run and event.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import (
+    CancelExternalWorkflowExecutionFailedCause,
+    ParentClosePolicy,
+    SignalExternalWorkflowExecutionFailedCause,
+    StartChildWorkflowExecutionFailedCause,
+)
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
+
+from perdure.history.engine import Engine
+from perdure.history.handlers import start, workflow
+from perdure.history.loaded import LoadedExecution
+from perdure.history.machines import child as children
+from perdure.history.machines import external
+from perdure.history.machines.workflow import SERVER_IDENTITY
+from perdure.history.state.changes import OrphanHandled, ParentNotified
+from perdure.history.state.execution import Execution
+from perdure.kernel.call import Call
+from perdure.kernel.errors import (
+    InvalidArgument,
+    NamespaceNotFound,
+    NotFound,
+    WorkflowExecutionAlreadyStarted,
+)
+from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
+from perdure.kernel.namespace import Namespace
+
+_StartFailed = StartChildWorkflowExecutionFailedCause
+_SignalFailed = SignalExternalWorkflowExecutionFailedCause
+_CancelFailed = CancelExternalWorkflowExecutionFailedCause
+
+
+def request_id(key: ExecutionKey, event_id: int) -> str:
+    """The id by which a receiver recognises a message that it got before."""
+    return str(uuid5(UUID(key.run_id), str(event_id)))
+
+
+class Messages:
+    """Delivers messages between the executions of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def _sender(self, key: ExecutionKey) -> tuple[LoadedExecution, Namespace] | None:
+        """The sending run; None if it was deleted meanwhile."""
+        loaded = await self._engine.shard_of(key.workflow).find(key)
+        if loaded is None:
+            return None
+        return loaded, await self._engine.namespace_of(key)
+
+    async def _target(self, namespace_id: str) -> Call:
+        return Call(await self._engine.directory.by_id(NamespaceId(namespace_id)))
+
+    async def start_child(self, key: ExecutionKey, initiated_event_id: int) -> None:
+        """Start a child, then tell the parent how that went."""
+        sender = await self._sender(key)
+        if sender is None:
+            return
+        parent, namespace = sender
+        child = parent.state.children.get(initiated_event_id)
+        if child is None or child.started:
+            return
+        initiated = child.initiated
+        request = StartWorkflowExecutionRequest(
+            workflow_id=initiated.workflow_id, request_id=request_id(key, initiated_event_id)
+        )
+        _copy_start(initiated, request)
+        state = parent.state
+        run_id, cause = "", _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
+        try:
+            call = await self._target(initiated.namespace_id)
+            started = await start.start(
+                self._engine, call, request, parent=_parent(namespace, state, initiated_event_id)
+            )
+            await started.loaded.committed()
+            run_id = started.loaded.key.run_id
+        except WorkflowExecutionAlreadyStarted:
+            cause = _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
+        except NamespaceNotFound:
+            cause = _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
+        sender = await self._sender(key)
+        if sender is None:
+            return
+        parent, namespace = sender
+        child = parent.state.children.get(initiated_event_id)
+        if child is None or child.started or not parent.state.running:
+            return
+        pending = child
+        if run_id:
+            self._engine.decide(namespace, parent, lambda tx: children.started(tx, pending, run_id))
+        else:
+            self._engine.decide(namespace, parent, lambda tx: children.start_failed(tx, pending, cause))
+        await parent.committed()
+
+    async def signal(self, key: ExecutionKey, initiated_event_id: int) -> None:
+        """Deliver a signal to another execution, then tell the sender."""
+        sender = await self._sender(key)
+        signal = sender[0].state.signals_out.get(initiated_event_id) if sender else None
+        if sender is None or signal is None:
+            return
+        initiated = signal.initiated
+        own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
+        try:
+            await workflow.signal_workflow_execution(
+                self._engine,
+                await self._target(initiated.namespace_id),
+                SignalWorkflowExecutionRequest(
+                    workflow_execution=initiated.workflow_execution,
+                    signal_name=initiated.signal_name,
+                    input=initiated.input if initiated.HasField("input") else None,
+                    identity=SERVER_IDENTITY,
+                    request_id=request_id(key, initiated_event_id),
+                    control=initiated.control,
+                    header=initiated.header if initiated.HasField("header") else None,
+                ),
+                sender=own,
+                child_of=own if initiated.child_workflow_only else None,
+            )
+        except NamespaceNotFound:
+            cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
+        except NotFound:
+            cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
+        except InvalidArgument:
+            cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED
+        sender = await self._sender(key)
+        if sender is None or initiated_event_id not in sender[0].state.signals_out:
+            return
+        loaded, namespace = sender
+        if cause:
+            self._engine.decide(namespace, loaded, lambda tx: external.signal_failed(tx, signal, cause))
+        else:
+            self._engine.decide(namespace, loaded, lambda tx: external.signal_delivered(tx, signal))
+        await loaded.committed()
+
+    async def cancel(self, key: ExecutionKey, initiated_event_id: int) -> None:
+        """Ask another execution to cancel itself, then tell the sender."""
+        sender = await self._sender(key)
+        cancel = sender[0].state.cancels_out.get(initiated_event_id) if sender else None
+        if sender is None or cancel is None:
+            return
+        initiated = cancel.initiated
+        own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
+        try:
+            await workflow.request_cancel_workflow_execution(
+                self._engine,
+                await self._target(initiated.namespace_id),
+                RequestCancelWorkflowExecutionRequest(
+                    workflow_execution=initiated.workflow_execution,
+                    identity=SERVER_IDENTITY,
+                    request_id=request_id(key, initiated_event_id),
+                    reason=initiated.reason,
+                ),
+                requester=own,
+                initiated_event_id=initiated_event_id,
+                child_of=own if initiated.child_workflow_only else None,
+            )
+        except NamespaceNotFound:
+            cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
+        except NotFound:
+            cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
+        sender = await self._sender(key)
+        if sender is None or initiated_event_id not in sender[0].state.cancels_out:
+            return
+        loaded, namespace = sender
+        if cause:
+            self._engine.decide(namespace, loaded, lambda tx: external.cancel_failed(tx, cancel, cause))
+        else:
+            self._engine.decide(namespace, loaded, lambda tx: external.cancel_delivered(tx, cancel))
+        await loaded.committed()
+
+    async def apply_parent_close_policy(self, key: ExecutionKey, initiated_event_id: int) -> None:
+        """The parent has closed: terminate or cancel the child, whichever run of it is current."""
+        sender = await self._sender(key)
+        if sender is None or initiated_event_id not in sender[0].state.orphans:
+            return
+        child = sender[0].state.children[initiated_event_id]
+        initiated = child.initiated
+        own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        target = WorkflowExecution(workflow_id=initiated.workflow_id)
+        try:
+            call = await self._target(initiated.namespace_id)
+            if initiated.parent_close_policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE:
+                await workflow.terminate_workflow_execution(
+                    self._engine,
+                    call,
+                    TerminateWorkflowExecutionRequest(
+                        workflow_execution=target,
+                        first_execution_run_id=child.run_id,
+                        reason="by parent close policy",
+                        identity=SERVER_IDENTITY,
+                    ),
+                    child_of=own,
+                )
+            else:
+                await workflow.request_cancel_workflow_execution(
+                    self._engine,
+                    call,
+                    RequestCancelWorkflowExecutionRequest(
+                        workflow_execution=target,
+                        first_execution_run_id=child.run_id,
+                        identity=SERVER_IDENTITY,
+                        request_id=request_id(key, -initiated_event_id),
+                    ),
+                    requester=own,
+                    child_of=own,
+                )
+        except NotFound:
+            # Closed, deleted, or not ours any more: nothing is left to do.
+            pass
+        sender = await self._sender(key)
+        if sender is not None and initiated_event_id in sender[0].state.orphans:
+            loaded, namespace = sender
+            self._engine.decide(namespace, loaded, lambda tx: tx.change(OrphanHandled(initiated_event_id)))
+
+    async def notify_parent(self, key: ExecutionKey, _: int) -> None:
+        """Tell the parent how this run ended."""
+        sender = await self._sender(key)
+        if sender is None or not sender[0].state.owes_parent:
+            return
+        state = sender[0].state
+        try:
+            await self._tell_parent(state)
+        except (NotFound, NamespaceNotFound):
+            # The parent is closed or gone: nobody wants to know.
+            pass
+        sender = await self._sender(key)
+        if sender is not None and sender[0].state.owes_parent:
+            loaded, namespace = sender
+            self._engine.decide(namespace, loaded, lambda tx: tx.change(ParentNotified()))
+
+    async def _tell_parent(self, state: Execution) -> None:
+        started = state.started
+        parent_execution = started.parent_workflow_execution
+        parent_key = ExecutionKey(
+            NamespaceId(started.parent_workflow_namespace_id),
+            WorkflowId(parent_execution.workflow_id),
+            RunId(parent_execution.run_id),
+        )
+        found = await self._sender(parent_key)
+        if found is None:
+            raise NotFound("the parent is gone")
+        parent, namespace = found
+        child = parent.state.children.get(started.parent_initiated_event_id)
+        close_event = state.close_event
+        if child is None or not parent.state.running or close_event is None:
+            return
+        execution = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
+        self._engine.decide(namespace, parent, lambda tx: children.closed(tx, child, execution, close_event))
+        await parent.committed()
+
+
+def _parent(namespace: Namespace, state: Execution, initiated_event_id: int) -> start.Parent:
+    root = state.started.root_workflow_execution
+    own = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
+    return start.Parent(namespace.name, namespace.id, own, initiated_event_id, root if root.workflow_id else own)
+
+
+def _copy_start(initiated: object, request: StartWorkflowExecutionRequest) -> None:
+    """The fields of a child's start have the same names in the parent's event."""
+    for field, value in initiated.ListFields():  # type: ignore[attr-defined]
+        name = field.name
+        if name in ("namespace", "workflow_id") or name not in StartWorkflowExecutionRequest.DESCRIPTOR.fields_by_name:
+            continue
+        if field.message_type is None:
+            setattr(request, name, value)
+        else:
+            getattr(request, name).CopyFrom(value)

@@ -1,0 +1,132 @@
+"""The history role: wires the engine, and implements what the other roles ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from google.protobuf.message import Message
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollActivityTaskQueueResponse,
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    QueryWorkflowRequest,
+)
+
+from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
+from perdure.history.engine import Engine
+from perdure.history.handlers import HANDLERS, activity, query, workflow_task
+from perdure.history.messages import Messages
+from perdure.history.outbound import Outbound
+from perdure.kernel.call import Call
+from perdure.kernel.errors import DataLoss, Unimplemented
+from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, TaskKind, TaskQueueKey
+from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import NamespaceDirectory
+from perdure.kernel.persistence.executions import ExecutionStore
+from perdure.kernel.rpc import MatchingClient, QueryTask, Task
+from perdure.kernel.runtime import Runtime
+
+logger = structlog.get_logger(__name__)
+
+_HEADS_PER_PAGE = 500
+
+
+class HistoryService:
+    """Implements `HistoryClient` and `NamespaceReclaimer` for everybody in this process."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        executions: ExecutionStore,
+        directory: NamespaceDirectory,
+        shard_count: int = 1,
+    ) -> None:
+        self._store = executions
+        self._outbound = Outbound()
+        self.engine = Engine(
+            runtime, limits, executions, directory, self._outbound, [ShardId(n) for n in range(shard_count)]
+        )
+        self._outbound.messages = Messages(self.engine)
+        self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
+
+    def connect(self, matching: MatchingClient) -> None:
+        """Say where tasks go. Called once, before `start`."""
+        self._matching = matching
+        self._outbound.matching = matching
+
+    async def start(self) -> None:
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        for task in self._redispatching.values():
+            task.cancel()
+        await self.engine.stop()
+
+    async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        """See `HistoryClient.handle`."""
+        if rpc == "QueryWorkflow":
+            assert isinstance(request, QueryWorkflowRequest)
+            return await query.query_workflow(self.engine, self._matching, call, request)
+        handler = HANDLERS.get(rpc)
+        if handler is None:
+            raise Unimplemented(f"{rpc} is not implemented")
+        response: Message = await handler(self.engine, call, request)
+        return response
+
+    async def start_workflow_task(
+        self, call: Call, task: Task, request: PollWorkflowTaskQueueRequest
+    ) -> PollWorkflowTaskQueueResponse:
+        return await workflow_task.start_workflow_task(self.engine, call, task, request)
+
+    async def start_activity_task(
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+    ) -> PollActivityTaskQueueResponse:
+        return await activity.start_activity_task(self.engine, call, task, request)
+
+    async def query_task(
+        self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
+    ) -> PollWorkflowTaskQueueResponse:
+        return await query.query_task(self.engine, call, task, request)
+
+    def redispatch(self, queue: TaskQueueKey) -> None:
+        """See `HistoryClient.redispatch`."""
+        if queue not in self._redispatching:
+            task = asyncio.get_running_loop().create_task(self._redispatch(queue))
+            self._redispatching[queue] = task
+            task.add_done_callback(lambda _: self._redispatching.pop(queue, None))
+
+    async def _redispatch(self, queue: TaskQueueKey) -> None:
+        for shard in self.engine.shards:
+            cursor: ExecutionKey | None = None
+            while True:
+                heads = await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE)
+                for head in heads:
+                    if head.key.namespace_id != queue.namespace_id:
+                        continue
+                    try:
+                        loaded = await shard.find(head.key)
+                    except DataLoss:
+                        continue
+                    if loaded is None:
+                        continue
+                    for effect in loaded.agenda.outstanding(self.engine.runtime.clock.now_ns()):
+                        wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
+                        if isinstance(effect, wanted):
+                            self._outbound.perform(shard, loaded, effect)
+                if len(heads) < _HEADS_PER_PAGE:
+                    break
+                cursor = heads[-1].key
+                await asyncio.sleep(0)
+
+    async def reclaim(self, namespace_id: NamespaceId) -> None:
+        """See `NamespaceReclaimer.reclaim`."""
+        for shard in self.engine.shards:
+            while True:
+                heads = await self._store.runs(shard.id, namespace_id, None, _HEADS_PER_PAGE)
+                if not heads:
+                    break
+                for head in heads:
+                    await shard.erase(head.key)
