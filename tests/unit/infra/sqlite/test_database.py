@@ -8,12 +8,15 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.support.records import SHARD, head, key, record, write
+from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore
 from perdure.infra.sqlite.database import APPLICATION_ID
 from perdure.infra.sqlite.executions import DUE, EVENT_RECORD, EVENTS, NEWEST_JOURNAL, RUNS, UNDISPATCHED
+from perdure.infra.sqlite.visibility_query import compile_list, compile_order
 from perdure.kernel.persistence.executions import StoredExecution, StoreUnavailable
+from perdure.kernel.visibility.attributes import KEYWORD
+from perdure.kernel.visibility.parser import parse
 
 
 async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
@@ -36,7 +39,10 @@ WRITE_UNTIL_KILLED = """
 import asyncio, sys
 from pathlib import Path
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore
-from tests.support.records import SHARD, head, key, record, write
+from perdure.infra.sqlite.visibility_query import compile_list, compile_order
+from perdure.kernel.visibility.attributes import KEYWORD
+from perdure.kernel.visibility.parser import parse
+from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 async def main():
     store = SqliteExecutionStore(SqliteDatabase.open(Path(sys.argv[1])))
@@ -170,3 +176,25 @@ async def test_reads_neither_scan_nor_sort(tmp_path: Path, statement: str) -> No
         plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
     await database.close()
     assert all(step.startswith("SEARCH") for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    ("text", "step", "sorts"),
+    [
+        ("", "INDEX visibility_listed (namespace_id=?)", False),
+        ("WorkflowType = 'x'", "INDEX visibility_listed (namespace_id=?)", False),
+        ("ExecutionStatus = 'Running'", "INDEX visibility_listed (namespace_id=? AND listed_at_ns=?)", False),
+        ("WorkflowId = 'x'", "PRIMARY KEY (namespace_id=? AND workflow_id=?)", True),
+        ("Customer = 'x'", "INDEX search_attributes_value (namespace_id=? AND name=? AND value=?)", True),
+    ],
+)
+async def test_lists_use_the_indexes_made_for_them(tmp_path: Path, text: str, step: str, sorts: bool) -> None:
+    query = parse(text, {"Customer": KEYWORD})
+    sql, parameters = compile_list(NAMESPACE, query, compile_order(query.order), (), 10)
+    database = SqliteDatabase.open(tmp_path / "perdure.db")
+    with database.reading() as cursor:
+        plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+    await database.close()
+    assert any(step in actual for actual in plan), plan
+    assert not any(actual.startswith("SCAN") for actual in plan), plan
+    assert ("USE TEMP B-TREE FOR ORDER BY" in plan) == sorts, plan
