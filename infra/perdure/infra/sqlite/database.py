@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -53,8 +54,9 @@ class SqliteDatabase:
         self._writing = asyncio.Lock()
         self._commits: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         try:
+            _refuse_unknown(path)
             self._writer_connection = self._connect()
-            _migrate(self._writer_connection, path)
+            _migrate(self._writer_connection)
             self._writer = self._writer_connection.cursor()
             self._reader = self._connect().cursor()
         except BaseException:
@@ -213,26 +215,33 @@ def _lock_file(path: Path) -> apsw.Connection:
     return lock
 
 
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    """Bring the schema up to date, one transaction per migration; `PRAGMA user_version` is the number of the last."""
-    migrations = sorted(
-        (
-            entry
-            for entry in resources.files(__package__).joinpath("migrations").iterdir()
-            if entry.name.endswith(".sql")
-        ),
-        key=lambda entry: entry.name,
-    )
-    application_id, version = connection.pragma("application_id"), connection.pragma("user_version")
-    is_empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+def _refuse_unknown(path: Path) -> None:
+    """Look before anything is changed: the file may be somebody else's."""
+    connection = apsw.Connection(str(path))
+    try:
+        application_id, version = connection.pragma("application_id"), connection.pragma("user_version")
+        is_empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    finally:
+        connection.close()
     if application_id != APPLICATION_ID and not is_empty:
         raise DatabaseUnusable(f"{path} is not a Perdure database")
-    if version > len(migrations):
+    known = len(_migrations())
+    if version > known:
         raise DatabaseUnusable(
-            f"database {path} was written by a newer Perdure (schema {version}, this one knows {len(migrations)})"
+            f"database {path} was written by a newer Perdure (schema {version}, this one knows {known})"
         )
-    for number, migration in enumerate(migrations[version:], start=version + 1):
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    """Bring the schema up to date, one transaction per migration; `PRAGMA user_version` is the number of the last."""
+    version = connection.pragma("user_version")
+    for number, migration in enumerate(_migrations()[version:], start=version + 1):
         with connection:
             connection.execute(migration.read_text(encoding="utf-8"))
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _migrations() -> list[Traversable]:
+    directory = resources.files(__package__).joinpath("migrations")
+    return sorted((file for file in directory.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)

@@ -68,7 +68,7 @@ class SqliteNamespaceStore:
 
     def _first(self, statement: str, parameter: str) -> Namespace | None:
         with self._database.reading() as cursor:
-            row = cursor.execute(statement, (parameter,)).fetchone()
+            row = cursor.execute(statement, (parameter,)).get
         return None if row is None else _namespace(*row)
 
 

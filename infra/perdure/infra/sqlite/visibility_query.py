@@ -8,12 +8,12 @@ is why `Not` is pushed down to the comparisons: each of them has a form for "is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, assert_never
 
 from temporalio.api.enums.v1 import IndexedValueType, WorkflowExecutionStatus
 
-from perdure.infra.sqlite.visibility_rows import OPEN
+from perdure.infra.sqlite.visibility_rows import COLUMNS, OPEN
 from perdure.kernel.visibility.attributes import NAMESPACE_DIVISION
 from perdure.kernel.visibility.query import (
     And,
@@ -27,12 +27,13 @@ from perdure.kernel.visibility.query import (
     Operator,
     Or,
     Order,
+    Query,
     StartsWith,
     Value,
 )
 from perdure.kernel.visibility.text import words
 
-COLUMNS = {
+ATTRIBUTE_COLUMNS = {
     "WorkflowId": "workflow_id",
     "RunId": "run_id",
     "WorkflowType": "workflow_type",
@@ -88,6 +89,34 @@ DEFAULT_ORDER = (
 )
 
 
+def compile_list(
+    namespace_id: str, query: Query, keys: Sequence[OrderKey], after: Sequence[Any], limit: int
+) -> Fragment:
+    """A page of matching rows, each the values of `keys` and then `COLUMNS`; `after` is empty or such values."""
+    values = _separate(key.expression for key in keys)
+    where = _where(namespace_id, query)
+    if after:
+        where = _join(" AND ", [where, _compile_after(keys, after)])
+    order = ", ".join(f"{number} {'DESC' if key.descending else 'ASC'}" for number, key in enumerate(keys, start=1))
+    return Fragment(
+        f"SELECT {values.sql}, {COLUMNS} FROM visibility WHERE {where.sql} ORDER BY {order} LIMIT ?",
+        (*values.parameters, *where.parameters, limit),
+    )
+
+
+def compile_count(namespace_id: str, query: Query) -> Fragment:
+    """One row per group, the values of the grouping attributes and a count; without grouping one row with a count."""
+    where = _where(namespace_id, query)
+    if not query.group:
+        return Fragment(f"SELECT count(*) FROM visibility WHERE {where.sql}", where.parameters)
+    values = _separate(compile_value(attribute) for attribute in query.group)
+    by = ", ".join(str(number) for number in range(1, len(query.group) + 1))
+    return Fragment(
+        f"SELECT {values.sql}, count(*) FROM visibility WHERE {where.sql} GROUP BY {by} ORDER BY count(*) DESC, {by}",
+        values.parameters + where.parameters,
+    )
+
+
 def compile_condition(condition: Condition, namespace_id: str, is_true: bool = True) -> Fragment:
     """SQL that holds for the rows of `visibility` for which the condition is true (or false)."""
     match condition:
@@ -133,7 +162,7 @@ def compile_order(order: Sequence[Order]) -> tuple[OrderKey, ...]:
     return (*(OrderKey(compile_value(key.attribute), key.descending) for key in order), *DEFAULT_ORDER)
 
 
-def compile_after(keys: Sequence[OrderKey], values: Sequence[Any]) -> Fragment:
+def _compile_after(keys: Sequence[OrderKey], values: Sequence[Any]) -> Fragment:
     """SQL that holds for the rows strictly after the one with these values."""
     if keys == DEFAULT_ORDER:  # One range of the index.
         return Fragment("(listed_at_ns, start_time_ns, run_id) < (?, ?, ?)", tuple(values))
@@ -157,7 +186,7 @@ def compile_after(keys: Sequence[OrderKey], values: Sequence[Any]) -> Fragment:
 
 def compile_value(attribute: Attribute) -> Fragment:
     """The value of an attribute of the row at hand, NULL if it has none; for a list, its first element."""
-    if column := COLUMNS.get(attribute.name):
+    if column := ATTRIBUTE_COLUMNS.get(attribute.name):
         return Fragment(column)
     return Fragment(
         "(SELECT a.value FROM search_attributes a WHERE a.namespace_id = visibility.namespace_id"
@@ -167,10 +196,25 @@ def compile_value(attribute: Attribute) -> Fragment:
     )
 
 
+def _where(namespace_id: str, query: Query) -> Fragment:
+    in_namespace = Fragment("namespace_id = ?", (namespace_id,))
+    if query.condition is None:
+        return in_namespace
+    return _join(" AND ", [in_namespace, compile_condition(query.condition, namespace_id)])
+
+
+def _separate(fragments: Iterable[Fragment]) -> Fragment:
+    listed = list(fragments)
+    return Fragment(
+        ", ".join(fragment.sql for fragment in listed),
+        tuple(parameter for fragment in listed for parameter in fragment.parameters),
+    )
+
+
 def _compile_scalar(
     attribute: Attribute, namespace_id: str, test: Callable[[str], str], parameters: tuple[Any, ...]
 ) -> Fragment:
-    if column := COLUMNS.get(attribute.name):
+    if column := ATTRIBUTE_COLUMNS.get(attribute.name):
         return Fragment(test(column), parameters)
     return _with_attribute(attribute, namespace_id, Fragment(test("value"), parameters))
 
@@ -191,7 +235,7 @@ def _compile_member(attribute: Attribute, namespace_id: str, values: Sequence[Va
 
 
 def _compile_null(attribute: Attribute, namespace_id: str, wanted: bool) -> Fragment:
-    if column := COLUMNS.get(attribute.name):
+    if column := ATTRIBUTE_COLUMNS.get(attribute.name):
         return Fragment(f"{column} IS {'' if wanted else 'NOT '}NULL")
     return _with_attribute(attribute, namespace_id, Fragment("1"), not wanted)
 

@@ -50,7 +50,10 @@ class VisibilityPage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CountGroup:
-    """One group of a `GROUP BY`: the values of the grouping attributes, and how many runs have them."""
+    """One group of a `GROUP BY`: the values of the grouping attributes, and how many runs have them.
+
+    An execution status is given by its number.
+    """
 
     values: tuple[AttributeValue | None, ...]
     count: int

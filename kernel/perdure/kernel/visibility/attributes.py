@@ -179,6 +179,8 @@ def encode_value(value: AttributeValue, attribute_type: int) -> Payload:
     """The payload of a typed value, with its type in the metadata."""
     if attribute_type == DATETIME and isinstance(value, int):
         value = format_instant(value)
+    if isinstance(value, Text):
+        value = str(value)
     return Payload(
         metadata={_ENCODING: b"json/plain", _TYPE: type_name(attribute_type).encode()},
         data=msgspec.json.encode(value),

@@ -27,8 +27,10 @@ class Token(NamedTuple):
 
 
 KEYWORDS = frozenset(
-    """AND ASC BETWEEN BY CASE DEFAULT DESC DISTINCT EXISTS FALSE FROM GROUP HAVING IN INTERVAL IS LIKE LIMIT NOT NULL OR
-    ORDER REGEXP RLIKE SELECT STARTS_WITH TRUE UNION WHERE""".split()  # noqa: SIM905  a list would fill the page
+    """
+    AND ASC BETWEEN BY CASE DEFAULT DESC DISTINCT EXISTS FALSE FROM GROUP HAVING IN INTERVAL IS LIKE LIMIT NOT NULL OR
+    ORDER REGEXP RLIKE SELECT STARTS_WITH TRUE UNION WHERE
+    """.split()  # noqa: SIM905  a list would fill the page
 )
 
 # Possessive quantifiers: no input makes this go back and forth.

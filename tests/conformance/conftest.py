@@ -1,0 +1,60 @@
+"""Every store driver under the same tests: add a driver here and it has to pass them all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteNamespaceStore, SqliteVisibilityStore
+from perdure.kernel.persistence.executions import ExecutionStore
+from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.persistence.visibility import VisibilityStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    executions: ExecutionStore
+    namespaces: NamespaceStore
+    visibility: VisibilityStore
+
+
+@asynccontextmanager
+async def sqlite_file(directory: Path) -> AsyncIterator[Stores]:
+    database = SqliteDatabase.open(directory / "perdure.db")
+    yield Stores(SqliteExecutionStore(database), SqliteNamespaceStore(database), SqliteVisibilityStore(database))
+    await database.close()
+
+
+@asynccontextmanager
+async def sqlite_ephemeral(directory: Path) -> AsyncIterator[Stores]:
+    database = SqliteDatabase.open(None)
+    yield Stores(SqliteExecutionStore(database), SqliteNamespaceStore(database), SqliteVisibilityStore(database))
+    await database.close()
+
+
+DRIVERS: list[Callable[[Path], AbstractAsyncContextManager[Stores]]] = [sqlite_file, sqlite_ephemeral]
+
+
+@pytest.fixture(params=DRIVERS, ids=lambda driver: driver.__name__)
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
+    async with request.param(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def executions(stores: Stores) -> ExecutionStore:
+    return stores.executions
+
+
+@pytest.fixture
+def namespaces(stores: Stores) -> NamespaceStore:
+    return stores.namespaces
+
+
+@pytest.fixture
+def visibility(stores: Stores) -> VisibilityStore:
+    return stores.visibility
