@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc.aio
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 
 from perdure.frontend.handlers.cluster import ClusterIdentity
 from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
+from perdure.kernel.call import Call
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
@@ -21,13 +23,16 @@ from perdure.kernel.visibility.query import Query
 from tests.support.fakes import MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
 from tests.support.rpc import Client
 
+Handle = Callable[[str, Call, Message], Awaitable[Message]]
+
 DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-000000000001"), name=NamespaceName("default"))
 
 
 class GatewayBench:
     """The gateway and what stands behind it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, wrap: Callable[[Handle], Handle] = lambda handle: handle) -> None:
+        """`wrap` goes around what serves the calls of history."""
         self.limits = limits or Limits()
         self.runtime = Runtime()
         self.store = MemoryNamespaces()
@@ -36,6 +41,7 @@ class GatewayBench:
         self.visibility = MemoryVisibility()
         self.queries: list[tuple[str, Mapping[str, int]]] = []
         self.history = RecordingRole()
+        self.history.handle = wrap(self.history.handle)  # type: ignore[method-assign]
         self.matching = RecordingRole()
         self.reclaimer = RecordingReclaimer()
         visibility = VisibilityHandlers(self.visibility, self.limits, self._parse, lambda value: Payload())

@@ -11,6 +11,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
+from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure
 
 from perdure.frontend.routes import SERVICES
 
@@ -25,6 +26,14 @@ class Answer(NamedTuple):
     details: tuple[str, ...] = ()
     response: Message | None = None
     status: Status | None = None
+
+    def operation_statuses(self) -> list[MultiOperationExecutionFailure.OperationStatus]:
+        """What each operation of a multi-operation said; empty for other errors."""
+        for detail in self.status.details if self.status else ():
+            failure = MultiOperationExecutionFailure()
+            if detail.Unpack(failure):
+                return list(failure.statuses)
+        return []
 
 
 def build(rpc: str, fields: dict[str, Any]) -> Message:
