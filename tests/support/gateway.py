@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc.aio
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload
 
 from perdure.frontend.handlers.cluster import ClusterIdentity
 from perdure.frontend.handlers.visibility import VisibilityHandlers
@@ -19,7 +18,6 @@ from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
-from perdure.kernel.visibility.query import Query
 from tests.support.fakes import MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
 from tests.support.rpc import Client
 
@@ -39,12 +37,11 @@ class GatewayBench:
         self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
         self.namespaces = Namespaces(self.store, self.runtime.clock)
         self.visibility = MemoryVisibility()
-        self.queries: list[tuple[str, Mapping[str, int]]] = []
         self.history = RecordingRole()
         self.history.handle = wrap(self.history.handle)  # type: ignore[method-assign]
         self.matching = RecordingRole()
         self.reclaimer = RecordingReclaimer()
-        visibility = VisibilityHandlers(self.visibility, self.limits, self._parse, lambda value: Payload())
+        visibility = VisibilityHandlers(self.visibility, self.limits)
         self.gateway = Gateway(
             self.runtime,
             self.limits,
@@ -55,10 +52,6 @@ class GatewayBench:
             self.reclaimer,
             ClusterIdentity("a-cluster", 1, "memory", "127.0.0.1:0"),
         )
-
-    def _parse(self, text: str, attributes: Mapping[str, int]) -> Query:
-        self.queries.append((text, attributes))
-        return Query()
 
 
 @asynccontextmanager

@@ -59,11 +59,11 @@ def dev(
     logs.configure(log_level)
     # grpc's own log would tell the same once more, in its words, before our one line does.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # Late, because it loads everything: `--version`, `--help` and bad flags need none of it.
-    from perdure.infra import dev as embedded
+    # Late, because these load a lot: `--version`, `--help` and bad flags need little of it.
+    from perdure.infra import options
 
     try:
-        options = embedded.options(
+        chosen = options.from_flags(
             ip=ip,
             port=port,
             http_port=http_port,
@@ -72,10 +72,12 @@ def dev(
             search_attributes=search_attribute or [],
             dynamic_config=dynamic_config_value or [],
         )
-    except embedded.BadFlag as error:
+    except options.BadFlag as error:
         raise typer.BadParameter(str(error), param_hint=error.flag) from None
+    from perdure.infra import dev as embedded
+
     try:
-        embedded.run(options)
+        embedded.run(chosen)
     except embedded.StartFailed as error:
         print(f"perdure: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
