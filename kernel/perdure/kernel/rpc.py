@@ -20,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
-from perdure.kernel.ids import ExecutionKey, NamespaceId, TaskKind, TaskQueueKey
+from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 
 
 class Task(NamedTuple):
@@ -94,14 +94,6 @@ class HistoryClient(Protocol):
         ...
 
 
-class NamespaceReclaimer(Protocol):
-    """What the gateway asks of history when a namespace is deleted."""
-
-    async def reclaim(self, namespace_id: NamespaceId) -> None:
-        """Delete every execution of the namespace, open or closed; returns when none is left. May be called again."""
-        ...
-
-
 class MatchingClient(Protocol):
     """What history and the gateway ask of the owner of a task queue."""
 
@@ -131,7 +123,6 @@ class MatchingClient(Protocol):
 __all__ = [
     "HistoryClient",
     "MatchingClient",
-    "NamespaceReclaimer",
     "QueryTask",
     "Task",
     "TaskKind",
