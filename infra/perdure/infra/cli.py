@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 #: What Typer raises for flags that make no sense. It keeps the class to itself, but not its subclasses.
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 @app.callback(invoke_without_command=True)
@@ -55,7 +55,7 @@ def dev(
 ) -> None:
     """Run every role in one process, on one SQLite file."""
     if log_level not in logs.LEVELS:
-        raise typer.BadParameter(f"must be one of {', '.join(logs.LEVELS)}", param_hint="--log-level")
+        raise typer.BadParameter(f"{log_level!r} is not one of {', '.join(logs.LEVELS)}", param_hint="--log-level")
     logs.configure(log_level)
     # grpc's own log would tell the same once more, in its words, before our one line does.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -52,7 +52,7 @@ def check_new_attribute(name: str, kind: int, limits: Limits) -> None:
         raise InvalidArgument(f"Unknown search attribute type: {kind}.")
 
 
-def with_attributes(namespace: Namespace, added: dict[str, int]) -> Namespace:
+def with_attributes(namespace: Namespace, added: Mapping[str, int]) -> Namespace:
     """The namespace with these attributes too; those it has already are left as they are.
 
     Raises:
