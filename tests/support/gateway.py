@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import grpc.aio
-from google.protobuf.message import Message
 
 from perdure.frontend.handlers.cluster import ClusterIdentity
 from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
-from perdure.kernel.call import Call
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
 from tests.support.fakes import MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
 from tests.support.rpc import Client
-
-Handle = Callable[[str, Call, Message], Awaitable[Message]]
 
 DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-000000000001"), name=NamespaceName("default"))
 
@@ -29,8 +26,7 @@ DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-0000000000
 class GatewayBench:
     """The gateway and what stands behind it."""
 
-    def __init__(self, limits: Limits | None = None, wrap: Callable[[Handle], Handle] = lambda handle: handle) -> None:
-        """`wrap` goes around what serves the calls of history."""
+    def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.runtime = Runtime()
         self.store = MemoryNamespaces()
@@ -38,7 +34,6 @@ class GatewayBench:
         self.namespaces = Namespaces(self.store, self.runtime.clock)
         self.visibility = MemoryVisibility()
         self.history = RecordingRole()
-        self.history.handle = wrap(self.history.handle)  # type: ignore[method-assign]
         self.matching = RecordingRole()
         self.reclaimer = RecordingReclaimer()
         visibility = VisibilityHandlers(self.visibility, self.limits)
@@ -46,8 +41,9 @@ class GatewayBench:
             self.runtime,
             self.limits,
             self.namespaces,
-            self.history,
-            self.matching,  # type: ignore[arg-type]  # only `handle` is ever called by the gateway
+            # The gateway calls nothing but `handle` of these two.
+            cast(HistoryClient, self.history),
+            cast(MatchingClient, self.matching),
             visibility,
             self.reclaimer,
             ClusterIdentity("a-cluster", 1, "memory", "127.0.0.1:0"),

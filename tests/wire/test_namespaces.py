@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from typing import Any
 
@@ -89,8 +88,8 @@ async def test_delete_frees_the_name_and_reclaims() -> None:
         assert f'"orders-deleted-{namespace_id[:5]}"' in str(answer.response)
         assert (await client.call("DescribeNamespace", {"namespace": "orders"})).code == "NOT_FOUND"
         await registered(client)
-        while namespace_id in bench.store.records:
-            await asyncio.sleep(0)
+        await bench.store.deleted.wait()
+        assert namespace_id not in bench.store.records
     assert bench.reclaimer.reclaimed == [namespace_id]
 
 
@@ -110,8 +109,7 @@ async def test_a_delayed_deletion_keeps_the_record_for_now() -> None:
     second = GatewayBench()
     second.store.records.update(bench.store.records)
     async with running(second):
-        while not second.reclaimer.reclaimed:
-            await asyncio.sleep(0)
+        await second.reclaimer.asked.wait()
     assert second.reclaimer.reclaimed == [namespace_id]
 
 

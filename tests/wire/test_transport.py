@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
-from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
@@ -18,7 +16,6 @@ from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure, Resou
 from perdure.frontend.routes import SERVICES, Role
 from perdure.frontend.transport import HEALTH_SERVICES
 from perdure.kernel import errors
-from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from tests.support.gateway import GatewayBench, running
 
@@ -154,28 +151,21 @@ async def test_reflection_lists_the_services() -> None:
 
 
 class Held:
-    """A role that holds every call until it is let go."""
+    """Holds every call of history until it is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, bench: GatewayBench) -> None:
         self.arrived = asyncio.Event()
         self.release = asyncio.Event()
+        bench.history.before = self._wait
 
-    def on(self, handle: Callable[[str, Call, Message], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
-        async def held(rpc: str, call: Call, request: Message) -> Message:
-            self.arrived.set()
-            await self.release.wait()
-            return await handle(rpc, call, request)
-
-        return held
-
-
-def holding(held: Held) -> GatewayBench:
-    return GatewayBench(wrap=held.on)
+    async def _wait(self) -> None:
+        self.arrived.set()
+        await self.release.wait()
 
 
 async def test_draining_breaks_off_calls_that_only_wait() -> None:
-    held = Held()
-    bench = holding(held)
+    bench = GatewayBench()
+    held = Held(bench)
     async with running(bench) as client:
         waiting = asyncio.create_task(client.call("GetWorkflowExecutionHistory", HISTORY, timeout_s=20))
         await held.arrived.wait()
@@ -186,8 +176,8 @@ async def test_draining_breaks_off_calls_that_only_wait() -> None:
 
 
 async def test_stopping_lets_calls_in_flight_finish() -> None:
-    held = Held()
-    bench = holding(held)
+    bench = GatewayBench()
+    held = Held(bench)
     async with running(bench) as client:
         in_flight = asyncio.create_task(client.call("DescribeWorkflowExecution", DESCRIBE))
         await held.arrived.wait()
@@ -199,8 +189,8 @@ async def test_stopping_lets_calls_in_flight_finish() -> None:
 
 
 async def test_a_cancelled_call_is_no_failure() -> None:
-    held = Held()
-    bench = holding(held)
+    bench = GatewayBench()
+    held = Held(bench)
     async with running(bench) as client:
         call = asyncio.create_task(client.call("DescribeWorkflowExecution", DESCRIBE))
         await held.arrived.wait()
