@@ -52,7 +52,7 @@ class Client:
         if request is None or isinstance(request, dict):
             request = build(rpc, request or {})
         data = request if isinstance(request, bytes) else request.SerializeToString()
-        invoke = self.channel.unary_unary(
+        invoke: grpc.aio.UnaryUnaryMultiCallable[bytes, Message] = self.channel.unary_unary(
             f"/{method.containing_service.full_name}/{rpc}",
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
