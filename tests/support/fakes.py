@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
@@ -23,6 +24,7 @@ class MemoryNamespaces:
     def __init__(self) -> None:
         self.records: dict[NamespaceId, Namespace] = {}
         self.reads = 0
+        self.deleted = asyncio.Event()
 
     async def create(self, namespace: Namespace) -> None:
         if namespace.id in self.records or await self.by_name(namespace.name):
@@ -38,6 +40,7 @@ class MemoryNamespaces:
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         self.records.pop(namespace_id, None)
+        self.deleted.set()
 
     async def by_id(self, namespace_id: NamespaceId) -> Namespace | None:
         self.reads += 1
@@ -70,12 +73,15 @@ class MemoryVisibility:
 
 @dataclass
 class RecordingRole:
-    """Serves every RPC of its role with an empty response, or as `answer` says."""
+    """Serves every RPC of its role with an empty response, or as `answer` says, once `before` is done."""
 
     served: list[tuple[str, Call, Message]] = field(default_factory=list)
     answer: Callable[[str, Call, Message], Message | Exception] | None = None
+    before: Callable[[], Awaitable[object]] | None = None
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        if self.before:
+            await self.before()
         self.served.append((rpc, call, request))
         result = self.answer(rpc, call, request) if self.answer else empty_response(rpc)
         if isinstance(result, Exception):
@@ -86,9 +92,11 @@ class RecordingRole:
 class RecordingReclaimer:
     def __init__(self) -> None:
         self.reclaimed: list[NamespaceId] = []
+        self.asked = asyncio.Event()
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         self.reclaimed.append(namespace_id)
+        self.asked.set()
 
 
 def empty_response(rpc: str) -> Message:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import grpc.aio
-from temporalio.api.common.v1 import Payload
 
 from perdure.frontend.handlers.cluster import ClusterIdentity
 from perdure.frontend.handlers.visibility import VisibilityHandlers
@@ -16,8 +15,8 @@ from perdure.frontend.service import Gateway
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
-from perdure.kernel.visibility.query import Query
 from tests.support.fakes import MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
 from tests.support.rpc import Client
 
@@ -34,25 +33,21 @@ class GatewayBench:
         self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
         self.namespaces = Namespaces(self.store, self.runtime.clock)
         self.visibility = MemoryVisibility()
-        self.queries: list[tuple[str, Mapping[str, int]]] = []
         self.history = RecordingRole()
         self.matching = RecordingRole()
         self.reclaimer = RecordingReclaimer()
-        visibility = VisibilityHandlers(self.visibility, self.limits, self._parse, lambda value: Payload())
+        visibility = VisibilityHandlers(self.visibility, self.limits)
         self.gateway = Gateway(
             self.runtime,
             self.limits,
             self.namespaces,
-            self.history,
-            self.matching,  # type: ignore[arg-type]  # only `handle` is ever called by the gateway
+            # The gateway calls nothing but `handle` of these two.
+            cast(HistoryClient, self.history),
+            cast(MatchingClient, self.matching),
             visibility,
             self.reclaimer,
             ClusterIdentity("a-cluster", 1, "memory", "127.0.0.1:0"),
         )
-
-    def _parse(self, text: str, attributes: Mapping[str, int]) -> Query:
-        self.queries.append((text, attributes))
-        return Query()
 
 
 @asynccontextmanager

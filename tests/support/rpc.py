@@ -11,6 +11,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
+from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure
 
 from perdure.frontend.routes import SERVICES
 
@@ -25,6 +26,14 @@ class Answer(NamedTuple):
     details: tuple[str, ...] = ()
     response: Message | None = None
     status: Status | None = None
+
+    def operation_statuses(self) -> list[MultiOperationExecutionFailure.OperationStatus]:
+        """What each operation of a multi-operation said; empty for other errors."""
+        for detail in self.status.details if self.status else ():
+            failure = MultiOperationExecutionFailure()
+            if detail.Unpack(failure):
+                return list(failure.statuses)
+        return []
 
 
 def build(rpc: str, fields: dict[str, Any]) -> Message:
@@ -43,7 +52,7 @@ class Client:
         if request is None or isinstance(request, dict):
             request = build(rpc, request or {})
         data = request if isinstance(request, bytes) else request.SerializeToString()
-        invoke = self.channel.unary_unary(
+        invoke: grpc.aio.UnaryUnaryMultiCallable[bytes, Message] = self.channel.unary_unary(
             f"/{method.containing_service.full_name}/{rpc}",
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )

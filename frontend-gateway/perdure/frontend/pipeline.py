@@ -86,7 +86,7 @@ class Pipeline:
             name: str = request.namespace
             namespace = namespaces.cached(name)
             if namespace is None:
-                check_namespace_name(name)
+                check_namespace_name(name, "Namespace is empty.")
                 namespace = await namespaces.find(name)
             if namespace.state not in states:
                 raise invalid_state(namespace, states)
@@ -98,10 +98,10 @@ class Pipeline:
         return serve
 
 
-def check_namespace_name(name: str) -> None:
+def check_namespace_name(name: str, when_empty: str = "Namespace not set on request.") -> None:
     """Raises InvalidArgument for a name that no namespace can have."""
     if not name:
-        raise InvalidArgument("Namespace not set on request.")
+        raise InvalidArgument(when_empty)
     if len(name.encode()) > NAMESPACE_LENGTH_MAX:
         raise InvalidArgument("Namespace length exceeds limit.")
 

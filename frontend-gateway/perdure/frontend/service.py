@@ -13,7 +13,8 @@ from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.transport import GrpcServer
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import GatewayMetrics
-from perdure.kernel.rpc import HistoryClient, MatchingClient, NamespaceReclaimer
+from perdure.kernel.namespace import NamespaceReclaimer
+from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
 
 

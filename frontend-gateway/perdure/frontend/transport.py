@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection
 
 from perdure.frontend.pipeline import Endpoint, Pipeline
 from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Wait, verify
-from perdure.frontend.status import translate
+from perdure.frontend.status import service_error, translate
 from perdure.kernel.clock import Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
 from perdure.kernel.metrics import GatewayMetrics
@@ -124,11 +124,12 @@ class GrpcServer:
                 if request is Undecodable:
                     raise InvalidArgument(f"The request is not a valid message of {rpc}.")
                 return await endpoint(request, context.time_remaining(), _text_metadata(context))
-            except ServiceError as error:
-                return await self._refuse(rpc, context, error)
-            except Exception:
-                _log.exception("call failed", rpc=rpc)
-                return await self._refuse(rpc, context, Internal("internal error"))
+            except Exception as error:
+                shown = service_error(error)
+                if shown is None:
+                    _log.exception("call failed", rpc=rpc)
+                    shown = Internal("internal error")
+                return await self._refuse(rpc, context, shown)
             finally:
                 gateway.in_flight -= 1
                 counts.duration_ns += clock.now_ns() - started_ns

@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 #: What Typer raises for flags that make no sense. It keeps the class to itself, but not its subclasses.
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 
 @app.callback(invoke_without_command=True)
@@ -55,15 +55,15 @@ def dev(
 ) -> None:
     """Run every role in one process, on one SQLite file."""
     if log_level not in logs.LEVELS:
-        raise typer.BadParameter(f"must be one of {', '.join(logs.LEVELS)}", param_hint="--log-level")
+        raise typer.BadParameter(f"{log_level!r} is not one of {', '.join(logs.LEVELS)}", param_hint="--log-level")
     logs.configure(log_level)
     # grpc's own log would tell the same once more, in its words, before our one line does.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # Late, because it loads everything: `--version`, `--help` and bad flags need none of it.
-    from perdure.infra import dev as embedded
+    # Late, because these load a lot: `--version`, `--help` and bad flags need little of it.
+    from perdure.infra import options
 
     try:
-        options = embedded.options(
+        chosen = options.from_flags(
             ip=ip,
             port=port,
             http_port=http_port,
@@ -72,10 +72,12 @@ def dev(
             search_attributes=search_attribute or [],
             dynamic_config=dynamic_config_value or [],
         )
-    except embedded.BadFlag as error:
+    except options.BadFlag as error:
         raise typer.BadParameter(str(error), param_hint=error.flag) from None
+    from perdure.infra import dev as embedded
+
     try:
-        embedded.run(options)
+        embedded.run(chosen)
     except embedded.StartFailed as error:
         print(f"perdure: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

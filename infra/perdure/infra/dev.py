@@ -1,61 +1,21 @@
-"""What `perdure dev` does: from flags to options, then serve until a signal."""
+"""What `perdure dev` does: serve until a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterable
-from pathlib import Path
 
-import structlog
 import uvloop
-from temporalio.api.enums.v1 import IndexedValueType
 
-from perdure.infra.server import EmbeddedServer, Options
+from perdure.infra.options import Options
+from perdure.infra.server import EmbeddedServer
 from perdure.infra.sqlite import DatabaseUnusable
-from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument
-from perdure.kernel.limits import Limits
 from perdure.kernel.runtime import Runtime
-
-DEFAULT_NAMESPACE = "default"
-_DURATION_UNITS = {"ms": SECOND_NS // 1000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
-
-_log = structlog.get_logger("perdure.dev")
-
-
-class BadFlag(Exception):
-    """A flag has a value that makes no sense. `flag` is its name."""
-
-    def __init__(self, flag: str, message: str) -> None:
-        super().__init__(message)
-        self.flag = flag
 
 
 class StartFailed(Exception):
     """The server could not start, for a reason that its operator can do something about. One line."""
-
-
-def options(
-    *,
-    ip: str,
-    port: int,
-    http_port: int,
-    database: Path | None,
-    namespaces: Iterable[str],
-    search_attributes: Iterable[str],
-    dynamic_config: Iterable[str],
-) -> Options:
-    """Raises BadFlag."""
-    return Options(
-        ip=ip,
-        port=port,
-        http_port=http_port,
-        database=database,
-        namespaces=tuple(dict.fromkeys((DEFAULT_NAMESPACE, *namespaces))),
-        search_attributes=dict(_search_attribute(text) for text in search_attributes),
-        limits=_limits(dynamic_config),
-    )
 
 
 def run(chosen: Options) -> None:
@@ -90,49 +50,3 @@ async def _serve(chosen: Options) -> None:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _search_attribute(text: str) -> tuple[str, int]:
-    name, separator, kind = text.partition("=")
-    known = {_type_name(enum_name): number for enum_name, number in IndexedValueType.items() if number}
-    by_lower = {called.lower(): number for called, number in known.items()}
-    if not separator or not name:
-        raise BadFlag("--search-attribute", f"{text!r} is not of the form Name=Type")
-    if kind.lower() not in by_lower:
-        raise BadFlag("--search-attribute", f"{kind!r} is no type, must be one of {', '.join(known)}")
-    return name, by_lower[kind.lower()]
-
-
-def _type_name(enum_name: str) -> str:
-    return enum_name.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", "")
-
-
-def _limits(values: Iterable[str]) -> Limits:
-    """Names that are not limits of ours are noted and ignored, so that existing start scripts go on working."""
-    known = Limits.keys()
-    chosen: dict[str, int] = {}
-    for text in values:
-        key, separator, value = text.partition("=")
-        if not separator or not key:
-            raise BadFlag("--dynamic-config-value", f"{text!r} is not of the form key=value")
-        if key not in known:
-            _log.warning("unknown dynamic config key is ignored", key=key)
-            continue
-        chosen[key] = _number(key, value.strip().strip('"'), is_duration=known[key].name.endswith("_ns"))
-    return Limits().override(chosen)
-
-
-def _number(key: str, text: str, *, is_duration: bool) -> int:
-    """A whole number; for durations one with a unit (`10s`), or bare seconds."""
-    unit_ns = SECOND_NS if is_duration else 1
-    digits = text
-    if is_duration:
-        for unit, length_ns in _DURATION_UNITS.items():
-            if text.endswith(unit) and text.removesuffix(unit).isdigit():
-                digits, unit_ns = text.removesuffix(unit), length_ns
-                break
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
-        raise BadFlag(
-            "--dynamic-config-value", f"{key} must be a whole number{' or a duration' * is_duration}, not {text!r}"
-        )
-    return int(digits) * unit_ns

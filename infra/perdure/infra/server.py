@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
+
+import msgspec
 
 from perdure.frontend.handlers.cluster import ClusterIdentity
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
@@ -15,31 +14,22 @@ from perdure.frontend.service import Gateway
 from perdure.history.service import HistoryService
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
-from perdure.infra.sqlite import SqliteDatabase
+from perdure.infra.options import Options
+from perdure.infra.sqlite import (
+    SqliteDatabase,
+    SqliteExecutionStore,
+    SqliteNamespaceStore,
+    SqliteVisibilityStore,
+)
+from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
-from perdure.kernel.visibility.attributes import encode_value
-from perdure.kernel.visibility.parser import parse
 from perdure.matching.service import MatchingService
 
 #: How long calls in flight may take to finish when the server stops.
 GRACE_S = 5.0
 SHARD_COUNT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a development server is started with. No `database` means one that is gone with the process."""
-
-    ip: str = "127.0.0.1"
-    port: int = 7233
-    http_port: int = 8233
-    database: Path | None = None
-    namespaces: tuple[str, ...] = ("default",)
-    search_attributes: Mapping[str, int] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
 
 
 class EmbeddedServer:
@@ -55,8 +45,8 @@ class EmbeddedServer:
         self._options = options
         self._runtime = runtime
         self._database = SqliteDatabase.open(options.database)
-        self._namespaces = Namespaces(self._database.namespaces, runtime.clock)
-        self._history = HistoryService(runtime, limits, self._database.executions, self._namespaces)
+        self._namespaces = Namespaces(SqliteNamespaceStore(self._database), runtime.clock)
+        self._history = HistoryService(runtime, limits, SqliteExecutionStore(self._database), self._namespaces)
         self._matching = MatchingService(runtime, limits, self._history)
         self._history.connect(self._matching)
         self._gateway = Gateway(
@@ -65,7 +55,7 @@ class EmbeddedServer:
             self._namespaces,
             self._history,
             self._matching,
-            VisibilityHandlers(self._database.visibility, limits, parse, encode_value),
+            VisibilityHandlers(SqliteVisibilityStore(self._database), limits),
             self._history,
             ClusterIdentity(runtime.entropy.uuid(), SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
         )
@@ -108,8 +98,9 @@ class EmbeddedServer:
         for name, kind in self._options.search_attributes.items():
             check_new_attribute(name, kind, self._options.limits)
         for name in self._options.namespaces:
-            namespace = await self._database.namespaces.by_name(NamespaceName(name))
-            if namespace is None:
+            try:
+                namespace = await self._namespaces.find(name)
+            except NamespaceNotFound:
                 namespace = Namespace(
                     id=NamespaceId(self._runtime.entropy.uuid()),
                     name=NamespaceName(name),
@@ -119,4 +110,4 @@ class EmbeddedServer:
                 continue
             changed = with_attributes(namespace, self._options.search_attributes)
             if changed != namespace:
-                await self._namespaces.update(changed)
+                await self._namespaces.update(msgspec.structs.replace(changed, version=namespace.version + 1))

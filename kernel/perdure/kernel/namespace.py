@@ -51,3 +51,11 @@ class NamespaceDirectory(Protocol):
     async def by_id(self, namespace_id: NamespaceId) -> Namespace:
         """Raises NamespaceNotFound for unknown namespaces; a namespace being deleted is still found."""
         ...
+
+
+class NamespaceReclaimer(Protocol):
+    """What the gateway asks of history when a namespace is deleted."""
+
+    async def reclaim(self, namespace_id: NamespaceId) -> None:
+        """Delete every execution of the namespace, open or closed; returns when none is left. May be called again."""
+        ...

@@ -20,8 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
-from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.ids import ExecutionKey, NamespaceId, TaskKind, TaskQueueKey
+from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 
 
 class Task(NamedTuple):
@@ -111,14 +110,6 @@ class HistoryClient(Protocol):
         ...
 
 
-class NamespaceReclaimer(Protocol):
-    """What the gateway asks of history when a namespace is deleted."""
-
-    async def reclaim(self, namespace_id: NamespaceId) -> None:
-        """Delete every execution of the namespace, open or closed; returns when none is left. May be called again."""
-        ...
-
-
 class MatchingClient(Protocol):
     """What history and the gateway ask of the owner of a task queue."""
 
@@ -148,7 +139,6 @@ class MatchingClient(Protocol):
 __all__ = [
     "HistoryClient",
     "MatchingClient",
-    "NamespaceReclaimer",
     "QueryTask",
     "Task",
     "TaskKind",

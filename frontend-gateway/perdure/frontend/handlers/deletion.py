@@ -18,9 +18,8 @@ from perdure.frontend.validation.rules import duration_fault, duration_ns
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import Aborted, InvalidArgument, NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.namespace import DELETED, Namespace
+from perdure.kernel.namespace import DELETED, Namespace, NamespaceReclaimer
 from perdure.kernel.persistence.namespaces import NamespaceConflict
-from perdure.kernel.rpc import NamespaceReclaimer
 from perdure.kernel.runtime import Runtime
 
 _SUFFIX_LENGTH_MIN = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import msgspec
 from temporalio.api.enums.v1 import IndexedValueType
@@ -23,13 +24,9 @@ from perdure.kernel.errors import Aborted, InvalidArgument
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.visibility.attributes import is_reserved, system_attributes, type_name
 
 _T = IndexedValueType
-KEYWORD = _T.INDEXED_VALUE_TYPE_KEYWORD
-KEYWORD_LIST = _T.INDEXED_VALUE_TYPE_KEYWORD_LIST
-INT = _T.INDEXED_VALUE_TYPE_INT
-DATETIME = _T.INDEXED_VALUE_TYPE_DATETIME
-BOOL = _T.INDEXED_VALUE_TYPE_BOOL
 
 #: Custom search attributes that a namespace may have, by type.
 CUSTOM_MAX = {
@@ -42,48 +39,10 @@ CUSTOM_MAX = {
     _T.INDEXED_VALUE_TYPE_TEXT: 3,
 }
 
-SYSTEM: dict[str, IndexedValueType.ValueType] = {
-    "WorkflowId": KEYWORD,
-    "RunId": KEYWORD,
-    "WorkflowType": KEYWORD,
-    "StartTime": DATETIME,
-    "ExecutionTime": DATETIME,
-    "CloseTime": DATETIME,
-    "ExecutionStatus": KEYWORD,
-    "TaskQueue": KEYWORD,
-    "HistoryLength": INT,
-    "HistorySizeBytes": INT,
-    "ExecutionDuration": INT,
-    "StateTransitionCount": INT,
-    "ParentWorkflowId": KEYWORD,
-    "ParentRunId": KEYWORD,
-    "RootWorkflowId": KEYWORD,
-    "RootRunId": KEYWORD,
-    "BinaryChecksums": KEYWORD_LIST,
-    "BuildIds": KEYWORD_LIST,
-    "BatcherNamespace": KEYWORD,
-    "BatcherUser": KEYWORD,
-    "TemporalChangeVersion": KEYWORD_LIST,
-    "TemporalExternalPayloadCount": INT,
-    "TemporalExternalPayloadSizeBytes": INT,
-    "TemporalNamespaceDivision": KEYWORD,
-    "TemporalPauseInfo": KEYWORD_LIST,
-    "TemporalReportedProblems": KEYWORD_LIST,
-    "TemporalScheduledById": KEYWORD,
-    "TemporalScheduledStartTime": DATETIME,
-    "TemporalSchedulePaused": BOOL,
-    "TemporalUsedWorkerDeploymentVersions": KEYWORD_LIST,
-    "TemporalWorkerDeployment": KEYWORD,
-    "TemporalWorkerDeploymentVersion": KEYWORD,
-    "TemporalWorkflowVersioningBehavior": KEYWORD,
-}
-_RESERVED = {"NamespaceId", "MemoEncoding", "Memo", "VisibilityTaskKey"}
-_RESERVED_PREFIX = "Temporal"
-
 
 def check_new_attribute(name: str, kind: int, limits: Limits) -> None:
     """Raises InvalidArgument for a name or type that no custom search attribute can have."""
-    if name in SYSTEM or name in _RESERVED or name.startswith(_RESERVED_PREFIX):
+    if is_reserved(name):
         raise InvalidArgument(f"Search attribute {name} is reserved by system.")
     if not name:
         raise InvalidArgument("Search attribute name is not set.")
@@ -93,7 +52,7 @@ def check_new_attribute(name: str, kind: int, limits: Limits) -> None:
         raise InvalidArgument(f"Unknown search attribute type: {kind}.")
 
 
-def with_attributes(namespace: Namespace, added: dict[str, int]) -> Namespace:
+def with_attributes(namespace: Namespace, added: Mapping[str, int]) -> Namespace:
     """The namespace with these attributes too; those it has already are left as they are.
 
     Raises:
@@ -105,10 +64,9 @@ def with_attributes(namespace: Namespace, added: dict[str, int]) -> Namespace:
         if name in custom:
             continue
         if per_type[kind] >= CUSTOM_MAX.get(IndexedValueType.ValueType(kind), 0):
-            called = IndexedValueType.Name(IndexedValueType.ValueType(kind)).removeprefix("INDEXED_VALUE_TYPE_")
             raise InvalidArgument(
                 f"Unable to create search attributes: cannot have more than {per_type[kind]} search attribute "
-                f"of type {called.title().replace('_', '')}."
+                f"of type {type_name(kind)}."
             )
         per_type[kind] += 1
         custom[name] = kind
@@ -138,7 +96,7 @@ class SearchAttributeHandlers:
         namespace = _required(namespace)
         custom = dict(namespace.search_attributes)
         for name in request.search_attributes:
-            if name not in custom and name in SYSTEM:
+            if name not in custom and name in system_attributes():
                 raise InvalidArgument(f"Unable to remove non-custom search attributes: {name}.")
             custom.pop(name, None)
         await self._write(namespace, msgspec.structs.replace(namespace, search_attributes=custom))
@@ -146,14 +104,13 @@ class SearchAttributeHandlers:
 
     async def list(self, request: ListSearchAttributesRequest) -> ListSearchAttributesResponse:
         namespace = _required(await self._find(request.namespace))
-        response = ListSearchAttributesResponse(system_attributes=SYSTEM)
-        for name, kind in namespace.search_attributes.items():
-            response.custom_attributes[name] = IndexedValueType.ValueType(kind)
-        return response
+        return ListSearchAttributesResponse(
+            system_attributes=_typed(system_attributes()), custom_attributes=_typed(namespace.search_attributes)
+        )
 
     async def get(self, request: GetSearchAttributesRequest) -> GetSearchAttributesResponse:
         """The attributes that every namespace has. Custom ones belong to namespaces, and this RPC names none."""
-        return GetSearchAttributesResponse(keys=SYSTEM)
+        return GetSearchAttributesResponse(keys=_typed(system_attributes()))
 
     async def _find(self, name: str) -> Namespace | None:
         if not name:
@@ -176,3 +133,7 @@ def _required(namespace: Namespace | None) -> Namespace:
     if namespace is None:
         raise InvalidArgument("Namespace is not set on request.")
     return namespace
+
+
+def _typed(attributes: Mapping[str, int]) -> dict[str, IndexedValueType.ValueType]:
+    return {name: IndexedValueType.ValueType(kind) for name, kind in attributes.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,23 +29,18 @@ from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
-from perdure.kernel.persistence.visibility import AttributeValue, VisibilityRecord, VisibilityStore
-from perdure.kernel.visibility.query import Query
-
-#: From the text of a query and the namespace's custom search attributes to a checked query. Raises InvalidArgument.
-Parse = Callable[[str, Mapping[str, int]], Query]
-#: From the value of a group to the payload that shows it.
-EncodeGroup = Callable[[AttributeValue | None], Payload]
+from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
+from perdure.kernel.visibility.attributes import EXECUTION_STATUS, AttributeValue, encode_value
+from perdure.kernel.visibility.parser import parse
+from perdure.kernel.visibility.query import Attribute
 
 _Page = tuple[list[WorkflowExecutionInfo], bytes]
 
 
 class VisibilityHandlers:
-    def __init__(self, store: VisibilityStore, limits: Limits, parse: Parse, encode_group: EncodeGroup) -> None:
+    def __init__(self, store: VisibilityStore, limits: Limits) -> None:
         self._store = store
         self._page_size_max = limits.visibility_page_size_max
-        self._parse = parse
-        self._encode_group = encode_group
         self.handlers: Mapping[str, NamespacedHandler] = {
             "ListWorkflowExecutions": self.list,
             "ScanWorkflowExecutions": self.scan,
@@ -101,18 +96,29 @@ class VisibilityHandlers:
     async def count(
         self, rpc: str, call: Call, request: CountWorkflowExecutionsRequest
     ) -> CountWorkflowExecutionsResponse:
-        query = self._parse(request.query, call.namespace.search_attributes)
+        query = parse(request.query, call.namespace.search_attributes)
         total, groups = await self._store.count(call.namespace.id, query)
         response = CountWorkflowExecutionsResponse(count=total)
         for group in groups:
-            response.groups.add(count=group.count, group_values=[self._encode_group(value) for value in group.values])
+            response.groups.add(
+                count=group.count,
+                group_values=[_group_value(value, by) for value, by in zip(group.values, query.group, strict=True)],
+            )
         return response
 
     async def _page(self, call: Call, text: str, asked_size: int, token: bytes) -> _Page:
         size = asked_size if 0 < asked_size <= self._page_size_max else self._page_size_max
-        query = self._parse(text, call.namespace.search_attributes)
+        query = parse(text, call.namespace.search_attributes)
         page = await self._store.list(call.namespace.id, query, size, token)
         return [execution_info(record) for record in page.records], page.next_page_token
+
+
+def _group_value(value: AttributeValue | None, attribute: Attribute) -> Payload:
+    if value is None:
+        return Payload(metadata={"encoding": b"binary/null"})
+    if attribute.name == EXECUTION_STATUS and isinstance(value, int):
+        return encode_value(_status_name(WorkflowExecutionStatus.ValueType(value)), attribute.type)
+    return encode_value(value, attribute.type)
 
 
 def execution_info(record: VisibilityRecord) -> WorkflowExecutionInfo:
@@ -187,5 +193,10 @@ def _closed_status(status: WorkflowExecutionStatus.ValueType) -> str:
         raise InvalidArgument("StatusFilter must be specified and must be not Running.")
     if status not in WorkflowExecutionStatus.values():
         raise InvalidArgument(f"StatusFilter {status} is unknown.")
+    return _status_name(status)
+
+
+def _status_name(status: WorkflowExecutionStatus.ValueType) -> str:
+    """As queries spell it: `TimedOut`."""
     name = WorkflowExecutionStatus.Name(status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
     return "".join(word.capitalize() for word in name.split("_"))

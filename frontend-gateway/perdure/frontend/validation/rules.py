@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, WorkflowExecution
+from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, SearchAttributes, WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -22,6 +22,7 @@ from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.visibility.attributes import decode_request
 
 DURATION_S_MAX = 100 * 365 * 86_400
 FAIRNESS_KEY_LENGTH_MAX = 64
@@ -82,6 +83,25 @@ def check_workflow_id(workflow_id: str, limits: Limits) -> None:
 def check_blob(size: int, limits: Limits) -> None:
     if size > limits.blob_size_max:
         raise InvalidArgument("Blob data size exceeds limit.")
+
+
+def check_search_attributes(attributes: SearchAttributes, scene: Scene) -> None:
+    """Search attributes that a caller sets: known, of their types, and not too many or too large."""
+    if not attributes.indexed_fields:
+        return
+    limits, namespace = scene.limits, scene.namespace
+    if (count := len(attributes.indexed_fields)) > limits.search_attributes_max:
+        raise InvalidArgument(f"number of search attributes {count} exceeds limit {limits.search_attributes_max}")
+    decode_request(attributes, namespace.search_attributes, namespace.name)
+    for name, payload in attributes.indexed_fields.items():
+        if (size := len(payload.data)) > limits.search_attribute_value_size_max:
+            raise InvalidArgument(
+                f"search attribute {name} value size {size} exceeds size limit {limits.search_attribute_value_size_max}"
+            )
+    if (size := attributes.ByteSize()) > limits.search_attributes_size_max:
+        raise InvalidArgument(
+            f"total size of search attributes {size} exceeds size limit {limits.search_attributes_size_max}"
+        )
 
 
 def duration_fault(duration: Duration) -> str | None:

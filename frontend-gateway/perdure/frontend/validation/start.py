@@ -23,6 +23,7 @@ from perdure.frontend.validation.rules import (
     check_links,
     check_priority,
     check_retry_policy,
+    check_search_attributes,
     check_user_task_queue,
     check_workflow_id,
     duration_ns,
@@ -56,6 +57,7 @@ def check_start(request: StartWorkflowExecutionRequest, scene: Scene) -> None:
     conflict = request.on_conflict_options
     if conflict.attach_completion_callbacks and not conflict.attach_request_id:
         raise InvalidArgument("attaching request ID is required for attaching completion callbacks")
+    check_search_attributes(request.search_attributes, scene)
     check_priority(request.priority)
     if request.completion_callbacks:
         raise Unimplemented("Completion callbacks are not implemented yet.")
@@ -87,6 +89,7 @@ def check_signal_with_start(request: SignalWithStartWorkflowExecutionRequest, sc
             "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not supported for this operation."
         )
     _default_policies(request, Conflict.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
+    check_search_attributes(request.search_attributes, scene)
     check_priority(request.priority)
     check_links(request.links, limits)
     _check_unsupported(request)
