@@ -214,7 +214,7 @@ class Script:
         self.record.extend(json.dumps(value, indent=1).splitlines())
 
     def _error(self, error: grpc.RpcError) -> dict[str, Any]:
-        metadata: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[call-overload]
+        metadata: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
         status = Status.FromString(metadata.get("grpc-status-details-bin", b""))
         details = [self._detail(each) for each in status.details]
         return {
