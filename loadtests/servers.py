@@ -68,14 +68,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(name: str) -> Iterator[Server]:
-    """A fresh server with empty storage, stopped and deleted afterwards."""
+def running(name: str, command: Command | None = None) -> Iterator[Server]:
+    """A fresh server with empty storage, stopped and deleted afterwards. By default the command is that of `SERVERS`."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-") as directory:
         port = free_port()
         log = Path(directory, "server.log")
         with log.open("wb") as output:
             began = time.perf_counter()
-            process = subprocess.Popen(SERVERS[name](port, Path(directory)), stdout=output, stderr=output)
+            process = subprocess.Popen((command or SERVERS[name])(port, Path(directory)), stdout=output, stderr=output)
         try:
             _wait_until_serving(process, port, log)
             yield Server(name, f"127.0.0.1:{port}", psutil.Process(process.pid), time.perf_counter() - began)

@@ -1,0 +1,68 @@
+"""Runs a scenario on both servers and compares what they answered."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.differential.script import Script
+
+Scenario = Callable[[Script], None]
+
+_CONTEXT_LINES = 12
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The addresses of the oracle and of the server that is put to the test."""
+
+    oracle: str
+    candidate: str
+
+
+def scenario(body: Scenario) -> Callable[[Pair], None]:
+    """Make a test of a scenario."""
+
+    def test(pair: Pair) -> None:
+        with ThreadPoolExecutor(2) as both:
+            expected = both.submit(_run, body, pair.oracle, oracle=True)
+            actual = both.submit(_run, body, pair.candidate, oracle=False)
+        _keep(body.__name__, expected.result(), actual.result())
+        difference = difflib.unified_diff(
+            expected.result(), actual.result(), "real", "candidate", lineterm="", n=_CONTEXT_LINES
+        )
+        if text := "\n".join(difference):
+            pytest.fail(text, pytrace=False)
+
+    test.__name__ = body.__name__
+    test.__doc__ = body.__doc__
+    test.__module__ = body.__module__
+    return test
+
+
+def _run(body: Scenario, address: str, *, oracle: bool) -> list[str]:
+    script = Script(address, secrets.token_hex(4), oracle=oracle)
+    try:
+        body(script)
+    except Exception:
+        if oracle:
+            raise
+        # An answer that the scenario cannot go on with is a difference like any other.
+        script.record.append(f"the scenario broke off: {traceback.format_exc()}")
+    finally:
+        script.close()
+    return script.record
+
+
+def _keep(name: str, expected: list[str], actual: list[str]) -> None:
+    directory = os.environ.get("DIFFERENTIAL_OUT")
+    if directory:
+        for server, record in (("real", expected), ("candidate", actual)):
+            Path(directory, f"{name}.{server}.txt").write_text("\n".join(record) + "\n", encoding="utf-8")

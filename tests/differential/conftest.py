@@ -1,0 +1,42 @@
+"""Both servers, started once for all scenarios."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loadtests.servers import free_port, real_command, running
+from tests.differential.compare import Pair
+
+_SEARCH_ATTRIBUTES = {
+    "CustomKeyword": "Keyword",
+    "CustomText": "Text",
+    "CustomInt": "Int",
+    "CustomDouble": "Double",
+    "CustomBool": "Bool",
+    "CustomDatetime": "Datetime",
+    "CustomList": "KeywordList",
+}
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Pair]:
+    candidate = {"perdure": _perdure, "real": _real}[os.environ.get("DIFFERENTIAL_CANDIDATE", "perdure")]
+    with running("real", _real) as oracle, running("candidate", candidate) as other:
+        yield Pair(oracle.address, other.address)
+
+
+def _real(port: int, directory: Path) -> list[str]:
+    return [*real_command(port, directory), *_search_attributes()]
+
+
+def _perdure(port: int, directory: Path) -> list[str]:
+    server = [sys.executable, "-m", "perdure.infra.cli", "dev", "--ephemeral"]
+    return [*server, "--port", str(port), "--http-port", str(free_port()), *_search_attributes()]
+
+
+def _search_attributes() -> list[str]:
+    return [flag for name, kind in _SEARCH_ATTRIBUTES.items() for flag in ("--search-attribute", f"{name}={kind}")]

@@ -1,0 +1,96 @@
+"""What an answer says, without what is different each time: times, generated ids, tokens, sizes."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( [+-]\d{4}|Z)?( UTC)?")
+#: Too long to read.
+_RUN = re.compile(r"(.)\1{99,}")
+
+#: Present or not is all that can be compared.
+_MASKED = {
+    "task_token",
+    "next_page_token",
+    "execution_duration",
+    "build_id_based_versioning_info",
+}
+
+#: Neither value nor presence says anything: they depend on storage, on the pace of the machine, or on chance.
+_IGNORED = {
+    "task_id",
+    "history_size_bytes",
+    "state_transition_count",
+    "backlog_count_hint",
+    "poller_scaling_decision",
+    "task_id_block",
+    "tasks_add_rate",
+    "tasks_dispatch_rate",
+    "approximate_backlog_age",
+    "version",
+    "failover_version",
+    "owner_host_name",
+}
+
+#: Durations that count from some earlier moment, so that they are never the same; whole seconds can be compared.
+_ROUNDED_UP = {"first_workflow_task_backoff"}
+
+#: A request id that the server makes up for itself, in events that a poll causes.
+_IGNORED_IN = {
+    "temporal.api.history.v1.WorkflowTaskStartedEventAttributes": {"request_id"},
+    "temporal.api.history.v1.ActivityTaskStartedEventAttributes": {"request_id"},
+}
+
+
+class Normaliser:
+    """Normalises the answers of one scenario. Generated ids become numbers, in the order in which they appear."""
+
+    def __init__(self, nonce: str) -> None:
+        self._nonce = nonce
+        self._ids: dict[str, str] = {}
+
+    def message(self, message: Message) -> dict[str, Any]:
+        """The fields that are set, by name, in the order of their numbers."""
+        ignored = _IGNORED | _IGNORED_IN.get(message.DESCRIPTOR.full_name, set())
+        return {
+            field.name: "<set>" if field.name in _MASKED else self._field(field, value)
+            for field, value in message.ListFields()
+            if field.name not in ignored
+        }
+
+    def text(self, text: str) -> str:
+        """A text in which times, generated ids and the scenario's nonce are replaced."""
+        text = _TIME.sub("<time>", text.replace(self._nonce, ""))
+        text = _RUN.sub(lambda match: f"<{len(match[0])} times {match[1]}>", text)
+        return _UUID.sub(lambda match: self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>"), text)
+
+    def _field(self, field: FieldDescriptor, value: Any) -> Any:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            entry = field.message_type.fields_by_name["value"]
+            return {self.text(str(key)): self._value(entry, value[key]) for key in sorted(value)}
+        if field.is_repeated:
+            return [self._value(field, each) for each in value]
+        return self._value(field, value)
+
+    def _value(self, field: FieldDescriptor, value: Any) -> Any:
+        if isinstance(value, Timestamp):
+            return "<time>" if value.seconds > 0 else "<no time>"
+        if isinstance(value, Duration):
+            seconds = value.ToTimedelta().total_seconds()
+            return f"{math.ceil(seconds) if field.name in _ROUNDED_UP else seconds:g}s"
+        if isinstance(value, Message):
+            return self.message(value)
+        if isinstance(value, bytes):
+            return self.text(value.decode("utf-8", "backslashreplace"))
+        if field.enum_type is not None:
+            known = field.enum_type.values_by_number.get(value)
+            return known.name if known else value
+        return self.text(value) if isinstance(value, str) else value
