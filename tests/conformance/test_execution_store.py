@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.executions import CurrentRun, ExecutionStore, ShardLost, Snapshot, StoredExecution
+from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 OTHER = ShardId(8)
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.records import NAMESPACE, SHARD, key, visible, write
 
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.persistence.executions import ExecutionStore
@@ -12,6 +11,7 @@ from perdure.kernel.persistence.visibility import CountGroup, VisibilityRecord, 
 from perdure.kernel.visibility.attributes import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, TEXT, Text
 from perdure.kernel.visibility.parser import QUERY_VALUES_MAX, parse
 from perdure.kernel.visibility.query import Query
+from tests.support.records import NAMESPACE, SHARD, key, visible, write
 
 ATTRIBUTES = {
     "Customer": KEYWORD,

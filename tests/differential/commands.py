@@ -7,6 +7,7 @@ from typing import Any
 
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
+
 from tests.differential.script import failure, payloads
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from loadtests.servers import free_port, real_command, running
 from tests.differential.compare import Pair
 

@@ -23,6 +23,7 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
 )
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
+
 from tests.differential.normalise import Normaliser
 
 IDENTITY = "differential"

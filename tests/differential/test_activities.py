@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
+
 from tests.differential import commands as c
 from tests.differential.compare import scenario
 from tests.differential.script import Script, failure, payload, payloads

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.api.command.v1 import Command
+
 from tests.differential import commands as c
 from tests.differential.compare import scenario
 from tests.differential.script import Script, failure, payload, payloads

@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 
 

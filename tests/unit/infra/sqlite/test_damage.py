@@ -7,7 +7,6 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.support.records import NAMESPACE, SHARD, head, key, visible, write
 
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteNamespaceStore, SqliteVisibilityStore
 from perdure.kernel.ids import NamespaceId, NamespaceName
@@ -15,6 +14,7 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import DamagedRecord, JournalRecord, Snapshot
 from perdure.kernel.persistence.namespaces import DamagedNamespace
 from perdure.kernel.visibility.query import Query
+from tests.support.records import NAMESPACE, SHARD, head, key, visible, write
 
 BAD, GOOD = key("bad"), key("good")
 

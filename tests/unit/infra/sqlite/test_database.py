@@ -8,7 +8,6 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore
 from perdure.infra.sqlite.database import APPLICATION_ID
@@ -17,6 +16,7 @@ from perdure.infra.sqlite.visibility_query import compile_list, compile_order
 from perdure.kernel.persistence.executions import StoredExecution, StoreUnavailable
 from perdure.kernel.visibility.attributes import KEYWORD
 from perdure.kernel.visibility.parser import parse
+from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 
 async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
