@@ -58,9 +58,9 @@ class CommandFailure(Exception):
     """A command cannot be carried out: the workflow task fails with this cause, or the whole run is terminated."""
 
     def __init__(self, cause: Cause.ValueType, message: str, *, terminate: bool = False) -> None:
-        super().__init__(message)
+        name = camel_case(Cause.Name(cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_"))
+        super().__init__(f"{name}: {message}" if message else name)
         self.cause = cause
-        self.message = message
         self.terminate = terminate
 
 
@@ -111,7 +111,12 @@ def _type_name(command: Command) -> str:
         name = CommandType.Name(command.command_type)
     except ValueError:
         return str(command.command_type)
-    return "".join(word.capitalize() for word in name.removeprefix("COMMAND_TYPE_").split("_"))
+    return camel_case(name.removeprefix("COMMAND_TYPE_"))
+
+
+def camel_case(name: str) -> str:
+    """An enum value's name as messages spell it: START_TIMER is StartTimer."""
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def apply(tx: Transition, commands: Sequence[Command], batch: Batch) -> None:
@@ -123,7 +128,7 @@ def apply(tx: Transition, commands: Sequence[Command], batch: Batch) -> None:
     for command in commands:
         name, carry_out = COMMANDS[command.command_type]
         if command.command_type in _CLOSING and tx.state.buffered:
-            raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, "UnhandledCommand")
+            raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, "")
         tx.user_metadata = command.user_metadata if command.HasField("user_metadata") else None
         if not command.HasField(name):  # type: ignore[arg-type]
             raise _attributes_missing(command)

@@ -80,6 +80,7 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
         state_transition_count=state.state_transitions,
         history_size_bytes=state.history_size,
         first_run_id=state.first_run_id,
+        auto_reset_points=state.reset_points,
     )
     attributes.set_types(info.search_attributes, call.namespace.search_attributes)
     info.root_execution.workflow_id = started.root_workflow_execution.workflow_id or state.workflow_id
@@ -101,8 +102,7 @@ def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
     )
     if state.execution_expires_at:
         info.execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
-    if state.run_expires_at:
-        info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))
+    info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))
     for request_id, origin in state.requests.items():
         info.request_id_infos[request_id].CopyFrom(
             RequestIdInfo(

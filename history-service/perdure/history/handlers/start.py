@@ -325,8 +325,8 @@ def started_attributes(
         workflow_type=request.workflow_type,
         task_queue=TaskQueue(name=request.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
         input=request.input if request.HasField("input") else None,
-        workflow_execution_timeout=duration(execution_timeout),
-        workflow_run_timeout=duration(run_timeout),
+        workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
+        workflow_run_timeout=duration(run_timeout) if run_timeout else None,
         workflow_task_timeout=duration(task_timeout),
         initiator=initiator,
         original_execution_run_id=new.state.run_id,
@@ -351,7 +351,4 @@ def started_attributes(
         attributes.parent_workflow_execution.CopyFrom(parent.execution)
         attributes.parent_initiated_event_id = parent.initiated_event_id
         attributes.root_workflow_execution.CopyFrom(parent.root)
-    else:
-        attributes.root_workflow_execution.workflow_id = request.workflow_id
-        attributes.root_workflow_execution.run_id = new.state.run_id
     return attributes

@@ -22,6 +22,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
+from temporalio.api.workflow.v1 import ResetPoints
 
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
 
@@ -196,6 +197,8 @@ class Execution(msgspec.Struct):
     signal_count: int = 0
     signal_request_ids: dict[str, None] = {}
     requests: dict[str, RequestOrigin] = {}
+
+    reset_points: ResetPoints = msgspec.field(default_factory=ResetPoints)
 
     #: Closed, and the parent does not know yet.
     owes_parent: bool = False
