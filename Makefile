@@ -24,7 +24,7 @@ $(BIN)/perdure: requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(BIN)/perdure
-	$(BIN)/python -m demo
+	$(BIN)/python -m docs.demo
 
 test: $(BIN)/perdure
 	$(BIN)/python -m pytest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,39 +14,8 @@ import grpc.aio
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
 
+from tests.support.process import ANY_PORTS, COMMAND, Process, dev
 from tests.support.rpc import Client
-
-COMMAND = [sys.executable, "-c", "from perdure.infra.cli import main; main()"]
-ANY_PORTS = ["--port", "0", "--http-port", "0"]
-START_S_MAX = 30
-
-
-class Process:
-    """A running `perdure dev` and where it listens."""
-
-    def __init__(self, process: asyncio.subprocess.Process, ready_line: str) -> None:
-        self.process = process
-        self.address = ready_line.split("gRPC ")[1].split(",")[0]
-        self.http = ready_line.split("HTTP ")[1].split(",")[0]
-
-    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), START_S_MAX)
-
-
-@asynccontextmanager
-async def dev(*arguments: str) -> AsyncIterator[Process]:
-    child = await asyncio.create_subprocess_exec(*COMMAND, "dev", *arguments, stdout=asyncio.subprocess.PIPE)
-    assert child.stdout is not None
-    try:
-        line = (await asyncio.wait_for(child.stdout.readline(), START_S_MAX)).decode()
-        assert line.startswith("Perdure ready"), line
-        yield Process(child, line)
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ POLL = {"namespace": "default", "taskQueue": {"name": "q"}}
     [
         (errors.NotFound("gone"), "NOT_FOUND", "NotFoundFailure"),
         (errors.InvalidArgument("bad"), "INVALID_ARGUMENT", None),
-        (errors.WorkflowExecutionAlreadyStarted("again", "r", "run", "first"), "ALREADY_EXISTS", None),
+        (errors.WorkflowExecutionAlreadyStarted("again", "r", "run"), "ALREADY_EXISTS", None),
         (errors.QueryFailed("no such query"), "INVALID_ARGUMENT", "QueryFailedFailure"),
         (errors.WorkflowNotReady("wait"), "FAILED_PRECONDITION", "WorkflowNotReadyFailure"),
         (errors.Unavailable("later"), "UNAVAILABLE", None),

@@ -116,7 +116,7 @@ def fail(tx: Transition, token: WorkflowTaskToken, failure: CommandFailure, iden
     unhandled = failure.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
     if task.attempt > 1 and not unhandled:
         return False
-    details = None if unhandled else Failure(message=str(failure), server_failure_info=ServerFailureInfo())
+    details = Failure(message=str(failure), server_failure_info=ServerFailureInfo())
     workflow_task.fail(tx, task, failure.cause, details, identity, checksum)
     if failure.terminate:
         workflow.terminate(tx, str(failure), None, workflow.SERVER_IDENTITY)

@@ -1,8 +1,8 @@
 """PURE: the unit of work in which a decision is made.
 
 A decision is a plain function over a `Transition`. It reads `state`, and says what happens with `record` (an event),
-`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run to be created in
-the same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding
+`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run, created in the
+same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding
 and folding. A decision that raises leaves no trace: the shard throws the changed state away and folds it anew.
 """
 
@@ -36,6 +36,10 @@ _OUTCOMES = frozenset(
     if name.startswith(("EVENT_TYPE_ACTIVITY_TASK_", "EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_"))
     and name.endswith(("_COMPLETED", "_FAILED", "_TIMED_OUT", "_CANCELED", "_TERMINATED"))
 )
+
+
+#: Events that an SDK which does not know them can pass over.
+_IGNORABLE = frozenset({EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED})
 
 
 class Transition:
@@ -137,6 +141,8 @@ class Transition:
 
     def _append(self, event: HistoryEvent) -> None:
         event.event_id = self.state.next_event_id
+        if event.event_type in _IGNORABLE:
+            event.worker_may_ignore = True
         if self.namespace.failover_version:
             event.version = self.namespace.failover_version
         self.events.append(event)

@@ -36,6 +36,7 @@ from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStart
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.prototime import duration, length_ns, timestamp
+from perdure.kernel.visibility import attributes as search_attributes
 
 _Reuse = WorkflowIdReusePolicy
 _Conflict = WorkflowIdConflictPolicy
@@ -340,7 +341,7 @@ def started_attributes(
         task_queue=TaskQueue(name=request.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
         input=request.input if request.HasField("input") else None,
         workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
-        workflow_run_timeout=duration(run_timeout) if run_timeout else None,
+        workflow_run_timeout=duration(run_timeout) if run_timeout or request.HasField("workflow_run_timeout") else None,
         workflow_task_timeout=duration(task_timeout),
         initiator=initiator,
         original_execution_run_id=new.state.run_id,
@@ -352,8 +353,10 @@ def started_attributes(
         workflow_id=request.workflow_id,
         completion_callbacks=request.completion_callbacks,
     )
+    if new.namespace.search_attributes and request.HasField("search_attributes"):
+        search_attributes.set_types(request.search_attributes, new.namespace.search_attributes)
     for name in ("memo", "search_attributes", "header", "priority", "continued_failure", "last_completion_result"):
-        if request.HasField(name):  # type: ignore[arg-type]
+        if request.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(request, name))
     if request.HasField("retry_policy"):
         attributes.retry_policy.CopyFrom(with_defaults(request.retry_policy))

@@ -15,7 +15,7 @@ from perdure.history.transition import Transition
 from perdure.kernel import cron
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import RunId
-from perdure.kernel.prototime import duration, length_ns
+from perdure.kernel.prototime import duration, length_ns, timestamp
 
 #: A workflow that does nothing but continue as new does so at most once in this time.
 MINIMUM_INTERVAL_NS = SECOND_NS
@@ -70,18 +70,22 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
         attributes.task_queue.Clear()
         attributes.task_queue.name = command.task_queue.name
         attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
-    for name in ("input", "header", "retry_policy", "last_completion_result"):
-        if command.HasField(name):
-            getattr(attributes, name).CopyFrom(getattr(command, name))
-    # What the command leaves out of memo and search attributes goes on as it is now.
-    attributes.memo.CopyFrom(command.memo if command.HasField("memo") else tx.state.memo)
-    attributes.search_attributes.CopyFrom(
-        command.search_attributes if command.HasField("search_attributes") else tx.state.search_attributes
-    )
+    if command.HasField("input"):
+        attributes.input.CopyFrom(command.input)
+    if command.HasField("header"):
+        attributes.header.CopyFrom(command.header)
+    if command.HasField("retry_policy"):
+        attributes.retry_policy.CopyFrom(command.retry_policy)
+    if command.HasField("last_completion_result"):
+        attributes.last_completion_result.CopyFrom(command.last_completion_result)
+    if command.HasField("memo"):
+        attributes.memo.CopyFrom(command.memo)
+    if command.HasField("search_attributes"):
+        attributes.search_attributes.CopyFrom(command.search_attributes)
     if command.HasField("failure"):
         attributes.continued_failure.CopyFrom(command.failure)
-    if length_ns(command.workflow_run_timeout):
-        attributes.workflow_run_timeout.CopyFrom(command.workflow_run_timeout)
+    run_timeout = length_ns(command.workflow_run_timeout) or length_ns(attributes.workflow_run_timeout)
+    attributes.workflow_run_timeout.CopyFrom(duration(run_timeout))
     if length_ns(command.workflow_task_timeout):
         attributes.workflow_task_timeout.CopyFrom(command.workflow_task_timeout)
     attributes.cron_schedule = command.cron_schedule or tx.state.started.cron_schedule
@@ -111,6 +115,12 @@ def _linked(
     attributes.initiator = initiator
     attributes.first_workflow_task_backoff.CopyFrom(duration(backoff))
     attributes.ClearField("original_execution_run_id")
+    attributes.ClearField("identity")
+    attributes.prev_auto_reset_points.CopyFrom(tx.state.reset_points)
+    expires_at = timestamp(tx.now + tx.namespace.retention_ns)
+    for point in attributes.prev_auto_reset_points.points:
+        if point.run_id == tx.state.run_id:
+            point.expire_time.CopyFrom(expires_at)
     return attributes
 
 

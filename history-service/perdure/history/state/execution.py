@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import msgspec
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes
+from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkerVersionStamp
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import (
@@ -105,6 +105,7 @@ class Child(msgspec.Struct):
     initiated: StartChildWorkflowExecutionInitiatedEventAttributes
     started_event_id: int = 0
     run_id: str = ""
+    user_metadata: UserMetadata | None = None
     #: The parent's start was delivered, so that only the outcome is still due.
     started: bool = False
 
@@ -198,6 +199,7 @@ class Execution(msgspec.Struct):
     signal_request_ids: dict[str, None] = {}
     requests: dict[str, RequestOrigin] = {}
 
+    worker_version: WorkerVersionStamp | None = None
     reset_points: ResetPoints = msgspec.field(default_factory=ResetPoints)
 
     #: Closed, and the parent does not know yet.
