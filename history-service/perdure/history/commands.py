@@ -58,9 +58,9 @@ class CommandFailure(Exception):
     """A command cannot be carried out: the workflow task fails with this cause, or the whole run is terminated."""
 
     def __init__(self, cause: Cause.ValueType, message: str, *, terminate: bool = False) -> None:
-        super().__init__(message)
+        name = camel_case(Cause.Name(cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_"))
+        super().__init__(f"{name}: {message}" if message else name)
         self.cause = cause
-        self.message = message
         self.terminate = terminate
 
 
@@ -111,7 +111,12 @@ def _type_name(command: Command) -> str:
         name = CommandType.Name(command.command_type)
     except ValueError:
         return str(command.command_type)
-    return "".join(word.capitalize() for word in name.removeprefix("COMMAND_TYPE_").split("_"))
+    return camel_case(name.removeprefix("COMMAND_TYPE_"))
+
+
+def camel_case(name: str) -> str:
+    """An enum value's name as messages spell it: START_TIMER is StartTimer."""
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def apply(tx: Transition, commands: Sequence[Command], batch: Batch) -> None:
@@ -123,7 +128,7 @@ def apply(tx: Transition, commands: Sequence[Command], batch: Batch) -> None:
     for command in commands:
         name, carry_out = COMMANDS[command.command_type]
         if command.command_type in _CLOSING and tx.state.buffered:
-            raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, "UnhandledCommand")
+            raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, "")
         tx.user_metadata = command.user_metadata if command.HasField("user_metadata") else None
         if not command.HasField(name):  # type: ignore[arg-type]
             raise _attributes_missing(command)
@@ -140,14 +145,21 @@ def _attributes_missing(command: Command) -> CommandFailure:
     )
 
 
-def _check_id(cause: Cause.ValueType, what: str, command: str, value: str, tx: Transition) -> None:
+def _check_id(cause: Cause.ValueType, what: str, command: str, value: str, tx: Transition, context: str = "") -> None:
     if not value:
-        raise CommandFailure(cause, f"{what} is not set on {command}.")
-    if len(value.encode()) > tx.limits.id_length_max:
+        raise CommandFailure(cause, f"{what} is not set on {command}.{context}")
+    _check_length(cause, what, command, value, tx, context)
+
+
+def _check_length(
+    cause: Cause.ValueType, what: str, command: str, value: str, tx: Transition, context: str = ""
+) -> None:
+    length = len(value.encode())
+    if length > tx.limits.id_length_max:
         raise CommandFailure(
             cause,
-            f"{what} on {command} exceeds length limit. {what}={value} Length={len(value.encode())} "
-            f"Limit={tx.limits.id_length_max}",
+            f"{what} on {command} exceeds length limit. {what}={value} Length={length} "
+            f"Limit={tx.limits.id_length_max}{context}",
         )
 
 
@@ -168,8 +180,11 @@ def _check_size(tx: Transition, cause: Cause.ValueType, what: str, size: int) ->
 
 def _schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttributes, batch: Batch) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
-    _check_id(cause, "ActivityId", "ScheduleActivityTaskCommand", command.activity_id, tx)
-    _check_id(cause, "ActivityType", "ScheduleActivityTaskCommand", command.activity_type.name, tx)
+    for what, value in (("activityId", command.activity_id), ("activityType", command.activity_type.name)):
+        if not value:
+            raise CommandFailure(cause, f"{what} is not set")
+        if (length := len(value.encode())) > tx.limits.id_length_max:
+            raise CommandFailure(cause, f"{what} exceeds length limit. Length={length} Limit={tx.limits.id_length_max}")
     _check_durations(
         cause,
         "ScheduleActivityTaskCommand",
@@ -253,9 +268,9 @@ def _cancel_activity(tx: Transition, command: RequestCancelActivityTaskCommandAt
         raise CommandFailure(cause, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.")
     pending = tx.state.activities.get(scheduled_event_id)
     if pending is None and not _outcome_is_buffered(tx, scheduled_event_id):
-        raise CommandFailure(cause, f"ACTIVITY_ID_NOT_FOUND: no pending activity {scheduled_event_id}")
+        raise _bad_cancellation(scheduled_event_id)
     if pending is not None and pending.cancel_requested:
-        raise CommandFailure(cause, f"activity {scheduled_event_id} was requested to cancel before")
+        raise _bad_cancellation(scheduled_event_id)
     tx.record(
         EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED,
         scheduled_event_id=scheduled_event_id,
@@ -265,6 +280,14 @@ def _cancel_activity(tx: Transition, command: RequestCancelActivityTaskCommandAt
         details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')])
         activity.cancel_now(tx, pending, details, batch.identity)
         batch.wants_task = True
+
+
+def _bad_cancellation(scheduled_event_id: int) -> CommandFailure:
+    return CommandFailure(
+        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES,
+        "invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: "
+        f"{scheduled_event_id}",
+    )
 
 
 def _outcome_is_buffered(tx: Transition, scheduled_event_id: int) -> bool:
@@ -331,7 +354,8 @@ def _take_back_fired(tx: Transition, timer_id: str) -> int:
 def _complete_workflow(tx: Transition, command: CompleteWorkflowExecutionCommandAttributes, batch: Batch) -> None:
     _check_size(
         tx,
-        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES,
+        # The cause that Temporal's server gives here, odd as it is.
+        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES,
         "CompleteWorkflowExecutionCommandAttributes.Result",
         command.result.ByteSize(),
     )
@@ -353,6 +377,7 @@ def _cancel_workflow(tx: Transition, command: CancelWorkflowExecutionCommandAttr
 def _continue_as_new(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttributes, batch: Batch) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
     name = "ContinueAsNewWorkflowExecutionCommand"
+    _check_length(cause, "WorkflowType", name, command.workflow_type.name, tx)
     _check_durations(cause, name, command, "workflow_run_timeout", "workflow_task_timeout", "backoff_start_interval")
     _check_cron(cause, name, command.cron_schedule)
     _check_size(tx, cause, "ContinueAsNewWorkflowExecutionCommandAttributes. Input", command.input.ByteSize())
@@ -374,15 +399,48 @@ def _check_search_attributes(tx: Transition, namespace: Namespace, given: Any) -
         search_attributes.decode_request(given, namespace.search_attributes, namespace.name)
     except InvalidArgument as error:
         raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES, error.message) from error
+    search_attributes.set_types(given, namespace.search_attributes)
 
 
-def _check_run_id(cause: Cause.ValueType, command: str, run_id: str) -> None:
-    if not run_id:
-        return
+def _check_search_attribute_sizes(tx: Transition, cause: Cause.ValueType, given: Any) -> None:
+    """Values that are too large end the run: they would not get smaller in another attempt."""
+    limits = tx.limits
+    for attribute, payload in given.indexed_fields.items():
+        if len(payload.data) > limits.search_attribute_value_size_max:
+            raise CommandFailure(
+                cause,
+                f"search attribute {attribute} value size {len(payload.data)} exceeds size limit "
+                f"{limits.search_attribute_value_size_max}",
+                terminate=True,
+            )
+    size = sum(len(name) + len(payload.data) for name, payload in given.indexed_fields.items())
+    if size > limits.search_attributes_size_max:
+        raise CommandFailure(
+            cause,
+            f"total size of search attributes {size} exceeds size limit {limits.search_attributes_size_max}",
+            terminate=True,
+        )
+
+
+def _check_run_id(
+    cause: Cause.ValueType, command: str, workflow_id: str, namespace: str, run_id: str, context: str
+) -> None:
+    if not _is_run_id(run_id):
+        raise CommandFailure(
+            cause,
+            f"Invalid RunId set on {command}. WorkflowId={workflow_id} Namespace={namespace} RunId={run_id}{context}",
+        )
+
+
+def _is_run_id(text: str) -> bool:
+    """Empty, for the current run, or a UUID."""
+    if not text:
+        return True
     try:
-        UUID(run_id)
+        UUID(text)
     except ValueError:
-        raise CommandFailure(cause, f"Invalid RunId set on {command}. RunId={run_id}") from None
+        return False
+    return True
 
 
 def _namespace(tx: Transition, batch: Batch, name: str) -> Namespace:
@@ -393,8 +451,18 @@ def _start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttr
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_CHILD_EXECUTION_ATTRIBUTES
     name = "StartChildWorkflowExecutionCommand"
     namespace = _namespace(tx, batch, command.namespace)
-    _check_id(cause, "WorkflowId", name, command.workflow_id, tx)
-    _check_id(cause, "WorkflowType", name, command.workflow_type.name, tx)
+    workflow_type = command.workflow_type.name
+    where = f"Namespace={namespace.name}"
+    if not command.workflow_id:
+        raise CommandFailure(
+            cause, f"Required field WorkflowId is not set on {name}. WorkflowType={workflow_type} {where}"
+        )
+    if not workflow_type:
+        raise CommandFailure(
+            cause, f"Required field WorkflowType is not set on {name}. WorkflowId={command.workflow_id} {where}"
+        )
+    _check_length(cause, "WorkflowId", name, command.workflow_id, tx, f" WorkflowType={workflow_type} {where}")
+    _check_length(cause, "WorkflowType", name, workflow_type, tx, f" {where}")
     _check_durations(
         cause, name, command, "workflow_execution_timeout", "workflow_run_timeout", "workflow_task_timeout"
     )
@@ -450,10 +518,15 @@ def _signal_external(tx: Transition, command: SignalExternalWorkflowExecutionCom
     namespace = _namespace(tx, batch, command.namespace)
     if not command.HasField("execution"):
         raise CommandFailure(cause, f"Execution is not set on {name}.")
-    _check_id(cause, "WorkflowId", name, command.execution.workflow_id, tx)
-    _check_run_id(cause, name, command.execution.run_id)
-    if not command.signal_name:
-        raise CommandFailure(cause, f"SignalName is not set on {name}. WorkflowId={command.execution.workflow_id}")
+    workflow_id, run_id, signal = command.execution.workflow_id, command.execution.run_id, command.signal_name
+    where = f" Namespace={command.namespace} RunId={run_id} SignalName={signal}"
+    _check_id(cause, "WorkflowId", name, workflow_id, tx, where)
+    _check_run_id(cause, name, workflow_id, command.namespace, run_id, f" SignalName={signal}")
+    if not signal:
+        raise CommandFailure(
+            cause,
+            f"SignalName is not set on {name}. WorkflowId={workflow_id} Namespace={command.namespace} RunId={run_id}",
+        )
     _check_size(
         tx,
         Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL_INPUT_SIZE,
@@ -488,8 +561,14 @@ def _cancel_external(
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "RequestCancelExternalWorkflowExecutionCommand"
     namespace = _namespace(tx, batch, command.namespace)
-    _check_id(cause, "WorkflowId", name, command.workflow_id, tx)
-    _check_run_id(cause, name, command.run_id)
+    where = f" RunId={command.run_id} Namespace={command.namespace}"
+    if not command.workflow_id:
+        raise CommandFailure(
+            cause, f"WorkflowId is not set on {name}. Namespace={command.namespace} RunId={command.run_id}"
+        )
+    _check_length(cause, "WorkflowId", name, command.workflow_id, tx, where)
+    if not _is_run_id(command.run_id):
+        raise CommandFailure(cause, f"Invalid RunId set on {name}. WorkflowId={command.workflow_id}{where}")
     if command.workflow_id in batch.children:
         raise CommandFailure(
             cause,
@@ -541,6 +620,7 @@ def _upsert_search_attributes(
     if not command.search_attributes.indexed_fields:
         raise CommandFailure(cause, f"IndexedFields is not set on {name}.")
     _check_search_attributes(tx, tx.namespace, command.search_attributes)
+    _check_search_attribute_sizes(tx, cause, command.search_attributes)
     tx.record(
         EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         workflow_task_completed_event_id=batch.completed_event_id,
@@ -557,9 +637,7 @@ def _modify_properties(tx: Transition, command: ModifyWorkflowPropertiesCommandA
         raise CommandFailure(cause, f"UpsertedMemo.Fields is not set on {name}.")
     size = tx.state.memo.ByteSize() + command.upserted_memo.ByteSize()
     if size > tx.limits.memo_size_max:
-        raise CommandFailure(
-            cause, "ModifyWorkflowPropertiesCommandAttributes.UpsertedMemo exceeds size limit.", terminate=True
-        )
+        raise CommandFailure(cause, "ModifyWorkflowPropertiesCommandAttributes exceeds size limit.", terminate=True)
     tx.record(
         EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
         workflow_task_completed_event_id=batch.completed_event_id,

@@ -116,14 +116,10 @@ def fail(tx: Transition, token: WorkflowTaskToken, failure: CommandFailure, iden
     unhandled = failure.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
     if task.attempt > 1 and not unhandled:
         return False
-    details = None if unhandled else _failure(failure.message)
+    details = Failure(message=str(failure), server_failure_info=ServerFailureInfo())
     workflow_task.fail(tx, task, failure.cause, details, identity, checksum)
     if failure.terminate:
-        workflow.terminate(tx, failure.message, None, workflow.SERVER_IDENTITY)
+        workflow.terminate(tx, str(failure), None, workflow.SERVER_IDENTITY)
     else:
         workflow_task.schedule(tx)
     return True
-
-
-def _failure(message: str) -> Failure:
-    return Failure(message=message, source="Server", server_failure_info=ServerFailureInfo(non_retryable=True))

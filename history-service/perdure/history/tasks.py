@@ -103,13 +103,13 @@ async def workflow_task(
 
 def promised_events(state: Execution, task: WorkflowTask) -> list[HistoryEvent]:
     """The events that a transient or speculative task will have once it completes, for the worker to see already."""
-    if task.type is WorkflowTaskType.NORMAL or not task.started_event_id:
+    if task.type is WorkflowTaskType.NORMAL or task.scheduled_event_id != state.next_event_id:
         return []
     queue = TaskQueue(name=task.queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
     if task.sticky:
         queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
         queue.normal_name = state.task_queue
-    return [
+    events = [
         HistoryEvent(
             event_id=task.scheduled_event_id,
             event_time=timestamp(task.scheduled_at),
@@ -117,21 +117,25 @@ def promised_events(state: Execution, task: WorkflowTask) -> list[HistoryEvent]:
             workflow_task_scheduled_event_attributes=WorkflowTaskScheduledEventAttributes(
                 task_queue=queue, start_to_close_timeout=duration(task.timeout), attempt=task.attempt
             ),
-        ),
+        )
+    ]
+    if not task.started_event_id:
+        return events
+    events.append(
         HistoryEvent(
             event_id=task.started_event_id,
             event_time=timestamp(task.started_at),
             event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
             workflow_task_started_event_attributes=WorkflowTaskStartedEventAttributes(
                 scheduled_event_id=task.scheduled_event_id,
-                identity=task.identity,
                 request_id=task.request_id,
                 suggest_continue_as_new=task.suggest_continue_as_new,
                 suggest_continue_as_new_reasons=task.suggest_reasons,  # type: ignore[arg-type]
                 history_size_bytes=task.history_size,
             ),
-        ),
-    ]
+        )
+    )
+    return events
 
 
 def _normal_queue(state: Execution) -> TaskQueue:

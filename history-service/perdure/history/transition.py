@@ -38,6 +38,10 @@ _OUTCOMES = frozenset(
 )
 
 
+#: Events that an SDK which does not know them can pass over.
+_IGNORABLE = frozenset({EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED})
+
+
 class Transition:
     """One decision in the making. `now` is the same instant for all of it (nanoseconds)."""
 
@@ -137,6 +141,8 @@ class Transition:
 
     def _append(self, event: HistoryEvent) -> None:
         event.event_id = self.state.next_event_id
+        if event.event_type in _IGNORABLE:
+            event.worker_may_ignore = True
         if self.namespace.failover_version:
             event.version = self.namespace.failover_version
         self.events.append(event)

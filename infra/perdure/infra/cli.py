@@ -100,3 +100,7 @@ def _version() -> str:
         return version("perdure")
     except PackageNotFoundError:
         return "(not installed)"
+
+
+if __name__ == "__main__":
+    main()

@@ -67,7 +67,6 @@ def _attempt_started(state: Execution, change: ActivityStarted) -> None:
     activity.started_at = change.at
     activity.started_identity = activity.last_identity = change.identity
     activity.request_id = change.request_id
-    activity.heartbeat_at = 0
 
 
 def _heartbeat(state: Execution, change: ActivityHeartbeat) -> None:
@@ -85,7 +84,7 @@ def _retried(state: Execution, change: ActivityRetried) -> None:
     activity.attempt_scheduled_at = change.next_at
     activity.retry_interval = change.interval
     activity.last_failure = change.failure
-    activity.last_attempt_completed_at = change.at
+    activity.last_attempt_completed_at = change.completed_at
     activity.started_at = 0
     activity.started_identity = ""
     activity.request_id = ""

@@ -31,6 +31,7 @@ def _started(state: Execution, event: HistoryEvent) -> None:
         state.run_expires_at = state.execution_expires_at
     state.memo.CopyFrom(attributes.memo)
     state.search_attributes.CopyFrom(attributes.search_attributes)
+    state.reset_points.CopyFrom(attributes.prev_auto_reset_points)
     if event.HasField("user_metadata"):
         state.user_metadata = event.user_metadata
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType
 from temporalio.api.history.v1 import HistoryEvent
 
@@ -47,28 +49,61 @@ def _started(state: Execution, event: HistoryEvent) -> None:
 
 
 def _completed(state: Execution, event: HistoryEvent) -> None:
+    _note_build(state, event)
+    if event.workflow_task_completed_event_attributes.HasField("worker_version"):
+        state.worker_version = event.workflow_task_completed_event_attributes.worker_version
     state.completed_task_started_event_id = event.workflow_task_completed_event_attributes.started_event_id
     state.completed_task_event_id = event.event_id
     state.workflow_task = None
     state.workflow_task_attempt = 1
 
 
+#: Builds that are remembered as points to which a run can be reset.
+_RESET_POINTS_MAX = 100
+
+
+def _note_build(state: Execution, event: HistoryEvent) -> None:
+    """Remember the first task that each build of the worker completed, and which builds there were."""
+    attributes = event.workflow_task_completed_event_attributes
+    build_id = attributes.worker_version.build_id
+    points = state.reset_points.points
+    if any(p.binary_checksum == attributes.binary_checksum and p.build_id == build_id for p in points):
+        return
+    points.add(
+        binary_checksum=attributes.binary_checksum,
+        build_id=build_id,
+        run_id=state.run_id,
+        first_workflow_task_completed_id=event.event_id,
+        create_time=event.event_time,
+        resettable=not state.children,
+    )
+    if len(points) > _RESET_POINTS_MAX:
+        del points[0]
+    build_ids = ["unversioned"] + [f"unversioned:{point.build_id}" for point in points if point.build_id]
+    state.search_attributes.indexed_fields["BuildIds"].CopyFrom(
+        Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=msgspec.json.encode(build_ids))
+    )
+
+
 def _failed(state: Execution, event: HistoryEvent) -> None:
     _end_unsuccessfully(state)
-    state.workflow_task_attempt += 1
 
 
 def _timed_out(state: Execution, event: HistoryEvent) -> None:
-    _end_unsuccessfully(state)
-    # A sticky worker that did not come is nobody's failure: the next task is a first attempt again.
-    if event.workflow_task_timed_out_event_attributes.timeout_type != TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START:
-        state.workflow_task_attempt += 1
+    timeout_type = event.workflow_task_timed_out_event_attributes.timeout_type
+    # A sticky worker that did not come is nobody's failure.
+    _end_unsuccessfully(state, failed=timeout_type != TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
 
 
-def _end_unsuccessfully(state: Execution) -> None:
+def _end_unsuccessfully(state: Execution, *, failed: bool = True) -> None:
+    """Let the next task go to any worker. What failed on a sticky worker may be the fault of its cache, so that only a
+    failure with the whole history counts as an attempt."""
     state.workflow_task = None
-    state.sticky_queue = ""
-    state.sticky_timeout = 0
+    if state.sticky_queue:
+        state.sticky_queue = ""
+        state.sticky_timeout = 0
+    elif failed:
+        state.workflow_task_attempt += 1
 
 
 EVOLVE = {
@@ -106,8 +141,6 @@ def _started_without_event(state: Execution, change: WorkflowTaskStarted) -> Non
 
 
 def _dropped(state: Execution, change: WorkflowTaskDropped) -> None:
-    if change.attempt > 1:
-        _end_unsuccessfully(state)
     state.workflow_task = None
     state.workflow_task_attempt = change.attempt
 

@@ -56,12 +56,25 @@ async def _by_token(engine: Engine, call: Call, task_token: bytes, decision: _De
 
 
 async def _by_id(
-    engine: Engine, call: Call, workflow_id: str, run_id: str, activity_id: str, decision: _Decision
+    engine: Engine,
+    call: Call,
+    workflow_id: str,
+    run_id: str,
+    activity_id: str,
+    decision: _Decision,
+    *,
+    may_start: bool = False,
+    identity: str = "",
 ) -> Activity:
     def decide(tx: Transition) -> Activity:
         if not tx.state.running:
             raise workflow.already_completed()
         found = activity.of_id(tx.state, activity_id)
+        if not found.started:
+            if not may_start:
+                raise activity.not_found()
+            # Completed from outside before any worker took it: whoever completes it has run it.
+            activity.start(tx, found.scheduled_event_id, found.stamp, identity)
         decision(tx, found)
         return found
 
@@ -113,7 +126,7 @@ def _heartbeat(details: Payloads | None, identity: str) -> _Decision:
 
 def _too_large(message: str) -> Failure:
     """What a report that exceeds `limit.blobSize.error` turns into: it would fail the same way again."""
-    return Failure(message=message, source="Server", server_failure_info=ServerFailureInfo(non_retryable=True))
+    return Failure(message=message, server_failure_info=ServerFailureInfo(non_retryable=True))
 
 
 async def record_activity_task_heartbeat(
@@ -159,6 +172,8 @@ async def respond_activity_task_completed_by_id(
         request.run_id,
         request.activity_id,
         _completed(result, request.identity),
+        may_start=True,
+        identity=request.identity,
     )
     return RespondActivityTaskCompletedByIdResponse()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import (
     EventType,
@@ -40,8 +42,8 @@ async def describe_workflow_execution(
     response = DescribeWorkflowExecutionResponse(
         execution_config=WorkflowExecutionConfig(
             task_queue=state.started.task_queue,
-            workflow_execution_timeout=state.started.workflow_execution_timeout,
-            workflow_run_timeout=state.started.workflow_run_timeout,
+            workflow_execution_timeout=_optional(state.started, "workflow_execution_timeout"),
+            workflow_run_timeout=_optional(state.started, "workflow_run_timeout"),
             default_workflow_task_timeout=state.started.workflow_task_timeout,
             user_metadata=state.user_metadata,
         ),
@@ -65,6 +67,11 @@ async def describe_workflow_execution(
     return response
 
 
+def _optional(message: Any, field: str) -> Any:
+    """The message in this field, None if it is not set."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
 def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
     started = state.started
     info = WorkflowExecutionInfo(
@@ -80,6 +87,8 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
         state_transition_count=state.state_transitions,
         history_size_bytes=state.history_size,
         first_run_id=state.first_run_id,
+        auto_reset_points=state.reset_points,
+        most_recent_worker_version_stamp=state.worker_version,
     )
     attributes.set_types(info.search_attributes, call.namespace.search_attributes)
     info.root_execution.workflow_id = started.root_workflow_execution.workflow_id or state.workflow_id
@@ -101,8 +110,7 @@ def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
     )
     if state.execution_expires_at:
         info.execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
-    if state.run_expires_at:
-        info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))
+    info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))
     for request_id, origin in state.requests.items():
         info.request_id_infos[request_id].CopyFrom(
             RequestIdInfo(
@@ -143,8 +151,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
         info.last_heartbeat_time.CopyFrom(timestamp(activity.heartbeat_at))
     if activity.started:
         info.last_started_time.CopyFrom(timestamp(activity.started_at))
-    else:
-        info.scheduled_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
+    info.scheduled_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
     if activity.attempt > 1 and not activity.started and activity.attempt_scheduled_at > now:
         info.next_attempt_schedule_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
         info.current_retry_interval.CopyFrom(duration(activity.retry_interval))
@@ -155,7 +162,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     if scheduled.HasField("priority"):
         info.priority.CopyFrom(scheduled.priority)
     options = info.activity_options
-    options.task_queue.CopyFrom(scheduled.task_queue)
+    options.task_queue.name = options.task_queue.normal_name = scheduled.task_queue.name
     for name in (
         "schedule_to_close_timeout",
         "schedule_to_start_timeout",

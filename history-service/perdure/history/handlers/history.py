@@ -22,6 +22,8 @@ from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument
 
+#: Clients for people, who are shown what is written; SDKs also see what a running task will have written.
+_PLAIN_READERS = frozenset({"temporal-cli", "temporal-ui"})
 _CLOSE_EVENT = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
 
 
@@ -82,6 +84,8 @@ async def _all_events(
         response.next_page_token = HistoryPage(page.run_id, reached, until=until).encode()
     elif request.wait_new_event and running:
         response.next_page_token = HistoryPage(page.run_id, reached).encode()
+    elif loaded.state.workflow_task is not None and call.metadata.get("client-name") not in _PLAIN_READERS:
+        response.history.events.extend(promised_events(loaded.state, loaded.state.workflow_task))
     return response
 
 

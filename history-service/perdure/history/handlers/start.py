@@ -36,6 +36,7 @@ from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStart
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.prototime import duration, length_ns, timestamp
+from perdure.kernel.visibility import attributes as search_attributes
 
 _Reuse = WorkflowIdReusePolicy
 _Conflict = WorkflowIdConflictPolicy
@@ -262,6 +263,7 @@ def _running(
         f"Workflow execution is already running. WorkflowId: {state.workflow_id}, RunId: {state.run_id}.",
         create_request_id(state),
         state.run_id,
+        state.first_run_id,
     )
 
 
@@ -293,7 +295,7 @@ def _check_reuse(request: StartWorkflowExecutionRequest, state: Execution) -> No
         )
     else:
         return
-    raise WorkflowExecutionAlreadyStarted(message, create_request_id(state), state.run_id)
+    raise WorkflowExecutionAlreadyStarted(message, create_request_id(state), state.run_id, state.first_run_id)
 
 
 def create_request_id(state: Execution) -> str:
@@ -325,8 +327,8 @@ def started_attributes(
         workflow_type=request.workflow_type,
         task_queue=TaskQueue(name=request.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
         input=request.input if request.HasField("input") else None,
-        workflow_execution_timeout=duration(execution_timeout),
-        workflow_run_timeout=duration(run_timeout),
+        workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
+        workflow_run_timeout=duration(run_timeout) if run_timeout else None,
         workflow_task_timeout=duration(task_timeout),
         initiator=initiator,
         original_execution_run_id=new.state.run_id,
@@ -338,6 +340,8 @@ def started_attributes(
         workflow_id=request.workflow_id,
         completion_callbacks=request.completion_callbacks,
     )
+    if new.namespace.search_attributes and request.HasField("search_attributes"):
+        search_attributes.set_types(request.search_attributes, new.namespace.search_attributes)
     for name in ("memo", "search_attributes", "header", "priority", "continued_failure", "last_completion_result"):
         if request.HasField(name):  # type: ignore[arg-type]
             getattr(attributes, name).CopyFrom(getattr(request, name))
@@ -351,7 +355,4 @@ def started_attributes(
         attributes.parent_workflow_execution.CopyFrom(parent.execution)
         attributes.parent_initiated_event_id = parent.initiated_event_id
         attributes.root_workflow_execution.CopyFrom(parent.root)
-    else:
-        attributes.root_workflow_execution.workflow_id = request.workflow_id
-        attributes.root_workflow_execution.run_id = new.state.run_id
     return attributes

@@ -40,7 +40,7 @@ async def respond_workflow_task_completed(
         done = engine.decide(call.namespace, loaded, lambda tx: completion.complete(tx, token, request, namespaces))
     except commands.CommandFailure as failure:
         await _fail(engine, call, token, request, failure)
-        raise InvalidArgument(failure.message) from failure
+        raise InvalidArgument(str(failure)) from failure
     _answer_queries(loaded, request.query_results, another=done.task is not None)
     await loaded.committed()
     if done.heartbeat_timed_out:
@@ -110,7 +110,7 @@ async def respond_workflow_task_failed(
         task = workflow_task.of_token(tx.state, token)
         if request.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE:
             name = WorkflowTaskFailedCause.Name(request.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-            reason = "".join(word.capitalize() for word in name.split("_"))
+            reason = commands.camel_case(name)
             workflow.terminate(tx, reason, None, workflow.SERVER_IDENTITY)
             return
         workflow_task.fail(

@@ -18,7 +18,7 @@ from perdure.history.machines.retry import Retry, next_attempt, timeout_name
 from perdure.history.state.changes import ActivityHeartbeat, ActivityRetried, ActivityStarted
 from perdure.history.state.execution import Activity, Execution
 from perdure.history.transition import Transition
-from perdure.kernel.errors import NotFound
+from perdure.kernel.errors import InvalidArgument, NotFound
 from perdure.kernel.prototime import length_ns
 from perdure.kernel.rpc import TaskObsolete
 from perdure.kernel.tokens import ActivityToken
@@ -54,14 +54,17 @@ def of_token(state: Execution, token: ActivityToken) -> Activity:
 
 
 def of_id(state: Execution, activity_id: str) -> Activity:
-    """The running activity with this id.
+    """The pending activity with this id.
 
     Raises:
         NotFound: none is.
     """
     scheduled_event_id = state.activity_ids.get(activity_id)
-    if not state.running or scheduled_event_id is None or not state.activities[scheduled_event_id].started:
-        raise NotFound(f"cannot find pending activity with ActivityID {activity_id}")
+    if not state.running or scheduled_event_id is None:
+        raise NotFound(
+            f"cannot find pending activity with ActivityID {activity_id}, check workflow execution history for more "
+            "details"
+        )
     return state.activities[scheduled_event_id]
 
 
@@ -93,7 +96,7 @@ def fail(tx: Transition, activity: Activity, failure: Failure, identity: str) ->
     """An attempt failed: another is scheduled, or the workflow is told."""
     retry = _retry(tx, activity, failure)
     if retry.again:
-        _schedule_retry(tx, activity, failure, retry.interval)
+        _schedule_retry(tx, activity, failure, retry.interval, completed_at=tx.now)
         return
     _close(
         tx,
@@ -109,10 +112,10 @@ def cancel(tx: Transition, activity: Activity, details: Payloads | None, identit
     """The worker gave up because it was asked to.
 
     Raises:
-        NotFound: it was not asked to.
+        InvalidArgument: it was not asked to.
     """
     if not activity.cancel_requested:
-        raise not_found()
+        raise InvalidArgument("unable to mark activity as canceled without activity being request canceled first")
     cancel_now(tx, activity, details, identity)
     workflow_task.schedule(tx)
 
@@ -164,8 +167,10 @@ def _retry(tx: Transition, activity: Activity, failure: Failure) -> Retry:
     return next_attempt(scheduled.retry_policy, failure, activity.attempt, tx.now, expires_at(activity))
 
 
-def _schedule_retry(tx: Transition, activity: Activity, failure: Failure, interval: int) -> None:
-    tx.change(ActivityRetried(activity.scheduled_event_id, tx.now, tx.now + interval, interval, failure))
+def _schedule_retry(
+    tx: Transition, activity: Activity, failure: Failure, interval: int, *, completed_at: int = 0
+) -> None:
+    tx.change(ActivityRetried(activity.scheduled_event_id, completed_at, tx.now + interval, interval, failure))
     if interval == 0:
         tx.effect(OfferActivityTask(activity.scheduled_event_id))
 

@@ -15,7 +15,7 @@ from perdure.history.transition import Transition
 from perdure.kernel import cron
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import RunId
-from perdure.kernel.prototime import duration, length_ns
+from perdure.kernel.prototime import duration, length_ns, timestamp
 
 #: A workflow that does nothing but continue as new does so at most once in this time.
 MINIMUM_INTERVAL_NS = SECOND_NS
@@ -73,11 +73,9 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
     for name in ("input", "header", "retry_policy", "last_completion_result"):
         if command.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(command, name))
-    # What the command leaves out of memo and search attributes goes on as it is now.
-    attributes.memo.CopyFrom(command.memo if command.HasField("memo") else tx.state.memo)
-    attributes.search_attributes.CopyFrom(
-        command.search_attributes if command.HasField("search_attributes") else tx.state.search_attributes
-    )
+    for name in ("memo", "search_attributes"):
+        if command.HasField(name):
+            getattr(attributes, name).CopyFrom(getattr(command, name))
     if command.HasField("failure"):
         attributes.continued_failure.CopyFrom(command.failure)
     if length_ns(command.workflow_run_timeout):
@@ -111,6 +109,12 @@ def _linked(
     attributes.initiator = initiator
     attributes.first_workflow_task_backoff.CopyFrom(duration(backoff))
     attributes.ClearField("original_execution_run_id")
+    attributes.ClearField("identity")
+    attributes.prev_auto_reset_points.CopyFrom(tx.state.reset_points)
+    expires_at = timestamp(tx.now + tx.namespace.retention_ns)
+    for point in attributes.prev_auto_reset_points.points:
+        if point.run_id == tx.state.run_id:
+            point.expire_time.CopyFrom(expires_at)
     return attributes
 
 

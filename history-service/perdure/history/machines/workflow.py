@@ -11,7 +11,7 @@ from temporalio.api.command.v1 import (
     FailWorkflowExecutionCommandAttributes,
 )
 from temporalio.api.common.v1 import Header, Link, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import ContinueAsNewInitiator, EventType, RetryState, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.sdk.v1 import UserMetadata
@@ -92,8 +92,13 @@ def signal(
     )
     if request_id:
         tx.change(RequestSeen(request_id, event.event_type, event.event_id))
-    workflow_task.schedule(tx)
+    _attend(tx)
     return True
+
+
+def _attend(tx: Transition) -> None:
+    """Something came that the workflow should see at once: a start delay does not hold it up, a cron slot does."""
+    workflow_task.schedule(tx, despite_delay=not tx.state.started.cron_schedule)
 
 
 def request_cancel(
@@ -125,7 +130,7 @@ def request_cancel(
     )
     if request_id:
         tx.change(CancelRequestSeen(request_id))
-    workflow_task.schedule(tx)
+    _attend(tx)
 
 
 def terminate(tx: Transition, reason: str, details: Payloads | None, identity: str, links: Iterable[Link] = ()) -> None:
@@ -223,15 +228,17 @@ def continue_as_new(
         workflow_run_timeout=started.workflow_run_timeout,
         workflow_task_timeout=started.workflow_task_timeout,
         workflow_task_completed_event_id=completed_event_id,
-        backoff_start_interval=started.first_workflow_task_backoff,
-        initiator=attributes.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
+        backoff_start_interval=(
+            attributes.backoff_start_interval if attributes.HasField("backoff_start_interval") else None
+        ),
+        initiator=attributes.initiator,
         failure=attributes.failure if attributes.HasField("failure") else None,
         last_completion_result=(
             attributes.last_completion_result if attributes.HasField("last_completion_result") else None
         ),
         header=attributes.header if attributes.HasField("header") else None,
-        memo=started.memo if started.HasField("memo") else None,
-        search_attributes=started.search_attributes if started.HasField("search_attributes") else None,
+        memo=attributes.memo if attributes.HasField("memo") else None,
+        search_attributes=attributes.search_attributes if attributes.HasField("search_attributes") else None,
     )
     _closed(tx, doomed, next_run)
 

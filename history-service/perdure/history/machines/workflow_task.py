@@ -43,10 +43,12 @@ _ATTEMPTS_WITHOUT_BACKOFF = 3
 _FIRST_BACKOFF_NS = 5 * SECOND_NS
 
 
-def schedule(tx: Transition, *, speculative: bool = False, offer: bool = True) -> None:
+def schedule(tx: Transition, *, speculative: bool = False, offer: bool = True, despite_delay: bool = False) -> None:
     """Have a workflow task pending; does nothing if one is, or if the run is closed or still waits for its first."""
     state = tx.state
-    if state.workflow_task is not None or not state.running or waits_for_first_task(state, tx.now):
+    if state.workflow_task is not None or not state.running:
+        return
+    if waits_for_first_task(state, tx.now) and not despite_delay:
         return
     queue, sticky = (state.sticky_queue, True) if state.sticky_queue else (state.task_queue, False)
     timeout = _timeout(tx)

@@ -100,10 +100,10 @@ class ActivityHeartbeat(Change, frozen=True, tag="ah"):
 
 
 class ActivityRetried(Change, frozen=True, tag="ar"):
-    """An attempt failed and the next is due at `next_at`."""
+    """An attempt failed and the next is due at `next_at`. `completed_at` is 0 if nobody reported its end."""
 
     scheduled_event_id: int
-    at: int
+    completed_at: int
     next_at: int
     interval: int
     failure: Failure | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import msgspec
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes
+from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkerVersionStamp
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import (
@@ -22,6 +22,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
+from temporalio.api.workflow.v1 import ResetPoints
 
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
 
@@ -196,6 +197,9 @@ class Execution(msgspec.Struct):
     signal_count: int = 0
     signal_request_ids: dict[str, None] = {}
     requests: dict[str, RequestOrigin] = {}
+
+    worker_version: WorkerVersionStamp | None = None
+    reset_points: ResetPoints = msgspec.field(default_factory=ResetPoints)
 
     #: Closed, and the parent does not know yet.
     owes_parent: bool = False

@@ -35,7 +35,8 @@ T = TypeVar("T")
 #: "PERD", in the file's header: tells our databases from anybody else's.
 APPLICATION_ID = 0x50455244
 SCAN_THREADS_MAX = 2
-WRITER_CACHE_KIB = 16 * 1024
+#: Page cache of one connection; it grows with use only.
+CACHE_KIB_MAX = 16 * 1024
 #: Pages of write-ahead log after which a commit also moves them into the database file: 16 MiB.
 CHECKPOINT_PAGES = 4096
 
@@ -75,14 +76,16 @@ class SqliteDatabase:
         Raises:
             DatabaseUnusable: in use by another server, unreadable, not a Perdure database, or from a newer Perdure.
         """
-        scratch = Path(tempfile.mkdtemp(prefix="perdure-")) if path is None else None
-        file = scratch / "perdure.db" if scratch else Path(path or "")
+        scratch = None
+        if path is None:
+            scratch = Path(tempfile.mkdtemp(prefix="perdure-"))
+            path = scratch / "perdure.db"
         try:
-            return cls(file, scratch)
+            return cls(path, scratch)
         except apsw.NotADBError:
-            raise DatabaseUnusable(f"{file} is not a database") from None
+            raise DatabaseUnusable(f"{path} is not a database") from None
         except (apsw.Error, OSError) as error:
-            raise DatabaseUnusable(f"cannot open database {file}: {error}") from error
+            raise DatabaseUnusable(f"cannot open database {path}: {error}") from error
 
     async def close(self) -> None:
         """Wait for the transaction under way, then let go of the file. An ephemeral database is deleted."""
@@ -170,7 +173,7 @@ class SqliteDatabase:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'OFF' if self._scratch else 'FULL'}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB_MAX}")
         return connection
 
     def _run_commits(self) -> None:
