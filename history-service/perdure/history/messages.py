@@ -6,8 +6,6 @@ delivered before: receivers recognise it by an id made from the sender's run and
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
-
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
     CancelExternalWorkflowExecutionFailedCause,
@@ -47,7 +45,7 @@ _CancelFailed = CancelExternalWorkflowExecutionFailedCause
 
 def request_id(key: ExecutionKey, event_id: int) -> str:
     """The id by which a receiver recognises a message that it got before."""
-    return str(uuid5(UUID(key.run_id), str(event_id)))
+    return f"{key.run_id}:{event_id}:0"
 
 
 class Messages:
@@ -77,7 +75,9 @@ class Messages:
             return
         initiated = child.initiated
         request = StartWorkflowExecutionRequest(
-            workflow_id=initiated.workflow_id, request_id=request_id(key, initiated_event_id)
+            workflow_id=initiated.workflow_id,
+            request_id=request_id(key, initiated_event_id),
+            user_metadata=child.user_metadata,
         )
         _copy_start(initiated, request)
         state = parent.state

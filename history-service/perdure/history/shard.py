@@ -1,7 +1,7 @@
 """One shard: the executions it holds in memory, and the one write path that every change takes.
 
-load -> decide -> fold -> queue for commit -> (durable) -> reply and effects. Deciding is synchronous, so no lock is needed and
-a later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if one fails the
+load -> decide -> fold -> queue for commit -> (durable) -> reply and effects. Deciding is synchronous, so no lock is
+needed and a later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if one fails the
 shard forgets everything and loads it again.
 """
 
@@ -30,7 +30,7 @@ from perdure.history.state.codec import (
 )
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
-from perdure.history.visibility import CHANGES_VISIBILITY, visibility_record
+from perdure.history.visibility import changes_visibility, visibility_record
 from perdure.kernel.errors import DataLoss, Unavailable, workflow_not_found
 from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
 from perdure.kernel.limits import Limits
@@ -267,7 +267,7 @@ class Shard:
         write.heads.append(
             Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
         )
-        if any(event.event_type in CHANGES_VISIBILITY for event in events):
+        if changes_visibility(state, events):
             write.visibility.append(visibility_record(state, tx.namespace))
         loaded.tail_size += len(blob) + len(change_blob)
         if loaded.tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size):

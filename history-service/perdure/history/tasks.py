@@ -97,12 +97,12 @@ async def workflow_task(
         ).encode()
         response.history.events.extend(events)
     else:
-        response.history.CopyFrom(History(events=[*events, *promised_events(state, task)]))
+        response.history.CopyFrom(History(events=[*events, *promised_events(state, task, task.identity)]))
     return response
 
 
-def promised_events(state: Execution, task: WorkflowTask) -> list[HistoryEvent]:
-    """The events that a transient or speculative task will have once it completes, for the worker to see already."""
+def promised_events(state: Execution, task: WorkflowTask, identity: str) -> list[HistoryEvent]:
+    """The events that a transient or speculative task will have once it completes, to be seen already."""
     if task.type is WorkflowTaskType.NORMAL or task.scheduled_event_id != state.next_event_id:
         return []
     queue = TaskQueue(name=task.queue, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
@@ -128,6 +128,7 @@ def promised_events(state: Execution, task: WorkflowTask) -> list[HistoryEvent]:
             event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
             workflow_task_started_event_attributes=WorkflowTaskStartedEventAttributes(
                 scheduled_event_id=task.scheduled_event_id,
+                identity=identity,
                 request_id=task.request_id,
                 suggest_continue_as_new=task.suggest_continue_as_new,
                 suggest_continue_as_new_reasons=task.suggest_reasons,  # type: ignore[arg-type]

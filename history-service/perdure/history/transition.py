@@ -1,8 +1,8 @@
 """PURE: the unit of work in which a decision is made.
 
 A decision is a plain function over a `Transition`. It reads `state`, and says what happens with `record` (an event),
-`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run to be created in
-the same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding
+`change` (what no event records), `effect` (for the world, after the commit) and `successor` (a next run, created in the
+same commit). Events and changes take effect on the state at once, so a batch of commands simply alternates deciding
 and folding. A decision that raises leaves no trace: the shard throws the changed state away and folds it anew.
 """
 

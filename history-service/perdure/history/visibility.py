@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.state.execution import Execution
 from perdure.kernel.ids import NamespaceId
@@ -11,7 +14,7 @@ from perdure.kernel.persistence.visibility import VisibilityRecord
 from perdure.kernel.visibility import attributes
 
 #: Events after which a list would show something else.
-CHANGES_VISIBILITY = frozenset(
+_SHOWN = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
@@ -24,6 +27,14 @@ CHANGES_VISIBILITY = frozenset(
         EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
     }
 )
+
+
+def changes_visibility(state: Execution, events: Sequence[HistoryEvent]) -> bool:
+    """Whether a list would show something else after these events. A build's first task adds to BuildIds."""
+    if any(event.event_type in _SHOWN for event in events):
+        return True
+    points = state.reset_points.points
+    return bool(events and points and points[-1].first_workflow_task_completed_id >= events[0].event_id)
 
 
 def visibility_record(state: Execution, namespace: Namespace) -> VisibilityRecord:

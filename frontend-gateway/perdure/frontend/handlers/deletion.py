@@ -14,12 +14,13 @@ from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteName
 
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import check_namespace_name
-from perdure.frontend.validation.rules import duration_fault, duration_ns
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import Aborted, InvalidArgument, NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DELETED, Namespace, NamespaceReclaimer
+from perdure.kernel.options import duration_fault
 from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.prototime import length_ns
 from perdure.kernel.runtime import Runtime
 
 _SUFFIX_LENGTH_MIN = 5
@@ -60,7 +61,7 @@ class NamespaceDeletion:
         if request.HasField("namespace_delete_delay"):
             if fault := duration_fault(request.namespace_delete_delay):
                 raise InvalidArgument(f"NamespaceDeleteDelay is invalid: {fault}")
-            delay_ns = duration_ns(request.namespace_delete_delay)
+            delay_ns = length_ns(request.namespace_delete_delay)
         if not namespace.deleted_at_ns:
             namespace = await self._mark(namespace, delay_ns)
         self._begin(namespace)

@@ -23,13 +23,14 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.frontend.handlers.cluster import CLUSTER_NAME
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import check_namespace_name, check_state
-from perdure.frontend.validation.rules import duration_fault, duration_ns
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import Aborted, InvalidArgument, NamespaceAlreadyExists
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import DELETED, DEPRECATED, REGISTERED, Namespace
+from perdure.kernel.options import duration_fault
 from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.prototime import length_ns
 from perdure.kernel.runtime import Runtime
 
 RETENTION_NS_MIN = 3600 * SECOND_NS
@@ -236,6 +237,6 @@ def _check_data(data: dict[str, str]) -> None:
 
 
 def _retention_ns(retention: Duration) -> int:
-    if duration_fault(retention) or duration_ns(retention) < RETENTION_NS_MIN:
+    if duration_fault(retention) or length_ns(retention) < RETENTION_NS_MIN:
         raise InvalidArgument("A valid retention period is not set on request.")
-    return duration_ns(retention)
+    return length_ns(retention)

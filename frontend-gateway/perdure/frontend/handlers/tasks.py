@@ -143,7 +143,7 @@ class WorkerAnswers:
 
 
 def _server_failure(message: str) -> Failure:
-    failure = Failure(message=message, source="Server")
+    failure = Failure(message=message)
     failure.server_failure_info.non_retryable = True
     return failure
 

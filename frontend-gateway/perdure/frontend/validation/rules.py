@@ -10,26 +10,21 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, SearchAttributes, WorkflowExecution
+from temporalio.api.common.v1 import Callback, Link, SearchAttributes, WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkerVersioningMode
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 
-from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.options import check_task_queue_name
 from perdure.kernel.runtime import Runtime
 from perdure.kernel.visibility.attributes import decode_request
 
-DURATION_S_MAX = 100 * 365 * 86_400
-FAIRNESS_KEY_LENGTH_MAX = 64
 BUILD_ID_LENGTH_MAX = 255
-RESERVED_TASK_QUEUE_PREFIX = "/_sys/"
 INTERNAL_TASK_QUEUES = ("temporal-sys-per-ns-tq", "temporal-sys-worker-controller-per-ns-tq")
-_TIMEOUT_FAILURE_PREFIX = "TemporalTimeout:"
 _HEX = "[0-9a-fA-F]"
 _UUID_TEXT = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 _UUID = re.compile(rf"{_UUID_TEXT}|(?i:urn:uuid:){_UUID_TEXT}|\{{{_UUID_TEXT}\}}|{_HEX}{{32}}")
@@ -104,28 +99,6 @@ def check_search_attributes(attributes: SearchAttributes, scene: Scene) -> None:
         )
 
 
-def duration_fault(duration: Duration) -> str | None:
-    """What is wrong with a duration, None if nothing. Very long ones are shortened to a hundred years."""
-    seconds, nanos = duration.seconds, duration.nanos
-    if (seconds > 0 and nanos < 0) or (seconds < 0 and nanos > 0):
-        return "duration has seconds and nanos with different signs"
-    if seconds < 0 or nanos < 0:
-        return "negative duration"
-    if seconds >= DURATION_S_MAX:
-        duration.seconds, duration.nanos = DURATION_S_MAX, 0
-    return None
-
-
-def check_duration(owner: Message, field: str, message: str) -> None:
-    """`message` is what to say before the reason."""
-    if owner.HasField(field) and (fault := duration_fault(getattr(owner, field))):
-        raise InvalidArgument(f"{message}{fault}")
-
-
-def duration_ns(duration: Duration) -> int:
-    return duration.seconds * SECOND_NS + duration.nanos
-
-
 def check_task_queue(owner: Message, field: str, limits: Limits, *, partition: bool = False) -> None:
     """A task queue that must be named. Its kind becomes NORMAL when left out.
 
@@ -143,66 +116,12 @@ def check_task_queue(owner: Message, field: str, limits: Limits, *, partition: b
         check_task_queue_name(queue.normal_name, limits, partition=True)
 
 
-def check_task_queue_name(name: str, limits: Limits, *, partition: bool) -> None:
-    if too_long(name, limits):
-        raise InvalidArgument("taskQueue length exceeds limit")
-    if not partition and name.startswith(RESERVED_TASK_QUEUE_PREFIX):
-        raise InvalidArgument(f"task queue name cannot start with reserved prefix {RESERVED_TASK_QUEUE_PREFIX}")
-
-
 def check_user_task_queue(owner: Message, field: str, limits: Limits) -> None:
     """A task queue that user workflows run on."""
     check_task_queue(owner, field, limits)
     name = getattr(owner, field).name
     if name.startswith(INTERNAL_TASK_QUEUES):
         raise InvalidArgument(f"cannot use internal per-namespace task queue:{name}")
-
-
-def check_retry_policy(policy: RetryPolicy) -> None:
-    """Fills in the defaults first: what is not set means 1 s, doubling, at most 100 times the first interval."""
-    if duration_ns(policy.initial_interval) == 0:
-        policy.initial_interval.FromSeconds(1)
-    if duration_ns(policy.maximum_interval) == 0:
-        # Beyond a hundred years both are capped anyway, and a duration's own range must not be left.
-        first = max(-DURATION_S_MAX * SECOND_NS, min(duration_ns(policy.initial_interval), DURATION_S_MAX * SECOND_NS))
-        policy.maximum_interval.FromNanoseconds(100 * first)
-    if policy.backoff_coefficient == 0:
-        policy.backoff_coefficient = 2.0
-    if policy.maximum_attempts == 1:
-        return  # one attempt is no retry: nothing else is looked at
-    check_duration(policy, "initial_interval", "invalid InitialInterval set on retry policy: ")
-    if not policy.backoff_coefficient >= 1:
-        raise InvalidArgument("BackoffCoefficient cannot be less than 1 on retry policy.")
-    check_duration(policy, "maximum_interval", "invalid MaximumInterval set on retry policy: ")
-    if 0 < duration_ns(policy.maximum_interval) < duration_ns(policy.initial_interval):
-        raise InvalidArgument("MaximumInterval cannot be less than InitialInterval on retry policy.")
-    if policy.maximum_attempts < 0:
-        raise InvalidArgument("MaximumAttempts cannot be negative on retry policy.")
-    for name in policy.non_retryable_error_types:
-        if name.startswith(_TIMEOUT_FAILURE_PREFIX):
-            _check_timeout_type(name.removeprefix(_TIMEOUT_FAILURE_PREFIX))
-
-
-_TIMEOUT_TYPES = {
-    form
-    for name in TimeoutType.keys()  # noqa: SIM118  an enum wrapper is no mapping
-    if name != "TIMEOUT_TYPE_UNSPECIFIED"
-    for form in (name, name.removeprefix("TIMEOUT_TYPE_").title().replace("_", ""))
-}
-
-
-def _check_timeout_type(name: str) -> None:
-    if name not in _TIMEOUT_TYPES:
-        raise InvalidArgument(f"Invalid timeout type value: {name}.")
-
-
-def check_priority(priority: Priority) -> None:
-    if priority.priority_key < 0:
-        raise InvalidArgument("priority key can't be negative")
-    if byte_length(priority.fairness_key) > FAIRNESS_KEY_LENGTH_MAX:
-        raise InvalidArgument("fairness key length exceeds limit")
-    if priority.fairness_weight < 0:
-        raise InvalidArgument("must be greater than zero")
 
 
 #: Variant of a link, what it is called, and the fields it must have with what they are called.

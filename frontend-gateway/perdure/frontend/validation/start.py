@@ -19,19 +19,17 @@ from perdure.frontend.validation.rules import (
     Scene,
     byte_length,
     check_blob,
-    check_duration,
     check_links,
-    check_priority,
-    check_retry_policy,
     check_search_attributes,
     check_user_task_queue,
     check_workflow_id,
-    duration_ns,
     too_long,
 )
 from perdure.frontend.validation.updates import check_update
 from perdure.kernel import cron
 from perdure.kernel.errors import Code, InvalidArgument, MultiOperationFailed, ServiceError, Unimplemented
+from perdure.kernel.options import check_duration, check_priority, check_retry_policy
+from perdure.kernel.prototime import length_ns
 
 AnyStart = StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest
 
@@ -127,7 +125,7 @@ def _check_start_operation(request: StartWorkflowExecutionRequest, scene: Scene)
         raise InvalidArgument("CronSchedule is not allowed.")
     if request.request_eager_execution:
         raise InvalidArgument("RequestEagerExecution is not supported.")
-    if duration_ns(request.workflow_start_delay) > 0:
+    if length_ns(request.workflow_start_delay) > 0:
         raise InvalidArgument("WorkflowStartDelay is not supported.")
 
 

@@ -10,7 +10,9 @@ from perdure.history.state.execution import Child, Execution
 
 def _initiated(state: Execution, event: HistoryEvent) -> None:
     state.children[event.event_id] = Child(
-        event.event_id, event.start_child_workflow_execution_initiated_event_attributes
+        event.event_id,
+        event.start_child_workflow_execution_initiated_event_attributes,
+        user_metadata=event.user_metadata if event.HasField("user_metadata") else None,
     )
 
 

@@ -60,6 +60,7 @@ def _completed(state: Execution, event: HistoryEvent) -> None:
 
 #: Builds that are remembered as points to which a run can be reset.
 _RESET_POINTS_MAX = 100
+_BUILD_IDS = "BuildIds"
 
 
 def _note_build(state: Execution, event: HistoryEvent) -> None:
@@ -67,8 +68,19 @@ def _note_build(state: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_task_completed_event_attributes
     build_id = attributes.worker_version.build_id
     points = state.reset_points.points
-    if any(p.binary_checksum == attributes.binary_checksum and p.build_id == build_id for p in points):
-        return
+    known = any(p.binary_checksum == attributes.binary_checksum and p.build_id == build_id for p in points)
+    if not known:
+        _add_reset_point(state, event, build_id)
+    if not known or _BUILD_IDS not in state.search_attributes.indexed_fields:
+        build_ids = ["unversioned"] + [f"unversioned:{point.build_id}" for point in points if point.build_id]
+        state.search_attributes.indexed_fields[_BUILD_IDS].CopyFrom(
+            Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=msgspec.json.encode(build_ids))
+        )
+
+
+def _add_reset_point(state: Execution, event: HistoryEvent, build_id: str) -> None:
+    attributes = event.workflow_task_completed_event_attributes
+    points = state.reset_points.points
     points.add(
         binary_checksum=attributes.binary_checksum,
         build_id=build_id,
@@ -79,10 +91,6 @@ def _note_build(state: Execution, event: HistoryEvent) -> None:
     )
     if len(points) > _RESET_POINTS_MAX:
         del points[0]
-    build_ids = ["unversioned"] + [f"unversioned:{point.build_id}" for point in points if point.build_id]
-    state.search_attributes.indexed_fields["BuildIds"].CopyFrom(
-        Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=msgspec.json.encode(build_ids))
-    )
 
 
 def _failed(state: Execution, event: HistoryEvent) -> None:

@@ -85,7 +85,7 @@ async def _all_events(
     elif request.wait_new_event and running:
         response.next_page_token = HistoryPage(page.run_id, reached).encode()
     elif loaded.state.workflow_task is not None and call.metadata.get("client-name") not in _PLAIN_READERS:
-        response.history.events.extend(promised_events(loaded.state, loaded.state.workflow_task))
+        response.history.events.extend(promised_events(loaded.state, loaded.state.workflow_task, identity=""))
     return response
 
 
@@ -147,7 +147,7 @@ async def _task_page(
     else:
         task = loaded.state.workflow_task
         if task is not None and task.started_event_id == page.task_started_event_id:
-            events += promised_events(loaded.state, task)
+            events += promised_events(loaded.state, task, task.identity)
     response.history.CopyFrom(History(events=events))
     return response
 

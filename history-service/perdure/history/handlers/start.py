@@ -328,7 +328,7 @@ def started_attributes(
         task_queue=TaskQueue(name=request.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
         input=request.input if request.HasField("input") else None,
         workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
-        workflow_run_timeout=duration(run_timeout) if run_timeout else None,
+        workflow_run_timeout=duration(run_timeout) if run_timeout or request.HasField("workflow_run_timeout") else None,
         workflow_task_timeout=duration(task_timeout),
         initiator=initiator,
         original_execution_run_id=new.state.run_id,
@@ -343,7 +343,7 @@ def started_attributes(
     if new.namespace.search_attributes and request.HasField("search_attributes"):
         search_attributes.set_types(request.search_attributes, new.namespace.search_attributes)
     for name in ("memo", "search_attributes", "header", "priority", "continued_failure", "last_completion_result"):
-        if request.HasField(name):  # type: ignore[arg-type]
+        if request.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(request, name))
     if request.HasField("retry_policy"):
         attributes.retry_policy.CopyFrom(with_defaults(request.retry_policy))

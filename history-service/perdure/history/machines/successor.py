@@ -70,16 +70,22 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
         attributes.task_queue.Clear()
         attributes.task_queue.name = command.task_queue.name
         attributes.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
-    for name in ("input", "header", "retry_policy", "last_completion_result"):
-        if command.HasField(name):
-            getattr(attributes, name).CopyFrom(getattr(command, name))
-    for name in ("memo", "search_attributes"):
-        if command.HasField(name):
-            getattr(attributes, name).CopyFrom(getattr(command, name))
+    if command.HasField("input"):
+        attributes.input.CopyFrom(command.input)
+    if command.HasField("header"):
+        attributes.header.CopyFrom(command.header)
+    if command.HasField("retry_policy"):
+        attributes.retry_policy.CopyFrom(command.retry_policy)
+    if command.HasField("last_completion_result"):
+        attributes.last_completion_result.CopyFrom(command.last_completion_result)
+    if command.HasField("memo"):
+        attributes.memo.CopyFrom(command.memo)
+    if command.HasField("search_attributes"):
+        attributes.search_attributes.CopyFrom(command.search_attributes)
     if command.HasField("failure"):
         attributes.continued_failure.CopyFrom(command.failure)
-    if length_ns(command.workflow_run_timeout):
-        attributes.workflow_run_timeout.CopyFrom(command.workflow_run_timeout)
+    run_timeout = length_ns(command.workflow_run_timeout) or length_ns(attributes.workflow_run_timeout)
+    attributes.workflow_run_timeout.CopyFrom(duration(run_timeout))
     if length_ns(command.workflow_task_timeout):
         attributes.workflow_task_timeout.CopyFrom(command.workflow_task_timeout)
     attributes.cron_schedule = command.cron_schedule or tx.state.started.cron_schedule

@@ -92,13 +92,8 @@ def signal(
     )
     if request_id:
         tx.change(RequestSeen(request_id, event.event_type, event.event_id))
-    _attend(tx)
+    workflow_task.schedule(tx)
     return True
-
-
-def _attend(tx: Transition) -> None:
-    """Something came that the workflow should see at once: a start delay does not hold it up, a cron slot does."""
-    workflow_task.schedule(tx, despite_delay=not tx.state.started.cron_schedule)
 
 
 def request_cancel(
@@ -130,7 +125,8 @@ def request_cancel(
     )
     if request_id:
         tx.change(CancelRequestSeen(request_id))
-    _attend(tx)
+    # A run that still waits for its first task is woken: there is no point in waiting to be cancelled.
+    workflow_task.schedule(tx, despite_delay=True)
 
 
 def terminate(tx: Transition, reason: str, details: Payloads | None, identity: str, links: Iterable[Link] = ()) -> None:
@@ -264,7 +260,7 @@ def _abandon_workflow_task(tx: Transition) -> None:
             task,
             WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
             None,
-            task.identity,
+            SERVER_IDENTITY,
         )
     if tx.state.buffered:
         tx.flush_buffer()

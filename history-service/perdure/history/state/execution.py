@@ -105,6 +105,7 @@ class Child(msgspec.Struct):
     initiated: StartChildWorkflowExecutionInitiatedEventAttributes
     started_event_id: int = 0
     run_id: str = ""
+    user_metadata: UserMetadata | None = None
     #: The parent's start was delivered, so that only the outcome is still due.
     started: bool = False
 
