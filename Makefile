@@ -27,7 +27,7 @@ demo: $(BIN)/perdure
 	$(BIN)/python -m docs.demo
 
 test: $(BIN)/perdure
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(BIN)/perdure
 	$(BIN)/ruff format --check .

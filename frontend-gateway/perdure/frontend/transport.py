@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -61,7 +61,8 @@ class GrpcServer:
         self._draining = False
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
         self._waiting: set[asyncio.Task[Any]] = set()
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import time, unseen by stubs
+        # Set at import time, which not all stubs see.
+        self._health = cast(Any, health).aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS)
         for service, routes in SERVICES:
             methods = {}

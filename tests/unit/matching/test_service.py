@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 import pytest
-from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import DescribeTaskQueueMode, QueryResultType, TaskQueueKind
-from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueMetadata
+from temporalio.api.enums.v1 import QueryResultType, TaskQueueKind
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
-    DescribeTaskQueueResponse,
     ListTaskQueuePartitionsRequest,
     ListTaskQueuePartitionsResponse,
-    PollActivityTaskQueueRequest,
-    PollActivityTaskQueueResponse,
-    PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
-    RespondQueryTaskCompletedRequest,
     ShutdownWorkerRequest,
 )
 
-from perdure.kernel.call import Call
-from perdure.kernel.clock import SECOND_NS, VirtualClock
-from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -39,141 +25,17 @@ from perdure.kernel.errors import (
     Unavailable,
     Unimplemented,
 )
-from perdure.kernel.ids import ExecutionKey, NamespaceId, NamespaceName, RunId, TaskKind, TaskQueueKey, WorkflowId
 from perdure.kernel.limits import Limits
-from perdure.kernel.namespace import Namespace
-from perdure.kernel.rpc import QueryTask, Task, TaskObsolete
-from perdure.kernel.runtime import Runtime
-from perdure.matching.service import MatchingService
-from tests.support.virtual_time import run
-
-T = TypeVar("T")
-
-NAMESPACE = Namespace(NamespaceId("ns"), NamespaceName("default"))
-WORKFLOWS = TaskQueueKey(NAMESPACE.id, "queue", TaskKind.WORKFLOW)
-ACTIVITIES = TaskQueueKey(NAMESPACE.id, "queue", TaskKind.ACTIVITY)
-ENHANCED = DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED
-STICKY = TaskQueueKey(NAMESPACE.id, "sticky", TaskKind.WORKFLOW)
-
-
-@dataclass
-class FakeHistory:
-    """Starts every task once. `before_start` runs before each start and may fail or wait."""
-
-    clock: VirtualClock
-    started: list[str] = field(default_factory=list)
-    queries_built: list[QueryTask] = field(default_factory=list)
-    refills: list[TaskQueueKey] = field(default_factory=list)
-    before_start: Callable[[], object] | None = None
-    obsolete: set[str] = field(default_factory=set)
-
-    async def handle(self, rpc: str, call: Call, request: Message) -> Message:
-        raise AssertionError(f"matching has no business with {rpc}")
-
-    async def start_workflow_task(
-        self, call: Call, task: Task, request: PollWorkflowTaskQueueRequest
-    ) -> PollWorkflowTaskQueueResponse:
-        await self._start(task)
-        return PollWorkflowTaskQueueResponse(task_token=task.key.workflow_id.encode())
-
-    async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
-    ) -> PollActivityTaskQueueResponse:
-        await self._start(task)
-        return PollActivityTaskQueueResponse(task_token=task.key.workflow_id.encode())
-
-    async def query_task(
-        self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
-    ) -> PollWorkflowTaskQueueResponse:
-        self.queries_built.append(task)
-        if task.key.workflow_id in self.obsolete:
-            raise NotFound("no such workflow")
-        return PollWorkflowTaskQueueResponse(query=task.query)
-
-    def redispatch(self, queue: TaskQueueKey) -> None:
-        self.refills.append(queue)
-
-    async def _start(self, task: Task) -> None:
-        if self.before_start is not None:
-            waiting = self.before_start()
-            if asyncio.isfuture(waiting):
-                await waiting
-        if task.key.workflow_id in self.started or task.key.workflow_id in self.obsolete:
-            raise TaskObsolete
-        self.started.append(task.key.workflow_id)
-
-
-class World:
-    def __init__(self, limits: Limits) -> None:
-        self.clock = VirtualClock()
-        self.history = FakeHistory(self.clock)
-        self.matching = MatchingService(Runtime(self.clock, Entropy(1)), limits, self.history)
-
-    @property
-    def seconds(self) -> float:
-        return (self.clock.now_ns() - VirtualClock().now_ns()) / SECOND_NS
-
-    def call(self, timeout_s: float = 30) -> Call:
-        return Call(NAMESPACE, self.clock.now_ns() + int(timeout_s * SECOND_NS))
-
-    def task(self, name: str, queue: TaskQueueKey = WORKFLOWS, normal_queue: str = "", priority: int = 3) -> Task:
-        key = ExecutionKey(NAMESPACE.id, WorkflowId(name), RunId("r"))
-        return Task(queue, key, 2, 1, self.clock.now_ns(), priority, normal_queue=normal_queue)
-
-    def query_task(self, name: str = "w", queue: TaskQueueKey = WORKFLOWS, normal_queue: str = "") -> QueryTask:
-        key = ExecutionKey(NAMESPACE.id, WorkflowId(name), RunId("r"))
-        return QueryTask(queue, key, WorkflowQuery(query_type="state"), normal_queue)
-
-    async def poll(
-        self, queue: TaskQueueKey = WORKFLOWS, timeout_s: float = 30, identity: str = "me", worker: str = ""
-    ) -> PollWorkflowTaskQueueResponse:
-        request = PollWorkflowTaskQueueRequest(identity=identity, worker_instance_key=worker)
-        request.task_queue.name = queue.name
-        if queue == STICKY:
-            request.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_STICKY
-            request.task_queue.normal_name = WORKFLOWS.name
-        response = await self.matching.handle("PollWorkflowTaskQueue", self.call(timeout_s), request)
-        assert isinstance(response, PollWorkflowTaskQueueResponse)
-        return response
-
-    async def poll_activity(self, timeout_s: float = 30, rate: float | None = None) -> PollActivityTaskQueueResponse:
-        request = PollActivityTaskQueueRequest(identity="me", task_queue=TaskQueue(name="queue"))
-        if rate is not None:
-            metadata = TaskQueueMetadata()
-            metadata.max_tasks_per_second.value = rate
-            request.task_queue_metadata.CopyFrom(metadata)
-        response = await self.matching.handle("PollActivityTaskQueue", self.call(timeout_s), request)
-        assert isinstance(response, PollActivityTaskQueueResponse)
-        return response
-
-    async def answer(self, task_token: bytes, **fields: Any) -> None:
-        request = RespondQueryTaskCompletedRequest(task_token=task_token, **fields)
-        await self.matching.handle("RespondQueryTaskCompleted", self.call(), request)
-
-    async def describe(self, **fields: Any) -> DescribeTaskQueueResponse:
-        request = DescribeTaskQueueRequest(task_queue=TaskQueue(name="queue"), **fields)
-        response = await self.matching.handle("DescribeTaskQueue", self.call(), request)
-        assert isinstance(response, DescribeTaskQueueResponse)
-        return response
-
-
-def scenario(main: Callable[[World], Coroutine[Any, Any, None]], limits: Limits | None = None) -> None:
-    """Run a coroutine function on a fresh world in virtual time."""
-    world = World(limits or Limits())
-    run(world.clock, main(world))
-
-
-async def started(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """The coroutine as a task that has run until it waits."""
-    task = asyncio.create_task(coroutine)
-    await asyncio.sleep(0)
-    return task
-
-
-ANSWERED = {
-    "completed_type": QueryResultType.QUERY_RESULT_TYPE_ANSWERED,
-    "query_result": Payloads(payloads=[Payload(data=b"42")]),
-}
+from tests.support.matching import (
+    ACTIVITIES,
+    ANSWERED,
+    ENHANCED,
+    STICKY,
+    WORKFLOWS,
+    World,
+    scenario,
+    started,
+)
 
 
 class TestPolls:
