@@ -30,7 +30,13 @@ def pair() -> Iterator[Pair]:
 
 
 def _real(port: int, directory: Path) -> list[str]:
-    return [*real_command(port, directory), *_search_attributes()]
+    # With its usual four partitions, which task meets which poll is chance.
+    partitions = [
+        flag
+        for side in ("Read", "Write")
+        for flag in ("--dynamic-config-value", f"matching.numTaskqueue{side}Partitions=1")
+    ]
+    return [*real_command(port, directory), *partitions, *_search_attributes()]
 
 
 def _perdure(port: int, directory: Path) -> list[str]:
