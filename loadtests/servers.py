@@ -69,7 +69,7 @@ class Server:
 
 @contextlib.contextmanager
 def running(name: str, command: Command | None = None) -> Iterator[Server]:
-    """A fresh server with empty storage, stopped and deleted afterwards. By default the command is that of `SERVERS`."""
+    """A fresh server with empty storage, stopped and deleted afterwards. `command` stands in for that of `SERVERS`."""
     with tempfile.TemporaryDirectory(prefix="perdure-bench-") as directory:
         port = free_port()
         log = Path(directory, "server.log")
