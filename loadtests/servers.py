@@ -69,11 +69,7 @@ class Server:
 
 @contextlib.contextmanager
 def running(name: str, command: Command | None = None) -> Iterator[Server]:
-<<<<<<< HEAD
     """A fresh server with empty storage, stopped and deleted afterwards; by default with the command of `SERVERS`."""
-=======
-    """A fresh server with empty storage, stopped and deleted afterwards. `command` stands in for that of `SERVERS`."""
->>>>>>> h3
     with tempfile.TemporaryDirectory(prefix="perdure-bench-") as directory:
         port = free_port()
         log = Path(directory, "server.log")
