@@ -49,9 +49,10 @@ _UNORDERED = {"pending_activities", "pending_children"}
 #: Maps whose keys are a matter of storage.
 _VALUES_ONLY = {"custom_search_attribute_aliases"}
 
-#: A request id that the server makes up for itself, in events that a poll causes.
+#: A request id that the server makes up for itself, in events that a poll causes; and who polled, which the real server
+#: forgets when it writes a speculative task down.
 _IGNORED_IN = {
-    "temporal.api.history.v1.WorkflowTaskStartedEventAttributes": {"request_id"},
+    "temporal.api.history.v1.WorkflowTaskStartedEventAttributes": {"request_id", "identity"},
     "temporal.api.history.v1.ActivityTaskStartedEventAttributes": {"request_id"},
 }
 

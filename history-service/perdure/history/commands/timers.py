@@ -43,7 +43,10 @@ def cancel_timer(tx: Transition, command: CancelTimerCommandAttributes, batch: B
     else:
         started_event_id = _take_back_fired(tx, command.timer_id)
         if not started_event_id:
-            raise CommandFailure(cause, f"timer ID {command.timer_id} is not running")
+            raise CommandFailure(
+                cause,
+                f"invalid history builder state for action: add-timer-canceled-event, TimerID: {command.timer_id}",
+            )
     tx.record(
         EventType.EVENT_TYPE_TIMER_CANCELED,
         timer_id=command.timer_id,
