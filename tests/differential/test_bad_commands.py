@@ -198,9 +198,9 @@ def test_commands_that_only_look_bad(s: Script) -> None:
 def test_commands_to_oneself(s: Script) -> None:
     s.start("w")
     s.step(c.signal_external(s.name("w")))
-    s.await_event("w", "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")
+    s.await_event("w", "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED")
     s.step(c.cancel_external(s.name("w")))
-    s.await_event("w", "EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED")
+    s.await_event("w", "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED")
     s.history("w")
 
 

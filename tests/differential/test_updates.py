@@ -237,7 +237,6 @@ def test_bad_messages(s: Script) -> None:
     cases: dict[str, Callable[[Message], list[Message]]] = {
         "completed before accepted": lambda message: [u.completed(message)],
         "accepted twice": lambda message: [u.accepted(message), u.accepted(message)],
-        "body missing": lambda message: [Message(id="x", protocol_instance_id=message.protocol_instance_id)],
     }
     waiting = []
     for note, build in cases.items():
@@ -258,6 +257,14 @@ def test_bad_messages(s: Script) -> None:
             _say(s, task, *build(message), refused=True)
             s.history(name)
             s.terminate(name)
+
+
+@scenario
+def test_message_without_body(s: Script) -> None:
+    _running(s)
+    s.signal("w")
+    s.complete(s.poll(), messages=[Message(id="x", protocol_instance_id="u1")], refused=True)
+    s.terminate("w")
 
 
 @scenario
@@ -395,7 +402,7 @@ def test_too_many_in_flight(s: Script) -> None:
         s.settle()
     s.update("w", "one-more", refused=True)()
     # Those that no worker has seen would be tried again by the real server itself, with another error in the end.
-    s.poll()
+    s.poll(silent=True)
     s.terminate("w")
     for update in waiting:
         update()

@@ -29,7 +29,7 @@ def start_timer(tx: Transition, command: StartTimerCommandAttributes, batch: Bat
     tx.record(
         EventType.EVENT_TYPE_TIMER_STARTED,
         timer_id=command.timer_id,
-        start_to_fire_timeout=command.start_to_fire_timeout,
+        start_to_fire_timeout=command.start_to_fire_timeout if command.HasField("start_to_fire_timeout") else None,
         workflow_task_completed_event_id=batch.completed_event_id,
     )
 
