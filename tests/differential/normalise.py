@@ -41,6 +41,8 @@ _IGNORED = {
     "version",
     "failover_version",
     "owner_host_name",
+    # Which column of the storage a search attribute is kept in.
+    "custom_search_attribute_aliases",
 }
 
 #: Durations that count from some earlier moment, so that they are never the same; whole seconds can be compared.
@@ -49,14 +51,13 @@ _ROUNDED_UP = {"first_workflow_task_backoff"}
 #: Lists without an order of their own.
 _UNORDERED = {"pending_activities", "pending_children"}
 
-#: Maps whose keys are a matter of storage.
-_VALUES_ONLY = {"custom_search_attribute_aliases"}
-
 #: A request id that the server makes up for itself, in events that a poll causes; and who polled, which the real server
 #: forgets when it writes a speculative task down.
 _IGNORED_IN = {
     "temporal.api.history.v1.WorkflowTaskStartedEventAttributes": {"request_id", "identity"},
     "temporal.api.history.v1.ActivityTaskStartedEventAttributes": {"request_id"},
+    # The real development server leaves it out for the namespace that it makes for itself.
+    "temporal.api.replication.v1.NamespaceReplicationConfig": {"state"},
     # What a server announces depends on what it can do; that it can do it is for the other scenarios to show.
     "temporal.api.namespace.v1.NamespaceInfo": {"capabilities", "limits", "supports_schedules"},
 }
@@ -88,8 +89,6 @@ class Normaliser:
     def _field(self, field: FieldDescriptor, value: Any) -> Any:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             entry = field.message_type.fields_by_name["value"]
-            if field.name in _VALUES_ONLY:
-                return sorted(self._value(entry, each) for each in value.values())
             return {self.text(str(key)): self._value(entry, value[key]) for key in sorted(value)}
         if field.is_repeated:
             each_normalised = [self._value(field, each) for each in value]
