@@ -25,7 +25,7 @@ def main() -> None:
         names=options.only or _NAMES,
         quick=options.quick,
         stored=options.stored if options.stored is not None else (2_000 if options.quick else 50_000),
-        transitions=50 if options.quick else 200,
+        transitions=80 if options.quick else 400,
     )
     rounds: dict[str, list[Round]] = {server: [] for server in servers}
     for number in range(options.rounds if options.rounds else 1 if options.quick else 2):

@@ -65,7 +65,7 @@ class _Actions:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._scripted: dict[str, ScriptedWorkflow] = {}
+        self._scripted: dict[tuple[str, int], ScriptedWorkflow] = {}
 
     async def ready(self) -> None:
         return None
@@ -76,11 +76,11 @@ class _Actions:
         return {"seconds": time.perf_counter() - began, "latencies": latencies}
 
     async def prepare(self, probe: str, size: int) -> None:
-        self._scripted[probe] = await prepare(self._client, PROBES[probe], size)
+        self._scripted[probe, size] = await prepare(self._client, PROBES[probe], size)
 
-    async def transitions(self, probe: str, count: int) -> dict[str, Any]:
+    async def transitions(self, probe: str, size: int, count: int) -> dict[str, Any]:
         began = time.perf_counter()
-        latencies = await transitions(self._scripted[probe], count)
+        latencies = await transitions(self._scripted[probe, size], count)
         return {"seconds": time.perf_counter() - began, "latencies": latencies}
 
     async def store(self, count: int) -> None:

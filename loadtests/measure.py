@@ -14,6 +14,8 @@ from loadtests.transitions import PROBES
 from loadtests.workloads import WORKLOADS
 
 _SETTLE_S = 2.0
+#: The two sizes of a probe take turns this often, so that whatever changes meanwhile meets both.
+_TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,18 @@ def _workload(server: Server, driver: Driver, name: str, plan: Plan) -> Sample:
 
 
 def _probe(server: Server, driver: Driver, name: str, plan: Plan) -> tuple[Sample, Sample]:
-    """Both sizes, each on a workflow of its own."""
+    """Both sizes, each on a workflow of its own, measured in turn."""
     probe = PROBES[name]
-    samples = []
-    for size in (probe.small, probe.large // 10 if plan.quick else probe.large):
+    sizes = (probe.small, probe.large // 10 if plan.quick else probe.large)
+    for size in sizes:
         driver.ask("prepare", probe=name, size=size)
-        driver.ask("transitions", probe=name, count=20)  # lets what follows from the growing settle
-        count = plan.transitions
-        samples.append(_sample(server, driver, count, "transitions", probe=name, count=count))
-    return samples[0], samples[1]
+        driver.ask("transitions", probe=name, size=size, count=20)  # lets what follows from the growing settle
+    parts: dict[int, list[Sample]] = {size: [] for size in sizes}
+    count = plan.transitions // _TURNS
+    for _ in range(_TURNS):
+        for size in sizes:
+            parts[size].append(_sample(server, driver, count, "transitions", probe=name, size=size, count=count))
+    return _sum(parts[sizes[0]]), _sum(parts[sizes[1]])
 
 
 def _stored(server: Server, driver: Driver, plan: Plan) -> tuple[Sample, Sample]:
@@ -112,6 +117,15 @@ def _sample(server: Server, driver: Driver, units: int, action: str, /, **argume
     cpu_before = server.cpu_s()
     answer = driver.ask(action, **arguments)
     return Sample(units, answer["seconds"], answer["latencies"], server.cpu_s() - cpu_before)
+
+
+def _sum(parts: list[Sample]) -> Sample:
+    return Sample(
+        units=sum(part.units for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        latencies=[latency for part in parts for latency in part.latencies],
+        cpu_s=sum(part.cpu_s for part in parts),
+    )
 
 
 def _ratio(samples: tuple[Sample, Sample]) -> float:

@@ -35,7 +35,7 @@ def scenario(body: Scenario) -> Callable[[Pair], None]:
         with ThreadPoolExecutor(2) as both:
             expected = both.submit(_run, body, pair.oracle, oracle=True)
             actual = both.submit(_run, body, pair.candidate, oracle=False)
-        _keep(body.__name__, expected.result(), actual.result())
+        _keep(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", expected.result(), actual.result())
         difference = difflib.unified_diff(
             expected.result(), actual.result(), "real", "candidate", lineterm="", n=_CONTEXT_LINES
         )

@@ -31,7 +31,14 @@ def pair() -> Iterator[Pair]:
 
 
 def _real(port: int, directory: Path) -> list[str]:
-    return [*real_command(port, directory), *_search_attributes()]
+    settings = (
+        # With its usual four partitions, which task meets which poll is chance; the rate is that of four.
+        "matching.numTaskqueueReadPartitions=1",
+        "matching.numTaskqueueWritePartitions=1",
+        "admin.matchingNamespaceTaskqueueToPartitionDispatchRate=4000",
+    )
+    flags = [flag for setting in settings for flag in ("--dynamic-config-value", setting)]
+    return [*real_command(port, directory), *flags, *_search_attributes()]
 
 
 def _perdure(port: int, directory: Path) -> list[str]:

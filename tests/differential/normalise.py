@@ -43,6 +43,12 @@ _IGNORED = {
 #: Durations that count from some earlier moment, so that they are never the same; whole seconds can be compared.
 _ROUNDED_UP = {"first_workflow_task_backoff"}
 
+#: Lists without an order of their own.
+_UNORDERED = {"pending_activities", "pending_children"}
+
+#: Maps whose keys are a matter of storage.
+_VALUES_ONLY = {"custom_search_attribute_aliases"}
+
 #: A request id that the server makes up for itself, in events that a poll causes.
 _IGNORED_IN = {
     "temporal.api.history.v1.WorkflowTaskStartedEventAttributes": {"request_id"},
@@ -75,9 +81,12 @@ class Normaliser:
     def _field(self, field: FieldDescriptor, value: Any) -> Any:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             entry = field.message_type.fields_by_name["value"]
+            if field.name in _VALUES_ONLY:
+                return sorted(self._value(entry, each) for each in value.values())
             return {self.text(str(key)): self._value(entry, value[key]) for key in sorted(value)}
         if field.is_repeated:
-            return [self._value(field, each) for each in value]
+            each_normalised = [self._value(field, each) for each in value]
+            return sorted(each_normalised, key=repr) if field.name in _UNORDERED else each_normalised
         return self._value(field, value)
 
     def _value(self, field: FieldDescriptor, value: Any) -> Any:

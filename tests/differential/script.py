@@ -83,10 +83,10 @@ class Script:
             except grpc.RpcError as error:
                 if self._oracle and not refused:
                     raise UnexpectedError(f"{rpc}: {error.code()} {error.details()}") from error
-                self._note(f"{rpc} refused", self._error(error))
+                self._record_value(f"{rpc} refused", self._error(error))
                 return getattr(workflowservice, f"{rpc}Response")()
             if not silent:
-                self._note(rpc, self._normaliser.message(response))
+                self._record_value(rpc, self._normaliser.message(response))
             return response
 
         return finish
@@ -196,31 +196,55 @@ class Script:
 
         self.await_until(there)
 
-    def await_until(self, condition: Callable[[], bool]) -> None:
+    def await_until(self, condition: Callable[[], bool], *, at_most_s: float = _WAIT_S) -> None:
         """Wait until something holds, or for long enough that what follows will show that it does not."""
-        deadline = time.monotonic() + _WAIT_S
+        deadline = time.monotonic() + at_most_s
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.05)
+
+    def await_gone(self, name: str) -> None:
+        """Wait until a workflow that was deleted is not known any more."""
+        request = workflowservice.DescribeWorkflowExecutionRequest(
+            namespace="default",
+            execution=self.execution(name),  # type: ignore[arg-type]
+        )
+
+        def gone() -> bool:
+            return isinstance(self._stub.DescribeWorkflowExecution.future(request).exception(), grpc.RpcError)
+
+        # The real server takes its time over workflows that have ended.
+        self.await_until(gone, at_most_s=40)
+
+    def settle(self) -> None:
+        """Let a call that was begun arrive: these follow it on the same connection and do not overtake it."""
+        for _ in range(20):
+            self.call("GetSystemInfo", silent=True)
+
+    def note(self, text: str) -> None:
+        """Record something that is not the answer of one call."""
+        self.record.append(self._normaliser.text(text))
 
     @contextmanager
     def expecting(self, note: str) -> Iterator[None]:
         """Put a heading over what is recorded inside."""
-        self.record.append(f"# {note}")
+        self.note(f"# {note}")
         yield
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _note(self, heading: str, value: dict[str, Any]) -> None:
+    def _record_value(self, heading: str, value: dict[str, Any]) -> None:
         self.record.append(f"> {heading}")
         self.record.extend(json.dumps(value, indent=1).splitlines())
 
     def _error(self, error: grpc.RpcError) -> dict[str, Any]:
+        # Whether the server or the client notices first is chance, so a deadline has no message.
+        code = error.code().name
         metadata: dict[str, Any] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
         status = Status.FromString(metadata.get("grpc-status-details-bin", b""))
         details = [self._detail(each) for each in status.details]
         return {
-            "code": error.code().name,
-            "message": self._normaliser.text(error.details() or ""),
+            "code": code,
+            "message": self._normaliser.text(error.details() or "") if code != "DEADLINE_EXCEEDED" else "",
             "details": details,
         }
 

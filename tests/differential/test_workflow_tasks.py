@@ -284,7 +284,7 @@ def test_full_history_is_paged_to_the_worker(s: Script) -> None:
             next_page_token=task.next_page_token,
             silent=True,
         )
-        s.record.append(f"{len(page.history.events)} more, the last is {page.history.events[-1].event_id}")
+        s.note(f"{len(page.history.events)} more, the last is {page.history.events[-1].event_id}")
     s.complete(task, c.complete())
 
 

@@ -26,8 +26,8 @@ from perdure.history.effects import (
     StartChild,
 )
 from perdure.history.loaded import LoadedExecution, UpdateNews
-from perdure.history.machines.update import cut_short
-from perdure.kernel.errors import NotFound, ServiceError, Unavailable
+from perdure.history.machines.update import AbortedByClose, cut_short
+from perdure.kernel.errors import ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import MatchingClient, Task
 
@@ -155,7 +155,7 @@ def _abort_updates(loaded: LoadedExecution, effect: AbortUpdates) -> None:
     error: ServiceError = (
         Unavailable("workflow operation can not be applied because workflow is closing")
         if effect.continued
-        else NotFound("workflow update was aborted by closing workflow")
+        else AbortedByClose()
     )
     for update_id in effect.unaccepted:
         loaded.tell_update_waiters(update_id, UpdateNews(error=error))

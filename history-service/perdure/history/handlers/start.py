@@ -78,7 +78,7 @@ async def start_workflow_execution(
         first_execution_run_id=state.first_run_id,
         started=started.is_new or started.deduplicated,
         status=_Status.ValueType(state.status),
-        link=started_link(call, request, started),
+        link=_link(call, request, started),
     )
     task = state.workflow_task
     if started.is_new and request.request_eager_execution and task is not None and task.started_event_id:
@@ -87,16 +87,22 @@ async def start_workflow_execution(
     return response
 
 
-def started_link(call: Call, request: StartWorkflowExecutionRequest, started: Started) -> Link:
+def started_link(call: Call, state: Execution) -> Link:
+    """A link to the first event of a run."""
+    link = Link.WorkflowEvent(namespace=call.namespace.name, workflow_id=state.workflow_id, run_id=state.run_id)
+    link.event_ref.event_id = 1
+    link.event_ref.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
+    return Link(workflow_event=link)
+
+
+def _link(call: Call, request: StartWorkflowExecutionRequest, started: Started) -> Link:
     """A link to the event that answers this start."""
     state = started.loaded.state
-    link = Link.WorkflowEvent(namespace=call.namespace.name, workflow_id=state.workflow_id, run_id=state.run_id)
     if started.is_new or started.deduplicated or request.request_id not in state.requests:
-        link.event_ref.event_id = 1
-        link.event_ref.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
-    else:
-        link.request_id_ref.request_id = request.request_id
-        link.request_id_ref.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
+        return started_link(call, state)
+    link = Link.WorkflowEvent(namespace=call.namespace.name, workflow_id=state.workflow_id, run_id=state.run_id)
+    link.request_id_ref.request_id = request.request_id
+    link.request_id_ref.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
     return Link(workflow_event=link)
 
 
@@ -147,6 +153,17 @@ def start_request_of(request: SignalWithStartWorkflowExecutionRequest) -> StartW
     return start_request
 
 
+async def current_run(engine: Engine, call: Call, workflow_id: str) -> LoadedExecution | None:
+    """The newest run of a workflow id, open or closed; None if there is none. It is so until the next await."""
+    key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id))
+    shard = engine.shard_of(key)
+    while True:
+        run_id = await shard.current_run(key)
+        existing = await shard.find(ExecutionKey(*key, run_id)) if run_id is not None else None
+        if shard.is_current(key, run_id):
+            return existing
+
+
 async def start(
     engine: Engine,
     call: Call,
@@ -166,11 +183,7 @@ async def start(
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.workflow_id))
     shard = engine.shard_of(key)
-    while True:
-        run_id = await shard.current_run(key)
-        existing = await shard.find(ExecutionKey(*key, run_id)) if run_id is not None else None
-        if shard.is_current(key, run_id):
-            break
+    existing = await current_run(engine, call, request.workflow_id)
     if existing is not None:
         standing = _standing(engine, call, request, existing, on_running)
         if standing is not None:

@@ -67,17 +67,18 @@ async def request_cancel_workflow_execution(
     initiated_event_id: int = 0,
     child_of: WorkflowExecution | None = None,
 ) -> RequestCancelWorkflowExecutionResponse:
-    """Ask a workflow to cancel itself; asking again changes nothing."""
+    """Ask a workflow to cancel itself; asking again, or after it has closed, changes nothing."""
 
     def cancel(tx: Transition) -> None:
-        check_first_run(tx.state, request.first_execution_run_id)
-        check_parent(tx.state, child_of)
+        if tx.state.running:
+            check_first_run(tx.state, request.first_execution_run_id)
+            check_parent(tx.state, child_of)
         workflow.request_cancel(
             tx, request.reason, request.identity, request.request_id, request.links, requester, initiated_event_id
         )
 
     execution = request.workflow_execution
-    await engine.update(call, execution.workflow_id, execution.run_id, cancel)
+    await engine.update(call, execution.workflow_id, _run_id(request), cancel)
     return RequestCancelWorkflowExecutionResponse()
 
 
@@ -91,8 +92,9 @@ async def terminate_workflow_execution(
     """End a run at once."""
 
     def terminate(tx: Transition) -> None:
-        check_first_run(tx.state, request.first_execution_run_id)
-        check_parent(tx.state, child_of)
+        if tx.state.running:
+            check_first_run(tx.state, request.first_execution_run_id)
+            check_parent(tx.state, child_of)
         workflow.terminate(
             tx,
             request.reason,
@@ -102,7 +104,7 @@ async def terminate_workflow_execution(
         )
 
     execution = request.workflow_execution
-    await engine.update(call, execution.workflow_id, execution.run_id, terminate)
+    await engine.update(call, execution.workflow_id, _run_id(request), terminate)
     return TerminateWorkflowExecutionResponse()
 
 
@@ -136,6 +138,11 @@ async def reset_sticky_task_queue(
 
     await engine.update(call, execution.workflow_id, execution.run_id, reset)
     return ResetStickyTaskQueueResponse()
+
+
+def _run_id(request: RequestCancelWorkflowExecutionRequest | TerminateWorkflowExecutionRequest) -> str:
+    """The run that is meant. Whoever names the first run of a chain means the current one, whichever else is named."""
+    return "" if request.first_execution_run_id else request.workflow_execution.run_id
 
 
 def check_first_run(state: Execution, first_run_id: str) -> None:

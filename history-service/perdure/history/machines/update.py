@@ -44,6 +44,13 @@ def cut_short() -> Failure:
     )
 
 
+class AbortedByClose(NotFound):
+    """The run closed before the worker accepted the update."""
+
+    def __init__(self) -> None:
+        super().__init__("workflow update was aborted by closing workflow")
+
+
 def admit(tx: Transition, request: Request) -> None:
     """Take the update in, unless it is known already.
 

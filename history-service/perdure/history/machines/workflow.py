@@ -105,15 +105,9 @@ def request_cancel(
     requester: WorkflowExecution | None = None,
     initiated_event_id: int = 0,
 ) -> None:
-    """Ask the workflow to cancel itself; a repeated request is not an error.
-
-    Raises:
-        NotFound: the run is closed.
-    """
+    """Ask the workflow to cancel itself. A repeated request is not an error, nor is one that comes after the end."""
     state = tx.state
-    if not state.running:
-        raise already_completed()
-    if state.cancel_requested:
+    if not state.running or state.cancel_requested:
         return
     tx.arrive(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,

@@ -1,0 +1,56 @@
+"""Namespaces: registering, describing, updating, deprecating."""
+
+from datetime import timedelta
+
+from tests.differential.compare import scenario
+from tests.differential.script import Script
+
+
+@scenario
+def test_life(s: Script) -> None:
+    name = s.name("ns")
+    s.call(
+        "RegisterNamespace",
+        namespace=name,
+        description="first",
+        owner_email="a@example.com",
+        workflow_execution_retention_period=timedelta(days=3),
+        data={"k": "v"},
+    )
+    s.call("RegisterNamespace", namespace=name, workflow_execution_retention_period=timedelta(days=3), refused=True)
+    described = s.call("DescribeNamespace", namespace=name)
+    s.call("DescribeNamespace", namespace="", id=described.namespace_info.id)
+    s.call(
+        "UpdateNamespace",
+        namespace=name,
+        update_info={"description": "second", "owner_email": "b@example.com", "data": {"l": "w"}},
+        config={"workflow_execution_retention_ttl": timedelta(days=5)},
+    )
+    s.call("DescribeNamespace", namespace=name)
+    s.call("DeprecateNamespace", namespace=name)
+    s.call("DescribeNamespace", namespace=name)
+
+
+@scenario
+def test_default_namespace(s: Script) -> None:
+    s.call("DescribeNamespace", namespace="default")
+
+
+@scenario
+def test_refused(s: Script) -> None:
+    good = timedelta(days=1)
+    s.call("RegisterNamespace", namespace="", workflow_execution_retention_period=good, refused=True)
+    s.call("RegisterNamespace", namespace="x" * 1001, workflow_execution_retention_period=good, refused=True)
+    s.call("RegisterNamespace", namespace=s.name("a"), refused=True)
+    negative = timedelta(days=-1)
+    s.call("RegisterNamespace", namespace=s.name("b"), workflow_execution_retention_period=negative, refused=True)
+    short = timedelta(minutes=1)
+    s.call("RegisterNamespace", namespace=s.name("c"), workflow_execution_retention_period=short, refused=True)
+    s.call("RegisterNamespace", namespace="default", workflow_execution_retention_period=good, refused=True)
+    s.call("DescribeNamespace", namespace="nowhere", refused=True)
+    s.call("DescribeNamespace", namespace="", id="nowhere", refused=True)
+    s.call("DescribeNamespace", namespace="", refused=True)
+    s.call("UpdateNamespace", namespace="nowhere", refused=True)
+    s.call("UpdateNamespace", namespace="default", config={"workflow_execution_retention_ttl": negative}, refused=True)
+    s.call("DeprecateNamespace", namespace="nowhere", refused=True)
+    s.call("StartWorkflowExecution", namespace="nowhere", workflow_id="x", refused=True)
