@@ -6,6 +6,8 @@ delivered before: receivers recognise it by an id made from the sender's run and
 
 from __future__ import annotations
 
+from uuid import UUID, uuid5
+
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
     CancelExternalWorkflowExecutionFailedCause,
@@ -45,7 +47,7 @@ _CancelFailed = CancelExternalWorkflowExecutionFailedCause
 
 def request_id(key: ExecutionKey, event_id: int) -> str:
     """The id by which a receiver recognises a message that it got before."""
-    return f"{key.run_id}:{event_id}:0"
+    return str(uuid5(UUID(key.run_id), str(event_id)))
 
 
 class Messages:

@@ -89,7 +89,9 @@ def start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttri
         input=command.input if command.HasField("input") else None,
         workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
         workflow_run_timeout=duration(run_timeout),
-        workflow_task_timeout=duration(min(task_timeout, tx.limits.workflow_task_timeout_max_ns)),
+        workflow_task_timeout=duration(
+            min(task_timeout, tx.limits.workflow_task_timeout_max_ns, run_timeout or task_timeout)
+        ),
         parent_close_policy=command.parent_close_policy or ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
         control=command.control,
         workflow_task_completed_event_id=batch.completed_event_id,
