@@ -1,7 +1,8 @@
 """The interpreter of effects: what leaves an execution for the world, after its commit.
 
-Offers to matching are hints and cost nothing to lose. Messages to other executions are sent by tasks that try until they
-succeed or fail for good; each is idempotent at its receiver, and its outcome is recorded on the sender like any change.
+Offers to matching are hints and cost nothing to lose. Messages to other executions are sent by tasks that try until
+they succeed or fail for good; each is idempotent at its receiver, and its outcome is recorded on the sender like any
+change.
 """
 
 from __future__ import annotations
