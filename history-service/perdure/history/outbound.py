@@ -54,6 +54,11 @@ class Outbound:
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
 
+    @property
+    def sending(self) -> set[asyncio.Task[None]]:
+        """Messages that are being sent."""
+        return self._sending
+
     async def stop(self) -> None:
         """Give up what is being sent: it is owed by its sender's state, and sent again at the next start."""
         for task in self._sending:
