@@ -33,6 +33,7 @@ check: $(BIN)/perdure
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy docs/demo loadtests
 	PYTHONPATH=. $(BIN)/lint-imports
 
 dev: $(BIN)/perdure

@@ -1,11 +1,12 @@
 """Messages between executions: starts of children, signals and cancel requests, outcomes, parent-close policies.
 
-Each method delivers one message and records on the sender what became of it. It may be called again for a message that was
-delivered before: receivers recognise it by an id made from the sender's run and event.
+Each method delivers one message and records on the sender what became of it. It may be called again for a message
+that was delivered before: receivers recognise it by an id made from the sender's run and event.
 """
 
 from __future__ import annotations
 
+import contextlib
 from uuid import UUID, uuid5
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -239,11 +240,9 @@ class Messages:
         if sender is None or not sender[0].state.owes_parent:
             return
         state = sender[0].state
-        try:
+        # A parent that is closed or gone does not want to know.
+        with contextlib.suppress(NotFound, NamespaceNotFound):
             await self._tell_parent(state)
-        except (NotFound, NamespaceNotFound):
-            # The parent is closed or gone: nobody wants to know.
-            pass
         sender = await self._sender(key)
         if sender is not None and sender[0].state.owes_parent:
             loaded, namespace = sender

@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from tests.support.process import ANY_PORTS, Process, dev, start
 from tests.support.sdk import until, worker
-from tests.wire.sdk.load import Activities, Busy, Child, Driver, check
+from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 
 WORKFLOWS = 60
 AT_ONCE = 15
@@ -54,7 +54,7 @@ async def test_sigkill_under_load(tmp_path: Path, seed: int) -> None:
             driver = Driver(client, running.task_queue, acknowledgements.one_more)
             free = asyncio.Semaphore(AT_ONCE)
 
-            async def drive(workflow_id: str) -> list[str]:
+            async def drive(workflow_id: str) -> Heard:
                 async with free:
                     return await driver.drive(workflow_id)
 
@@ -62,7 +62,7 @@ async def test_sigkill_under_load(tmp_path: Path, seed: int) -> None:
             async with asyncio.timeout(60), asyncio.TaskGroup() as group:
                 driving = {name: group.create_task(drive(name)) for name in names}
                 for _ in range(KILLS):
-                    await acknowledgements.more(moments.randint(20, 80))
+                    await acknowledgements.more(moments.randint(30, 110))
                     # Anywhere between two acknowledgements, not only right after one.
                     await asyncio.sleep(moments.uniform(0, 0.02))
                     server = await killed_and_started_again(server, arguments)
@@ -92,5 +92,5 @@ async def test_sigterm_is_graceful_and_the_next_start_goes_on(tmp_path: Path) ->
             async with dev(*arguments, "--port", first.port, "--http-port", "0"):
                 await handle.signal(Busy.hear, "after")
                 await handle.signal(Busy.finish)
-                assert await handle.result() == ["before", "after"]
+                assert await handle.result() == (["before", "after"], [])
     assert activities.runs_of_once["busy"] == 1
