@@ -313,14 +313,6 @@ def test_large_results(s: Script) -> None:
 
 
 @scenario
-def test_waiting_for_the_next_attempt(s: Script) -> None:
-    task = _scheduled(s, retry_policy={"initial_interval": timedelta(hours=1)})
-    s.fail_activity(task)
-    s.describe("w")
-    s.terminate("w")
-
-
-@scenario
 def test_activity_commands_from_outside(s: Script) -> None:
     task = _scheduled(s, retry_policy={"initial_interval": timedelta(hours=1)})
     s.fail_activity(task)
