@@ -49,7 +49,15 @@ def test_tasks_by_priority(s: Script) -> None:
             for number, priority in enumerate((3, 5, 1, 2, 4))
         )
     )
-    s.settle()
+
+    def waiting() -> int:
+        queue = {"name": s.name("acts")}
+        kind = "TASK_QUEUE_TYPE_ACTIVITY"
+        described = s.call("DescribeTaskQueue", task_queue=queue, task_queue_type=kind, report_stats=True, silent=True)
+        return int(described.stats.approximate_backlog_count)
+
+    # All are there before the first is taken.
+    s.await_until(lambda: waiting() == 5)
     for _ in range(5):
         s.complete_activity(s.poll_activity("acts"))
     s.history("w")
