@@ -68,7 +68,10 @@ class Engine:
             await self._recover(shard)
 
     async def stop(self) -> None:
-        """Write what is under way, then stop."""
+        """Write what is under way and what was put off, then stop."""
+        for shard in self._shards:
+            for loaded in shard.unwritten():
+                shard.flush(loaded, await self.namespace_of(loaded.key))
         await self._committer.drained()
         await self._outbound.stop()
         for task in self._tasks:

@@ -238,6 +238,10 @@ class Shard:
         if loaded.unwritten_events or loaded.unwritten_changes:
             self._commit(loaded, self.begin(loaded.state, namespace))
 
+    def unwritten(self) -> list[LoadedExecution]:
+        """Runs with something that was put off."""
+        return [each for each in self._loaded.values() if each.unwritten_events or each.unwritten_changes]
+
     def _commit(self, loaded: LoadedExecution, tx: Transition) -> None:
         write = ShardWrite(self.id)
         done = [(loaded, self._record(write, loaded, tx))]
