@@ -11,6 +11,7 @@ import pytest
 
 from loadtests.servers import free_port, real_command, running
 from tests.differential.compare import Pair
+from tests.differential.known_differences import KNOWN_DIFFERENCES
 
 _SEARCH_ATTRIBUTES = {
     "CustomKeyword": "Keyword",
@@ -23,9 +24,21 @@ _SEARCH_ATTRIBUTES = {
 }
 
 
+_CANDIDATE = os.environ.get("DIFFERENTIAL_CANDIDATE", "perdure")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if _CANDIDATE != "perdure":
+        return
+    for item in items:
+        name = f"{item.path.stem}.{item.name}"
+        if item.path.parent == Path(__file__).parent and name in KNOWN_DIFFERENCES:
+            item.add_marker(pytest.mark.xfail(reason=KNOWN_DIFFERENCES[name], strict=True))
+
+
 @pytest.fixture(scope="session")
 def pair() -> Iterator[Pair]:
-    candidate = {"perdure": _perdure, "real": _real}[os.environ.get("DIFFERENTIAL_CANDIDATE", "perdure")]
+    candidate = {"perdure": _perdure, "real": _real}[_CANDIDATE]
     with running("real", _real) as oracle, running("candidate", candidate) as other:
         yield Pair(oracle.address, other.address)
 

@@ -1,8 +1,8 @@
 """PURE: what a run owes the world, and when it wants attention next.
 
-Derived from the state and kept up to date from each transition's events and changes, so that neither question costs more
-for a run with thousands of pending activities. An entry that has become obsolete stays until it is looked at: the state
-is the truth, the agenda a hint.
+Derived from the state and kept up to date from each transition's events and changes, so that neither question costs
+more for a run with thousands of pending activities. An entry that has become obsolete stays until it is looked at:
+the state is the truth, the agenda a hint.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Group commit: whatever was decided while the last write was under way goes into the next one.
 
-One committer per database. A decision's reply waits for its commit, its effects run when the commit returns, both in the
-order of the decisions.
+One committer per database. A decision's reply waits for its commit, its effects run when the commit returns, both in
+the order of the decisions.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ _Entry = tuple[ShardWrite, Commit, Callable[[], None]]
 class Committer:
     """Collects writes and hands them to the store, one batch at a time.
 
-    `lost` is told of shards whose writes failed, before anybody who waits for them: their owner must forget what it holds.
+    `lost` is told of shards whose writes failed, before anybody who waits for them: their owner must forget what it
+    holds.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from perdure.kernel.errors import DataLoss, NamespaceNotFound, ServiceError
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore, Head
+from perdure.kernel.persistence.executions import ExecutionStore, Head, ShardLost
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -83,6 +83,11 @@ class Engine:
     @property
     def shards(self) -> list[Shard]:
         return self._shards
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """The loops that run until `stop`."""
+        return [*self._tasks, *self._reacquiring, *self._outbound.sending]
 
     async def get(self, call: Call, workflow_id: str, run_id: str = "") -> LoadedExecution:
         """The run that a call addresses; the current one if it names none.
@@ -201,10 +206,12 @@ class Engine:
             await asyncio.sleep(0)
 
     def _lost(self, shards: set[ShardId], error: Exception) -> None:
-        """A write failed: forget those shards, and take them again if they are still to be had."""
+        """A write failed: forget those shards. One that has a new owner is left to it, any other is taken again."""
         for shard in self._shards:
             if shard.id in shards:
                 shard.forget()
+                if isinstance(error, ShardLost):
+                    continue
                 task = asyncio.get_running_loop().create_task(self._reacquire(shard))
                 self._reacquiring.add(task)
                 task.add_done_callback(self._reacquiring.discard)

@@ -34,7 +34,9 @@ class EventBatch(NamedTuple):
 
 
 class PendingQuery:
-    """A query that waits to travel with the next workflow task. `answer` is None when it should go by itself instead."""
+    """A query that waits to travel with the next workflow task. `answer` is None when it should go by itself
+    instead.
+    """
 
     __slots__ = ("answer", "query", "sent")
 

@@ -1,10 +1,13 @@
 """Messages between executions: starts of children, signals and cancel requests, outcomes, parent-close policies.
 
-Each method delivers one message and records on the sender what became of it. It may be called again for a message that was
-delivered before: receivers recognise it by an id made from the sender's run and event.
+Each method delivers one message and records on the sender what became of it. It may be called again for a message
+that was delivered before: receivers recognise it by an id made from the sender's run and event.
 """
 
 from __future__ import annotations
+
+import contextlib
+from uuid import UUID, uuid5
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
@@ -45,7 +48,7 @@ _CancelFailed = CancelExternalWorkflowExecutionFailedCause
 
 def request_id(key: ExecutionKey, event_id: int) -> str:
     """The id by which a receiver recognises a message that it got before."""
-    return f"{key.run_id}:{event_id}:0"
+    return str(uuid5(UUID(key.run_id), str(event_id)))
 
 
 class Messages:
@@ -235,11 +238,9 @@ class Messages:
         if sender is None or not sender[0].state.owes_parent:
             return
         state = sender[0].state
-        try:
+        # A parent that is closed or gone does not want to know.
+        with contextlib.suppress(NotFound, NamespaceNotFound):
             await self._tell_parent(state)
-        except (NotFound, NamespaceNotFound):
-            # The parent is closed or gone: nobody wants to know.
-            pass
         sender = await self._sender(key)
         if sender is not None and sender[0].state.owes_parent:
             loaded, namespace = sender

@@ -1,7 +1,8 @@
 """The interpreter of effects: what leaves an execution for the world, after its commit.
 
-Offers to matching are hints and cost nothing to lose. Messages to other executions are sent by tasks that try until they
-succeed or fail for good; each is idempotent at its receiver, and its outcome is recorded on the sender like any change.
+Offers to matching are hints and cost nothing to lose. Messages to other executions are sent by tasks that try until
+they succeed or fail for good; each is idempotent at its receiver, and its outcome is recorded on the sender like any
+change.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ class Outbound:
 
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
+
+    @property
+    def sending(self) -> set[asyncio.Task[None]]:
+        """Messages that are being sent."""
+        return self._sending
 
     async def stop(self) -> None:
         """Give up what is being sent: it is owed by its sender's state, and sent again at the next start."""

@@ -1,8 +1,8 @@
 """One shard: the executions it holds in memory, and the one write path that every change takes.
 
 load -> decide -> fold -> queue for commit -> (durable) -> reply and effects. Deciding is synchronous, so no lock is
-needed and a later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if one fails the
-shard forgets everything and loads it again.
+needed and a later decision simply builds on an earlier one that is not durable yet: commits keep their order, and if
+one fails the shard forgets everything and loads it again.
 """
 
 from __future__ import annotations

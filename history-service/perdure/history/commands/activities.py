@@ -49,7 +49,8 @@ def schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttrib
     if limit and len(tx.state.activities) >= limit:
         raise CommandFailure(
             Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
-            f"the number of pending activities, {len(tx.state.activities)}, has reached the per-workflow limit of {limit}",
+            f"the number of pending activities, {len(tx.state.activities)}, has reached the per-workflow limit of "
+            f"{limit}",
         )
     if command.activity_id in tx.state.activity_ids:
         raise CommandFailure(

@@ -14,13 +14,54 @@ from perdure.history.commands.batch import Batch, Cause, CommandFailure
 from perdure.history.effects import SendCancel, SendSignal, StartChild
 from perdure.history.transition import Transition
 from perdure.kernel import options
+from perdure.kernel.namespace import Namespace
 from perdure.kernel.prototime import duration, length_ns
 
 
 def start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttributes, batch: Batch) -> None:
+    namespace = checks.namespace(tx, batch, command.namespace)
+    _check_child(tx, command, namespace)
+    execution_timeout = length_ns(command.workflow_execution_timeout)
+    run_timeout = length_ns(command.workflow_run_timeout)
+    run_timeout = min(run_timeout or execution_timeout, execution_timeout or run_timeout)
+    task_timeout = length_ns(command.workflow_task_timeout) or tx.limits.workflow_task_timeout_default_ns
+    event = tx.record(
+        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
+        namespace=namespace.name,
+        namespace_id=namespace.id,
+        workflow_id=command.workflow_id,
+        workflow_type=command.workflow_type,
+        task_queue={
+            "name": command.task_queue.name or tx.state.task_queue,
+            "kind": command.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL,
+        },
+        input=command.input if command.HasField("input") else None,
+        workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
+        workflow_run_timeout=duration(run_timeout),
+        workflow_task_timeout=duration(
+            min(task_timeout, tx.limits.workflow_task_timeout_max_ns, run_timeout or task_timeout)
+        ),
+        parent_close_policy=command.parent_close_policy or ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
+        control=command.control,
+        workflow_task_completed_event_id=batch.completed_event_id,
+        workflow_id_reuse_policy=(
+            command.workflow_id_reuse_policy or WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+        ),
+        retry_policy=command.retry_policy if command.HasField("retry_policy") else None,
+        cron_schedule=command.cron_schedule,
+        header=command.header if command.HasField("header") else None,
+        memo=command.memo if command.HasField("memo") else None,
+        search_attributes=command.search_attributes if command.HasField("search_attributes") else None,
+        inherit_build_id=command.inherit_build_id,
+        priority=command.priority if command.HasField("priority") else None,
+    )
+    batch.children.add(command.workflow_id)
+    tx.effect(StartChild(event.event_id))
+
+
+def _check_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttributes, namespace: Namespace) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_CHILD_EXECUTION_ATTRIBUTES
     name = "StartChildWorkflowExecutionCommand"
-    namespace = checks.namespace(tx, batch, command.namespace)
     workflow_type = command.workflow_type.name
     where = f"Namespace={namespace.name}"
     if not command.workflow_id:
@@ -72,40 +113,6 @@ def start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttri
             f"the number of pending child workflow executions, {len(tx.state.children)}, has reached the per-workflow "
             f"limit of {limit}",
         )
-    execution_timeout = length_ns(command.workflow_execution_timeout)
-    run_timeout = length_ns(command.workflow_run_timeout)
-    run_timeout = min(run_timeout or execution_timeout, execution_timeout or run_timeout)
-    task_timeout = length_ns(command.workflow_task_timeout) or tx.limits.workflow_task_timeout_default_ns
-    event = tx.record(
-        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
-        namespace=namespace.name,
-        namespace_id=namespace.id,
-        workflow_id=command.workflow_id,
-        workflow_type=command.workflow_type,
-        task_queue={
-            "name": command.task_queue.name or tx.state.task_queue,
-            "kind": command.task_queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL,
-        },
-        input=command.input if command.HasField("input") else None,
-        workflow_execution_timeout=duration(execution_timeout) if execution_timeout else None,
-        workflow_run_timeout=duration(run_timeout),
-        workflow_task_timeout=duration(min(task_timeout, tx.limits.workflow_task_timeout_max_ns)),
-        parent_close_policy=command.parent_close_policy or ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
-        control=command.control,
-        workflow_task_completed_event_id=batch.completed_event_id,
-        workflow_id_reuse_policy=(
-            command.workflow_id_reuse_policy or WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-        ),
-        retry_policy=command.retry_policy if command.HasField("retry_policy") else None,
-        cron_schedule=command.cron_schedule,
-        header=command.header if command.HasField("header") else None,
-        memo=command.memo if command.HasField("memo") else None,
-        search_attributes=command.search_attributes if command.HasField("search_attributes") else None,
-        inherit_build_id=command.inherit_build_id,
-        priority=command.priority if command.HasField("priority") else None,
-    )
-    batch.children.add(command.workflow_id)
-    tx.effect(StartChild(event.event_id))
 
 
 def signal_external(tx: Transition, command: SignalExternalWorkflowExecutionCommandAttributes, batch: Batch) -> None:

@@ -23,7 +23,8 @@ def start_timer(tx: Transition, command: StartTimerCommandAttributes, batch: Bat
     )
     if command.timer_id in tx.state.timers:
         raise CommandFailure(
-            Cause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID, f"timer ID {command.timer_id} is in use"
+            Cause.WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID,
+            f"invalid history builder state for action: add-timer-started-event, TimerID: {command.timer_id}",
         )
     tx.record(
         EventType.EVENT_TYPE_TIMER_STARTED,

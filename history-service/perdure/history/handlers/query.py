@@ -44,9 +44,8 @@ async def query_workflow(
         )
     await loaded.committed()
     now = engine.runtime.clock.now_ns()
-    if state.running and not state.completed_task_event_id:
-        if state.workflow_task is None or workflow_task.waits_for_first_task(state, now):
-            raise WorkflowNotReady("Workflow task is not scheduled yet.")
+    if not state.completed_task_event_id and workflow_task.waits_for_first_task(state, now) and state.running:
+        raise WorkflowNotReady("Workflow task is not scheduled yet.")
     if state.running and state.workflow_task_attempt >= _HOPELESS_ATTEMPT:
         raise WorkflowNotReady("Unable to query workflow due to Workflow Task in failed state.")
     if state.running and state.workflow_task is not None:

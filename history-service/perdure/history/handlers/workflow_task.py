@@ -84,7 +84,9 @@ async def _fail(
 
 
 def _answer_queries(loaded: LoadedExecution, results: Mapping[str, WorkflowQueryResult], *, another: bool) -> None:
-    """Hand the answers to who asked. What was not asked yet travels with the next task, or by itself if there is none."""
+    """Hand the answers to who asked. What was not asked yet travels with the next task, or by itself if there is
+    none.
+    """
     for query_id in list(loaded.queries):
         pending = loaded.queries[query_id]
         if query_id in results:

@@ -1,7 +1,7 @@
 """Activities: attempts, heartbeats, time-outs and outcomes.
 
-Between attempts an activity leaves no events: its started event is written together with its outcome, and says then which
-attempt it was and how the one before failed.
+Between attempts an activity leaves no events: its started event is written together with its outcome, and says then
+which attempt it was and how the one before failed.
 """
 
 from __future__ import annotations

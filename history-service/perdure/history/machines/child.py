@@ -40,7 +40,6 @@ def start_failed(tx: Transition, child: Child, cause: StartChildWorkflowExecutio
         cause=cause,
         control=initiated.control,
         initiated_event_id=child.initiated_event_id,
-        workflow_task_completed_event_id=initiated.workflow_task_completed_event_id,
     )
     workflow_task.schedule(tx)
 

@@ -18,7 +18,7 @@ def signal_delivered(tx: Transition, signal: SignalOut) -> None:
     tx.arrive(
         EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
         initiated_event_id=signal.initiated_event_id,
-        namespace=initiated.namespace,
+        namespace=initiated.namespace or tx.namespace.name,
         namespace_id=initiated.namespace_id,
         workflow_execution=initiated.workflow_execution,
         control=initiated.control,
@@ -33,8 +33,7 @@ def signal_failed(
     tx.arrive(
         EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
         cause=cause,
-        workflow_task_completed_event_id=initiated.workflow_task_completed_event_id,
-        namespace=initiated.namespace,
+        namespace=initiated.namespace or tx.namespace.name,
         namespace_id=initiated.namespace_id,
         workflow_execution=initiated.workflow_execution,
         initiated_event_id=signal.initiated_event_id,
@@ -48,7 +47,7 @@ def cancel_delivered(tx: Transition, cancel: CancelOut) -> None:
     tx.arrive(
         EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
         initiated_event_id=cancel.initiated_event_id,
-        namespace=initiated.namespace,
+        namespace=initiated.namespace or tx.namespace.name,
         namespace_id=initiated.namespace_id,
         workflow_execution=initiated.workflow_execution,
     )
@@ -62,8 +61,7 @@ def cancel_failed(
     tx.arrive(
         EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
         cause=cause,
-        workflow_task_completed_event_id=initiated.workflow_task_completed_event_id,
-        namespace=initiated.namespace,
+        namespace=initiated.namespace or tx.namespace.name,
         namespace_id=initiated.namespace_id,
         workflow_execution=initiated.workflow_execution,
         initiated_event_id=cancel.initiated_event_id,

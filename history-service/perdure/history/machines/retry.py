@@ -1,7 +1,8 @@
 """When to try again: one rule for activities and workflows.
 
-The rules are those of Temporal's documented retry policy: attempts count from 1, the interval grows by the coefficient up to
-the maximum, an application may name the next delay itself, and no attempt starts after the expiration.
+The rules are those of Temporal's documented retry policy: attempts count from 1, the interval grows by the
+coefficient up to the maximum, an application may name the next delay itself, and no attempt starts after the
+expiration.
 """
 
 from __future__ import annotations

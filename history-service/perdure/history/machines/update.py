@@ -1,8 +1,8 @@
 """Updates: a request that the workflow validates, runs, and answers.
 
-An admitted update is journaled, so that it survives the process; it gets no event. It travels to the worker as a message
-with a workflow task (a speculative one if there is no other reason for a task), and the worker accepts it (an event), answers
-it (another), or rejects it (no trace).
+An admitted update is journaled, so that it survives the process; it gets no event. It travels to the worker as a
+message with a workflow task (a speculative one if there is no other reason for a task), and the worker accepts it (an
+event), answers it (another), or rejects it (no trace).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The run: how it begins, what reaches it from outside, and how it ends. A next run, if there is one, is `successor`'s."""
+"""The run: how it begins, what reaches it from outside, and how it ends. A next run, if there is one, is
+`successor`'s.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The workflow task: scheduled, started, and its ends.
 
-At most one is pending. A first attempt is NORMAL: its events are written as they happen. A retry is TRANSIENT and one that
-only delivers updates is SPECULATIVE: their events are written when they complete, so that a workflow whose code fails a
-thousand times, or rejects a thousand updates, has a short history. When any other event arrives before such a task
-starts, it gives way to a normal one, since the event ids it was promised are taken.
+At most one is pending. A first attempt is NORMAL: its events are written as they happen. A retry is TRANSIENT and one
+that only delivers updates is SPECULATIVE: their events are written when they complete, so that a workflow whose code
+fails a thousand times, or rejects a thousand updates, has a short history. When any other event arrives before such a
+task starts, it gives way to a normal one, since the event ids it was promised are taken.
 """
 
 from __future__ import annotations
@@ -171,7 +171,9 @@ def of_token(state: Execution, token: WorkflowTaskToken) -> WorkflowTask:
 
 
 def complete(tx: Transition, task: WorkflowTask, request: RespondWorkflowTaskCompletedRequest) -> int:
-    """The worker has answered. Returns the completed event's id, or 0 if a speculative task is dropped without trace."""
+    """The worker has answered. Returns the completed event's id, or 0 if a speculative task is dropped without
+    trace.
+    """
     if task.type is WorkflowTaskType.SPECULATIVE and _leaves_no_trace(tx, request):
         tx.change(WorkflowTaskDropped(attempt=1))
         return 0
