@@ -98,7 +98,9 @@ async def workflow_worker(cluster: Cluster) -> None:
                 continue
             await cluster.call(
                 "RespondWorkflowTaskCompleted",
-                RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=_commands(task.history.events)),
+                RespondWorkflowTaskCompletedRequest(
+                    task_token=task.task_token, commands=_commands(task.history.events)
+                ),
             )
         except (ConnectionLost, Unavailable):
             await asyncio.sleep(0.1)

@@ -84,5 +84,7 @@ async def _check_state(cluster: Cluster, workflow_id: str, run_id: str) -> None:
         evolve(folded, event)
     for name in Execution.__struct_fields__:
         if name not in _NOT_IN_EVENTS:
-            assert getattr(folded, name) == getattr(loaded.state, name), f"{name} differs from the fold over the history"
+            assert getattr(folded, name) == getattr(loaded.state, name), (
+                f"{name} differs from the fold over the history"
+            )
     assert msgspec.structs.asdict(folded).keys() == msgspec.structs.asdict(loaded.state).keys()
