@@ -271,7 +271,6 @@ def test_answers_by_id_that_go_nowhere(s: Script) -> None:
             s.call(rpc, workflow_id=s.name("w"), activity_id="a1", refused=True)
             s.call(rpc, workflow_id=s.name("w"), activity_id="nope", refused=True)
             s.call(rpc, workflow_id=s.name("nobody"), activity_id="a1", refused=True)
-            s.call(rpc, workflow_id="", activity_id="a1", refused=True)
             s.call(rpc, workflow_id=s.name("w"), activity_id="", refused=True)
             s.call(rpc, workflow_id=s.name("w"), run_id="no-uuid", activity_id="a1", refused=True)
     s.history("w")

@@ -61,12 +61,10 @@ def test_failures_leave_nothing_pending(s: Script) -> None:
 def test_signal_child_only(s: Script) -> None:
     s.start("stranger", queue="nobody")
     s.start("w")
-    s.step(
-        c.signal_external(s.name("stranger"), child_workflow_only=True),
-        c.start_child(s.name("child"), s.name("children")),
-    )
-    s.await_event("w", "CHILD_WORKFLOW_EXECUTION_STARTED")
+    s.step(c.signal_external(s.name("stranger"), child_workflow_only=True))
     s.await_event("w", "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED")
+    s.step(c.start_child(s.name("child"), s.name("children")))
+    s.await_event("w", "CHILD_WORKFLOW_EXECUTION_STARTED")
     s.step(c.signal_external(s.name("child"), child_workflow_only=True))
     s.await_event("w", "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")
     s.history("child")

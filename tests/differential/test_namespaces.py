@@ -48,7 +48,8 @@ def test_refused(s: Script) -> None:
     s.call("RegisterNamespace", namespace=s.name("c"), workflow_execution_retention_period=short, refused=True)
     s.call("RegisterNamespace", namespace="default", workflow_execution_retention_period=good, refused=True)
     s.call("DescribeNamespace", namespace="nowhere", refused=True)
-    s.call("DescribeNamespace", namespace="", id="nowhere", refused=True)
+    unknown = "11111111-2222-4333-8444-555555555555"
+    s.call("DescribeNamespace", namespace="", id=unknown, refused=True)
     s.call("DescribeNamespace", namespace="", refused=True)
     s.call("UpdateNamespace", namespace="nowhere", refused=True)
     s.call("UpdateNamespace", namespace="default", config={"workflow_execution_retention_ttl": negative}, refused=True)

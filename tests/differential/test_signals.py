@@ -79,7 +79,6 @@ def test_signal_with_start(s: Script) -> None:
     s.step(c.complete())
     _signal_with_start(s, "w", request_id="r3")
     s.history("w")
-    s.describe("w")
 
 
 @scenario
@@ -101,7 +100,7 @@ def test_signal_with_start_policies(s: Script) -> None:
             _signal_with_start(
                 s, conflict, refused=True, workflow_id_conflict_policy=f"WORKFLOW_ID_CONFLICT_POLICY_{conflict}"
             )
-            s.describe(conflict)
+            s.history(conflict)
 
 
 @scenario

@@ -277,14 +277,14 @@ def test_full_history_is_paged_to_the_worker(s: Script) -> None:
     s.complete(s.poll(silent=True), *(c.marker(f"m{number}") for number in range(300)), silent=True)
     s.signal("w")
     task = s.poll(silent=True)
-    with s.expecting(f"{len(task.history.events)} events, the last is {task.history.events[-1].event_id}"):
-        page = s.call(
-            "GetWorkflowExecutionHistory",
-            execution=s.execution("w"),
-            next_page_token=task.next_page_token,
-            silent=True,
-        )
-        s.note(f"{len(page.history.events)} more, the last is {page.history.events[-1].event_id}")
+    ids = [event.event_id for event in task.history.events]
+    token = task.next_page_token
+    while token:
+        page = s.call("GetWorkflowExecutionHistory", execution=s.execution("w"), next_page_token=token, silent=True)
+        ids += [event.event_id for event in page.history.events]
+        token = page.next_page_token
+    # Where pages end is a matter of storage: the real server counts batches of events.
+    s.note(f"events {ids[0]} to {ids[-1]}" if ids == list(range(1, len(ids) + 1)) else str(ids))
     s.complete(task, c.complete())
 
 

@@ -18,6 +18,7 @@ from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.routes import Role, Route
 from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
+from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, Unimplemented
 from perdure.kernel.limits import Limits
@@ -86,8 +87,11 @@ class Pipeline:
             name: str = request.namespace
             namespace = namespaces.cached(name)
             if namespace is None:
-                check_namespace_name(name, "Namespace is empty.")
-                namespace = await namespaces.find(name)
+                if has_token and not name:
+                    namespace = await namespaces.by_id(tokens.namespace_of(request.task_token))
+                else:
+                    check_namespace_name(name, "Namespace is empty.")
+                    namespace = await namespaces.find(name)
             if namespace.state not in states:
                 raise invalid_state(namespace, states)
             deadline_ns = longpoll.deadline(wait, runtime.clock.now_ns(), remaining_s, limits)

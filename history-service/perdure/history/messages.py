@@ -47,7 +47,7 @@ _CancelFailed = CancelExternalWorkflowExecutionFailedCause
 
 
 def request_id(key: ExecutionKey, event_id: int) -> str:
-    """The id by which a receiver recognises a message that it got before."""
+    """The id by which a receiver recognises a signal or cancel request that it got before."""
     return str(uuid5(UUID(key.run_id), str(event_id)))
 
 
@@ -79,7 +79,7 @@ class Messages:
         initiated = child.initiated
         request = StartWorkflowExecutionRequest(
             workflow_id=initiated.workflow_id,
-            request_id=request_id(key, initiated_event_id),
+            request_id=f"{key.run_id}:{initiated_event_id}:0",
             user_metadata=child.user_metadata,
         )
         _copy_start(initiated, request)
@@ -120,6 +120,7 @@ class Messages:
         own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
         cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
+            _check_other(key, initiated.namespace_id, initiated.workflow_execution)
             await workflow.signal_workflow_execution(
                 self._engine,
                 await self._target(initiated.namespace_id),
@@ -161,6 +162,7 @@ class Messages:
         own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
         cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
+            _check_other(key, initiated.namespace_id, initiated.workflow_execution)
             await workflow.request_cancel_workflow_execution(
                 self._engine,
                 await self._target(initiated.namespace_id),
@@ -265,6 +267,12 @@ class Messages:
         execution = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
         self._engine.decide(namespace, parent, lambda tx: children.closed(tx, child, execution, close_event))
         await parent.committed()
+
+
+def _check_other(key: ExecutionKey, namespace_id: str, target: WorkflowExecution) -> None:
+    """A workflow is not external to itself. Raises NotFound."""
+    if namespace_id == key.namespace_id and target.workflow_id == key.workflow_id:
+        raise NotFound("a workflow cannot signal or cancel itself")
 
 
 def _parent(namespace: Namespace, state: Execution, initiated_event_id: int) -> start.Parent:

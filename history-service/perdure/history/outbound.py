@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
+from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.update.v1 import Outcome
 
 from perdure.history.effects import (
@@ -28,7 +29,7 @@ from perdure.history.effects import (
 )
 from perdure.history.loaded import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
-from perdure.kernel.errors import ServiceError, Unavailable
+from perdure.kernel.errors import ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import MatchingClient, Task
 
@@ -159,7 +160,10 @@ def _abort_updates(loaded: LoadedExecution, effect: AbortUpdates) -> None:
     for update_id in effect.accepted:
         loaded.tell_update_waiters(update_id, UpdateNews(outcome=Outcome(failure=cut_short())))
     error: ServiceError = (
-        Unavailable("workflow operation can not be applied because workflow is closing")
+        ResourceExhausted(
+            "workflow operation can not be applied because workflow is closing",
+            ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
+        )
         if effect.continued
         else AbortedByClose()
     )

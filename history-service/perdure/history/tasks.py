@@ -154,6 +154,7 @@ async def query_only(shard: Shard, loaded: LoadedExecution, *, partial: bool) ->
         workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
         workflow_type=state.started.workflow_type,
         previous_started_event_id=state.completed_task_started_event_id,
+        attempt=1,
         workflow_execution_task_queue=_normal_queue(state),
         history=History() if partial else History(events=events),
         next_page_token=b"" if partial or reached >= end else HistoryPage(state.run_id, reached, until=end).encode(),

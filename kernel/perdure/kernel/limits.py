@@ -51,6 +51,9 @@ class Limits:
     buffered_size_max: int = _limit(
         2 * 1024 * 1024, "history.maximumBufferedEventsSizeInBytes", "bytes held back while a workflow task runs"
     )
+    buffered_queries_max: int = _limit(
+        1, "history.MaxBufferedQueryCount", "queries that wait for a workflow task of one run"
+    )
     in_flight_updates_max: int = _limit(10, "history.maxInFlightUpdates", "updates in flight in one run")
     total_updates_max: int = _limit(2000, "history.maxTotalUpdates", "updates in one run")
     user_metadata_summary_max: int = _limit(400, "limit.userMetadataSummarySize", "size of a summary")

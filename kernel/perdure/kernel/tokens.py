@@ -102,13 +102,26 @@ def decode_query(data: bytes, namespace_id: NamespaceId) -> QueryToken:
     return token
 
 
-def _decode(data: bytes, namespace_id: NamespaceId) -> _Token:
+def namespace_of(data: bytes) -> NamespaceId:
+    """The namespace in which a token of any kind was made.
+
+    Raises:
+        InvalidArgument: the token is missing, or is not one of ours.
+    """
+    return _read(data).namespace_id
+
+
+def _read(data: bytes) -> _Token:
     if not data:
         raise InvalidArgument("Task token not set on request.")
     try:
-        token = _decoder.decode(data)
+        return _decoder.decode(data)
     except ValueError:  # msgspec's own errors are of this class, and so is a string that is not UTF-8
         raise InvalidArgument("Error deserializing task token.") from None
+
+
+def _decode(data: bytes, namespace_id: NamespaceId) -> _Token:
+    token = _read(data)
     if token.namespace_id != namespace_id:
         raise InvalidArgument("Operation requested with a token from a different namespace.")
     return token

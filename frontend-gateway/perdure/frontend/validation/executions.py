@@ -26,8 +26,6 @@ _DEFAULT_TERMINATE_IDENTITY = "frontend-service"
 def check_history(request: GetWorkflowExecutionHistoryRequest, scene: Scene) -> None:
     check_execution(request, "execution")
     request.maximum_page_size = _history_page_size(request.maximum_page_size, scene)
-    if request.history_event_filter_type not in HistoryEventFilterType.values():
-        raise InvalidArgument(f"HistoryEventFilterType {request.history_event_filter_type} is unknown.")
     if not request.history_event_filter_type:
         request.history_event_filter_type = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT
 

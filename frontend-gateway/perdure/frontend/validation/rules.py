@@ -63,8 +63,13 @@ def check_execution(owner: Message, field: str) -> None:
     execution: WorkflowExecution = getattr(owner, field)
     if not execution.workflow_id:
         raise InvalidArgument("WorkflowId is not set on request.")
-    if execution.run_id and not _UUID.fullmatch(execution.run_id):
-        raise InvalidArgument("Invalid RunId.")
+    check_run_id(execution.run_id)
+
+
+def check_run_id(run_id: str, message: str = "Invalid RunId.") -> None:
+    """A run id that may be left out."""
+    if run_id and not _UUID.fullmatch(run_id):
+        raise InvalidArgument(message)
 
 
 def check_workflow_id(workflow_id: str, limits: Limits) -> None:

@@ -175,10 +175,6 @@ def _default_policies(request: AnyStart, conflict: Conflict.ValueType) -> None:
 
 def _check_policies(request: AnyStart) -> None:
     reuse, conflict = request.workflow_id_reuse_policy, request.workflow_id_conflict_policy
-    if reuse not in Reuse.values():
-        raise InvalidArgument(f"Invalid WorkflowIDReusePolicy: {reuse} is unknown.")
-    if conflict not in Conflict.values():
-        raise InvalidArgument(f"Invalid WorkflowIDConflictPolicy: {conflict} is unknown.")
     if (
         conflict != Conflict.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
         and reuse == Reuse.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING

@@ -20,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedRequest,
 )
 
-from perdure.frontend.validation.rules import Scene, check_identity, check_task_queue, check_worker
+from perdure.frontend.validation.rules import Scene, check_identity, check_run_id, check_task_queue, check_worker
 from perdure.kernel.errors import InvalidArgument
 
 _DURATION_S_MAX = 315_576_000_000  # the range of google.protobuf.Duration
@@ -90,7 +90,7 @@ def check_activity_failed(request: RespondActivityTaskFailedRequest, scene: Scen
 
 def check_activity_heartbeat_by_id(request: RecordActivityTaskHeartbeatByIdRequest, scene: Scene) -> None:
     _check_activity_id(request)
-    _check_workflow_id(request)
+    _check_run(request)
 
 
 def check_activity_answer_by_id(
@@ -98,13 +98,13 @@ def check_activity_answer_by_id(
 ) -> None:
     _check_activity_id(request)
     check_identity(request.identity, scene.limits)
-    _check_workflow_id(request)
+    _check_run(request)
 
 
 def check_activity_failed_by_id(request: RespondActivityTaskFailedByIdRequest, scene: Scene) -> None:
     _check_activity_id(request)
     check_identity(request.identity, scene.limits)
-    _check_workflow_id(request)
+    _check_run(request)
     _check_retry_delays(request.failure)
 
 
@@ -113,9 +113,10 @@ def _check_activity_id(request: ByIdRequest) -> None:
         raise InvalidArgument("ActivityId is not set on request.")
 
 
-def _check_workflow_id(request: ByIdRequest) -> None:
+def _check_run(request: ByIdRequest) -> None:
     if not request.workflow_id:
         raise InvalidArgument("WorkflowId is not set on request.")
+    check_run_id(request.run_id, "RunId is not valid UUID.")
 
 
 def _check_retry_delays(failure: Failure) -> None:

@@ -29,7 +29,7 @@ def start_timer(tx: Transition, command: StartTimerCommandAttributes, batch: Bat
     tx.record(
         EventType.EVENT_TYPE_TIMER_STARTED,
         timer_id=command.timer_id,
-        start_to_fire_timeout=command.start_to_fire_timeout,
+        start_to_fire_timeout=command.start_to_fire_timeout if command.HasField("start_to_fire_timeout") else None,
         workflow_task_completed_event_id=batch.completed_event_id,
     )
 
@@ -43,7 +43,10 @@ def cancel_timer(tx: Transition, command: CancelTimerCommandAttributes, batch: B
     else:
         started_event_id = _take_back_fired(tx, command.timer_id)
         if not started_event_id:
-            raise CommandFailure(cause, f"timer ID {command.timer_id} is not running")
+            raise CommandFailure(
+                cause,
+                f"invalid history builder state for action: add-timer-canceled-event, TimerID: {command.timer_id}",
+            )
     tx.record(
         EventType.EVENT_TYPE_TIMER_CANCELED,
         timer_id=command.timer_id,

@@ -119,7 +119,7 @@ def _closed(state: Execution, event: HistoryEvent) -> None:
     state.timers.clear()
     state.signals_out.clear()
     state.cancels_out.clear()
-    state.updates = {key: update for key, update in state.updates.items() if update.completed_event_id}
+    state.updates = {key: update for key, update in state.updates.items() if update.accepted_event_id}
     state.children = {key: state.children[key] for key in (*state.orphans, *unstarted)}
 
 

@@ -101,7 +101,16 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
     if state.closed_at:
         info.close_time.CopyFrom(timestamp(state.closed_at))
         info.execution_duration.CopyFrom(duration(max(state.closed_at - state.execution_at, 0)))
+        if state.successor_run_id:
+            _let_reset_points_expire(call, state, info)
     return info
+
+
+def _let_reset_points_expire(call: Call, state: Execution, info: WorkflowExecutionInfo) -> None:
+    """A run that another run continues can be reset for as long as it is kept."""
+    for point in info.auto_reset_points.points:
+        if point.run_id == state.run_id:
+            point.expire_time.CopyFrom(timestamp(state.closed_at + call.namespace.retention_ns))
 
 
 def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
@@ -161,6 +170,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
         info.expiration_time.CopyFrom(timestamp(expiry))
     if scheduled.HasField("priority"):
         info.priority.CopyFrom(scheduled.priority)
+        info.activity_options.priority.CopyFrom(scheduled.priority)
     options = info.activity_options
     options.task_queue.name = options.task_queue.normal_name = scheduled.task_queue.name
     for name in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from temporalio.api.enums.v1 import HistoryEventFilterType
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.history.v1 import History
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
@@ -43,7 +43,7 @@ async def get_workflow_execution_history(
     if page.task_started_event_id:
         return await _task_page(shard, loaded, page, _count(engine, request.maximum_page_size))
     if request.history_event_filter_type == _CLOSE_EVENT:
-        return await _close_event(engine, call, shard, loaded, page, wait=request.wait_new_event)
+        return await _close_event(engine, call, loaded, page, wait=request.wait_new_event)
     return await _all_events(engine, call, shard, loaded, page, request)
 
 
@@ -90,20 +90,17 @@ async def _all_events(
 
 
 async def _close_event(
-    engine: Engine, call: Call, shard: Shard, loaded: LoadedExecution, page: HistoryPage, *, wait: bool
+    engine: Engine, call: Call, loaded: LoadedExecution, page: HistoryPage, *, wait: bool
 ) -> GetWorkflowExecutionHistoryResponse:
     if wait:
-        await _wait(engine, call, shard, loaded, closed=True)
+        await _wait(engine, call, engine.shard_of(loaded.key.workflow), loaded, closed=True)
     response = GetWorkflowExecutionHistoryResponse(history=History())
     await loaded.committed()
-    close_event: HistoryEvent | None = loaded.state.close_event
+    close_event = loaded.state.close_event
     if close_event is not None:
         response.history.events.append(close_event)
     elif wait:
         response.next_page_token = page.encode()
-    else:
-        last = loaded.state.next_event_id - 1 - len(loaded.unwritten_events)
-        response.history.events.append(await histories.event(shard, loaded, last))
     return response
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from temporalio.api.enums.v1 import QueryRejectCondition, QueryResultType, TaskQueueKind, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import (
+    QueryRejectCondition,
+    QueryResultType,
+    ResourceExhaustedCause,
+    TaskQueueKind,
+    WorkflowExecutionStatus,
+)
 from temporalio.api.query.v1 import QueryRejected
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
@@ -16,11 +22,10 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history import tasks
 from perdure.history.engine import Engine
 from perdure.history.loaded import LoadedExecution, PendingQuery
-from perdure.history.machines import workflow_task
 from perdure.history.state.execution import Execution
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import DeadlineExceeded, QueryFailed, WorkflowNotReady
+from perdure.kernel.errors import DeadlineExceeded, QueryFailed, ResourceExhausted, WorkflowNotReady
 from perdure.kernel.ids import TaskKind, TaskQueueKey
 from perdure.kernel.rpc import MatchingClient, QueryTask
 
@@ -43,13 +48,10 @@ async def query_workflow(
             query_rejected=QueryRejected(status=WorkflowExecutionStatus.ValueType(state.status))
         )
     await loaded.committed()
-    now = engine.runtime.clock.now_ns()
-    if not state.completed_task_event_id and workflow_task.waits_for_first_task(state, now) and state.running:
-        raise WorkflowNotReady("Workflow task is not scheduled yet.")
-    if state.running and state.workflow_task_attempt >= _HOPELESS_ATTEMPT:
-        raise WorkflowNotReady("Unable to query workflow due to Workflow Task in failed state.")
-    if state.running and state.workflow_task is not None:
-        answered = await _with_workflow_task(engine, call, loaded, request)
+    deadline = _deadline(engine, call)
+    _check_ready(state, deadline)
+    if state.running and (state.workflow_task is not None or not state.completed_task_event_id):
+        answered = await _with_workflow_task(engine, loaded, request, deadline)
         if answered is not None:
             return answered
     return await _by_itself(matching, call, loaded, request)
@@ -63,17 +65,42 @@ def _rejected(condition: QueryRejectCondition.ValueType, state: Execution) -> bo
     return False
 
 
+def _deadline(engine: Engine, call: Call) -> int:
+    latest = engine.runtime.clock.now_ns() + _QUERY_WAIT_NS
+    return min(latest, call.deadline_ns or latest)
+
+
+def _check_ready(state: Execution, deadline: int) -> None:
+    """Raises WorkflowNotReady if no worker will have seen the run before the deadline."""
+    if not state.completed_task_event_id:
+        if not state.running:
+            raise WorkflowNotReady("Workflow execution closed before WorkflowTaskStarted event")
+        if state.workflow_task is None and state.first_task_at > deadline:
+            raise WorkflowNotReady("Workflow task is not scheduled yet.")
+    if state.running and state.workflow_task_attempt >= _HOPELESS_ATTEMPT:
+        raise WorkflowNotReady("Unable to query workflow due to Workflow Task in failed state.")
+
+
 async def _with_workflow_task(
-    engine: Engine, call: Call, loaded: LoadedExecution, request: QueryWorkflowRequest
+    engine: Engine, loaded: LoadedExecution, request: QueryWorkflowRequest, deadline: int
 ) -> QueryWorkflowResponse | None:
-    """The answer that came with the next completion; None if the query is to go by itself after all."""
+    """The answer that came with the next completion; None if the query is to go by itself after all.
+
+    Raises:
+        ResourceExhausted: as many queries as may wait for a workflow task do so already.
+    """
+    limit = engine.limits.buffered_queries_max
+    if limit and len(loaded.queries) >= limit:
+        raise ResourceExhausted(
+            "consistent query buffer is full, this may be caused by too many queries and workflow not able to process "
+            "query fast enough",
+            ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
+        )
     pending = PendingQuery(request.query)
     query_id = engine.runtime.entropy.uuid()
     loaded.queries[query_id] = pending
-    now = engine.runtime.clock.now_ns()
-    deadline = min(now + _QUERY_WAIT_NS, call.deadline_ns or now + _QUERY_WAIT_NS)
     try:
-        async with asyncio.timeout((deadline - now) / SECOND_NS):
+        async with asyncio.timeout((deadline - engine.runtime.clock.now_ns()) / SECOND_NS):
             answer = await pending.answer
     except TimeoutError:
         raise DeadlineExceeded("query timed out before a worker could process it") from None

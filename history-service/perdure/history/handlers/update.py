@@ -122,6 +122,8 @@ async def _wait(
                 known = loaded.state.updates.get(update_id)
                 if known is None:
                     return _COMPLETED, Outcome(failure=cut_short())
+                if not loaded.state.running and known.stage is not UpdateStage.COMPLETED:
+                    return _COMPLETED, Outcome(failure=cut_short())
                 stage = _STAGES[known.stage]
                 if stage >= wanted:
                     await loaded.committed()

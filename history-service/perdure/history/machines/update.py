@@ -76,8 +76,7 @@ def _check_limits(tx: Transition) -> None:
     in_flight = sum(1 for update in updates.values() if update.stage is not UpdateStage.COMPLETED)
     if limits.in_flight_updates_max and in_flight >= limits.in_flight_updates_max:
         raise ResourceExhausted(
-            f"limit on number of concurrent in-flight updates has been reached ({limits.in_flight_updates_max}), "
-            "see history.maxInFlightUpdates",
+            f"limit on number of concurrent in-flight updates has been reached ({limits.in_flight_updates_max})",
             ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
         )
     if limits.total_updates_max and len(updates) >= limits.total_updates_max:
@@ -117,7 +116,10 @@ def receive(tx: Transition, message: Message) -> None:
 
     Raises:
         BadMessage: as above.
+        InvalidArgument: there is no message in it.
     """
+    if not message.HasField("body"):
+        raise InvalidArgument("nil message body")
     update = tx.state.updates.get(message.protocol_instance_id)
     if update is None:
         raise BadMessage(
@@ -136,6 +138,13 @@ def receive(tx: Transition, message: Message) -> None:
         _complete(tx, update, body)
 
 
+def _out_of_order(update: Update, message: str) -> BadMessage:
+    return BadMessage(
+        f"invalid state transition attempted for Update {update.update_id}: received *update.{message} message while "
+        f"in state {update.stage.name.capitalize()}"
+    )
+
+
 def _unpack(body: AnyMessage) -> Acceptance | Rejection | Response:
     for kind in (Acceptance, Rejection, Response):
         if body.Is(kind.DESCRIPTOR):
@@ -147,7 +156,7 @@ def _unpack(body: AnyMessage) -> Acceptance | Rejection | Response:
 
 def _accept(tx: Transition, update: Update, acceptance: Acceptance) -> None:
     if update.stage is not UpdateStage.SENT:
-        raise BadMessage(f"invalid state transition attempted for update {update.update_id}: it was not sent")
+        raise _out_of_order(update, "Acceptance")
     if not acceptance.accepted_request_message_id:
         raise BadMessage("invalid *update.Acceptance: accepted_request_message_id is not set")
     tx.record(
@@ -162,7 +171,7 @@ def _accept(tx: Transition, update: Update, acceptance: Acceptance) -> None:
 
 def _complete(tx: Transition, update: Update, response: Response) -> None:
     if update.stage is not UpdateStage.ACCEPTED:
-        raise BadMessage(f"invalid state transition attempted for update {update.update_id}: it was not accepted")
+        raise _out_of_order(update, "Response")
     if not response.HasField("outcome"):
         raise BadMessage("invalid *update.Response: outcome is not set")
     tx.record(
@@ -176,7 +185,7 @@ def _complete(tx: Transition, update: Update, response: Response) -> None:
 
 def _reject(tx: Transition, update: Update, failure: Failure) -> None:
     if update.stage not in (UpdateStage.SENT, UpdateStage.ADMITTED):
-        raise BadMessage(f"invalid state transition attempted for update {update.update_id}: it was accepted")
+        raise _out_of_order(update, "Rejection")
     tx.change(UpdateRemoved(update.update_id))
     tx.effect(ResolveUpdate(update.update_id, Outcome(failure=failure)))
 

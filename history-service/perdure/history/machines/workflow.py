@@ -250,7 +250,7 @@ def _abandon_workflow_task(tx: Transition) -> None:
         FailedPrecondition: never in a consistent state; guards the order of events.
     """
     task = tx.state.workflow_task
-    if task is not None and task.started_event_id and task.type is WorkflowTaskType.NORMAL:
+    if task is not None and task.started_event_id and task.type is not WorkflowTaskType.TRANSIENT:
         workflow_task.fail(
             tx,
             task,

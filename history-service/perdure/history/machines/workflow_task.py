@@ -52,6 +52,8 @@ def schedule(tx: Transition, *, speculative: bool = False, offer: bool = True, d
         return
     queue, sticky = (state.sticky_queue, True) if state.sticky_queue else (state.task_queue, False)
     timeout = _timeout(tx)
+    # The first task is due in any case.
+    speculative = speculative and bool(state.completed_task_event_id)
     if state.workflow_task_attempt > 1 or speculative:
         task_type = WorkflowTaskType.TRANSIENT if state.workflow_task_attempt > 1 else WorkflowTaskType.SPECULATIVE
         tx.change(WorkflowTaskScheduled(task_type, tx.now, timeout, queue, sticky))
@@ -201,6 +203,9 @@ _EVENTS_DROPPED_MAX = 10
 
 def _leaves_no_trace(tx: Transition, request: RespondWorkflowTaskCompletedRequest) -> bool:
     if request.commands or request.force_create_new_workflow_task:
+        return False
+    if tx.state.buffered:
+        # What arrived meanwhile comes after this task, so the task has to be there.
         return False
     events_carried = tx.state.next_event_id - tx.state.completed_task_started_event_id - 2
     allowed = _EVENTS_DROPPED_MAX if request.capabilities.discard_speculative_workflow_task_with_events else 0
