@@ -7,7 +7,7 @@ translate what it raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, cast
 
 import grpc
@@ -149,7 +149,7 @@ class GrpcServer:
                     raise _stopping()
                 if request is Undecodable:
                     raise InvalidArgument(f"The request is not a valid message of {rpc}.")
-                return await endpoint(request, context.time_remaining(), _text_metadata(context))
+                return await endpoint(request, context.time_remaining(), _TextMetadata(context))
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
@@ -207,6 +207,26 @@ def _decoder(message: type[Message]) -> Callable[[bytes], Any]:
     return decode_or_mark
 
 
-def _text_metadata(context: _Context) -> dict[str, str]:
-    metadata = context.invocation_metadata() or ()
-    return {key: str(value) for key, value in metadata if not key.endswith("-bin")}
+class _TextMetadata(Mapping[str, str]):
+    """A call's text metadata, taken over from grpc only when somebody asks: few calls do, and it is not free."""
+
+    __slots__ = ("_context", "_values")
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+        self._values: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._values is None:
+            metadata = self._context.invocation_metadata() or ()
+            self._values = {key: str(value) for key, value in metadata if not key.endswith("-bin")}
+        return self._values
+
+    def __getitem__(self, key: str) -> str:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())

@@ -82,7 +82,7 @@ async def start_workflow_execution(
     )
     task = state.workflow_task
     if started.is_new and request.request_eager_execution and task is not None and task.started_event_id:
-        shard = engine.shard_of(started.loaded.key.workflow)
+        shard = started.loaded.shard
         response.eager_workflow_task.CopyFrom(await tasks.workflow_task(shard, started.loaded, task, [], partial=False))
     return response
 
