@@ -40,7 +40,7 @@ dev: $(BIN)/perdure
 	$(BIN)/perdure dev $(FLAGS)
 
 bench: $(BIN)/perdure
-	$(BIN)/python loadtests/compare.py
+	$(BIN)/python -m loadtests.compare --output docs/benchmarks.md
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \

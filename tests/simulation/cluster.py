@@ -55,11 +55,11 @@ class MortalStore:
         self.dead = False
 
     async def write(self, writes: Sequence[ShardWrite], epochs: Mapping[ShardId, int]) -> None:
-        await asyncio.sleep(self._chance.choice((0.0, 0.0, 0.001, 0.02)))
+        await asyncio.sleep(self._chance.choice((0.0, 0.001, 0.05, 0.8)))
         reaches_disk = not self.dead or self._chance.random() < 0.5
         if reaches_disk:
             await self._store.write(writes, epochs)
-        await asyncio.sleep(self._chance.choice((0.0, 0.001)))
+        await asyncio.sleep(self._chance.choice((0.0, 0.001, 0.3)))
         if self.dead:
             await asyncio.Future()
 

@@ -22,7 +22,7 @@ from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.support import virtual_time
 
 WORKFLOWS = 6
-CRASHES = 6
+CRASHES = 10
 #: What no event records, and a fold over the history alone therefore cannot know.
 _NOT_IN_EVENTS = {"requests", "signal_request_ids", "cancel_request_id", "state_transitions", "history_size"}
 
@@ -44,7 +44,7 @@ async def _simulate(seed: int, clock: VirtualClock) -> None:
         await asyncio.sleep(cluster.chance.uniform(0, 4))
         await cluster.crash(zombie=cluster.chance.random() < 0.3)
     # From here on nothing goes wrong any more, and everything must come to its end.
-    async with asyncio.timeout(3600):
+    async with asyncio.timeout(900):
         await asyncio.gather(*clients)
         for workflow_id in promises.started:
             _check(workflow_id, promises, await actors.outcome(cluster, workflow_id))

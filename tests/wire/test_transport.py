@@ -188,6 +188,19 @@ async def test_stopping_lets_calls_in_flight_finish() -> None:
         await stopping
 
 
+async def test_a_burst_that_meets_a_stop_is_served_or_told_to_come_back() -> None:
+    """A call that is CANCELLED instead is one that workers do not repeat."""
+    bench = GatewayBench()
+    async with running(bench) as client:
+        await client.call("GetSystemInfo")
+        burst = [asyncio.create_task(client.call("DescribeWorkflowExecution", DESCRIBE)) for _ in range(300)]
+        await burst[0]
+        await bench.gateway.drain()
+        await bench.gateway.stop(5)
+        answers = {answer.code for answer in await asyncio.gather(*burst)}
+    assert answers <= {"OK", "UNAVAILABLE"}
+
+
 async def test_a_cancelled_call_is_no_failure() -> None:
     bench = GatewayBench()
     held = Held(bench)

@@ -7,7 +7,7 @@ translate what it raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, cast
 
 import grpc
@@ -47,6 +47,11 @@ _log = structlog.get_logger("perdure.frontend")
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
+#: A server that stops waits until no call has come for this time, but not longer than the second.
+_QUIET_S = 0.03
+_QUIET_S_MAX = 1.0
+
+
 class Undecodable:
     """Stands for a request that is not a message of its type."""
 
@@ -59,6 +64,8 @@ class GrpcServer:
         self._metrics = metrics
         self._clock = clock
         self._draining = False
+        #: Calls that came while draining.
+        self._refused = 0
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
         self._waiting: set[asyncio.Task[Any]] = set()
         # Set at import time, which not all stubs see.
@@ -94,7 +101,7 @@ class GrpcServer:
         return port
 
     async def drain(self) -> None:
-        """Say that no more work is wanted, and break off calls that only wait. Task polls are left to matching."""
+        """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
         self._draining = True
         await self._health.enter_graceful_shutdown()
         for task in list(self._waiting):
@@ -102,7 +109,22 @@ class GrpcServer:
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those in flight finish for `grace_s` seconds, then break them off."""
+        self._draining = True
+        if grace_s:
+            await self._quiet()
         await self._server.stop(grace_s)
+
+    async def _quiet(self) -> None:
+        """Return when clients have heard that they must come back later.
+
+        When grpc's server stops, calls that it has received and not yet handed over end as CANCELLED, which clients do
+        not repeat: the answer of a worker would be lost.
+        """
+        loop = asyncio.get_running_loop()
+        until, refused = loop.time() + _QUIET_S_MAX, -1
+        while refused != self._refused and loop.time() < until:
+            refused = self._refused
+            await asyncio.sleep(_QUIET_S)
 
     def _method(
         self, method: MethodDescriptor, endpoint: Endpoint, *, interruptible: bool
@@ -122,9 +144,12 @@ class GrpcServer:
             counts.calls += 1
             gateway.in_flight += 1
             try:
+                if self._draining:
+                    self._refused += 1
+                    raise _stopping()
                 if request is Undecodable:
                     raise InvalidArgument(f"The request is not a valid message of {rpc}.")
-                return await endpoint(request, context.time_remaining(), _text_metadata(context))
+                return await endpoint(request, context.time_remaining(), _TextMetadata(context))
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
@@ -143,8 +168,6 @@ class GrpcServer:
         async def endpoint_until_drained(
             request: Any, remaining_s: float | None, metadata: Mapping[str, str]
         ) -> Message:
-            if self._draining:
-                raise _stopping()
             task = asyncio.current_task()
             assert task is not None
             self._waiting.add(task)
@@ -184,6 +207,26 @@ def _decoder(message: type[Message]) -> Callable[[bytes], Any]:
     return decode_or_mark
 
 
-def _text_metadata(context: _Context) -> dict[str, str]:
-    metadata = context.invocation_metadata() or ()
-    return {key: str(value) for key, value in metadata if not key.endswith("-bin")}
+class _TextMetadata(Mapping[str, str]):
+    """A call's text metadata, taken over from grpc only when somebody asks: few calls do, and it is not free."""
+
+    __slots__ = ("_context", "_values")
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+        self._values: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._values is None:
+            metadata = self._context.invocation_metadata() or ()
+            self._values = {key: str(value) for key, value in metadata if not key.endswith("-bin")}
+        return self._values
+
+    def __getitem__(self, key: str) -> str:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())

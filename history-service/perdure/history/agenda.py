@@ -41,11 +41,12 @@ _SWEEP_SLACK = 64
 class Agenda:
     """The open ends of one run."""
 
-    __slots__ = ("_deadlines", "_unstarted", "state")
+    __slots__ = ("_deadlines", "_unstarted", "_unstarted_children", "state")
 
     def __init__(self, state: Execution) -> None:
         self.state = state
         self._unstarted = {key for key, activity in state.activities.items() if not activity.started}
+        self._unstarted_children = {key for key, child in state.children.items() if not child.started}
         self._deadlines: list[_Deadline] = []
         self._rebuild(now=0)
 
@@ -60,6 +61,8 @@ class Agenda:
                 timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
                 if timer is not None:
                     heappush(self._deadlines, (timer.fires_at, 0, timer.timer_id))
+            elif kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+                self._unstarted_children.add(event.event_id)
         for change in changes:
             if type(change) is ActivityStarted:
                 self._unstarted.discard(change.scheduled_event_id)
@@ -145,13 +148,32 @@ class Agenda:
         task = state.workflow_task
         return bool(
             (task is not None and not task.started_event_id)
-            or any(key in state.activities for key in self._unstarted)
+            or self._any_activity_unstarted()
             or state.signals_out
             or state.cancels_out
             or state.owes_parent
             or state.orphans
-            or any(not child.started for child in state.children.values())
+            or self._any_child_unstarted()
         )
+
+    def _any_child_unstarted(self) -> bool:
+        """Whether a child's start is still to be sent; forgets those that were."""
+        children = self.state.children
+        while self._unstarted_children:
+            key = next(iter(self._unstarted_children))
+            if key in children and not children[key].started:
+                return True
+            self._unstarted_children.remove(key)
+        return False
+
+    def _any_activity_unstarted(self) -> bool:
+        """Whether an activity waits for a worker; forgets those that ended without one."""
+        while self._unstarted:
+            key = next(iter(self._unstarted))
+            if key in self.state.activities:
+                return True
+            self._unstarted.remove(key)
+        return False
 
     def outstanding(self, now: int) -> list[Effect]:
         """All effects that are owed, for a run that was just loaded: earlier ones may have been lost."""

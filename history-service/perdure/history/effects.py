@@ -1,6 +1,6 @@
 """PURE: what a transition wants done in the world, performed after its commit, and lost if the process dies there.
 
-What must not be lost can be derived from the state again (`machines.outstanding`), so a lost effect costs time only.
+What must not be lost can be derived from the state again (`Agenda.outstanding`), so a lost effect costs time only.
 """
 
 from __future__ import annotations

@@ -68,7 +68,10 @@ class Engine:
             await self._recover(shard)
 
     async def stop(self) -> None:
-        """Write what is under way, then stop."""
+        """Write what is under way and what was put off, then stop."""
+        for shard in self._shards:
+            for loaded in shard.unwritten():
+                shard.flush(loaded, await self.namespace_of(loaded.key))
         await self._committer.drained()
         await self._outbound.stop()
         for task in self._tasks:
@@ -77,6 +80,8 @@ class Engine:
 
     def shard_of(self, key: WorkflowKey) -> Shard:
         """The owner of a workflow id. The hash is for ever: stored data depends on it."""
+        if len(self._shards) == 1:
+            return self._shards[0]
         digest = crc32(f"{key.namespace_id}\0{key.workflow_id}".encode())
         return self._shards[digest % len(self._shards)]
 
@@ -107,7 +112,7 @@ class Engine:
         put_off: bool = False,
     ) -> R:
         """Make a decision on a loaded run. Must follow `get` without an await in between."""
-        return self.shard_of(loaded.key.workflow).decide(loaded, namespace, decision, put_off=put_off)
+        return loaded.shard.decide(loaded, namespace, decision, put_off=put_off)
 
     async def update(
         self, call: Call, workflow_id: str, run_id: str, decision: Callable[[Transition], R]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
@@ -16,6 +16,9 @@ from perdure.history.commits import Commit
 from perdure.history.state.changes import AnyChange, EventsRecorded
 from perdure.history.state.execution import Execution
 from perdure.kernel.ids import ExecutionKey
+
+if TYPE_CHECKING:
+    from perdure.history.shard import Shard
 
 #: Bytes of recent events that a run keeps in memory, so that the usual reads need no store.
 RECENT_BYTES_MAX = 256 * 1024
@@ -70,6 +73,7 @@ class LoadedExecution:
         "recent_size",
         "restoring",
         "sequence",
+        "shard",
         "snapshot_size",
         "state",
         "tail_size",
@@ -79,7 +83,10 @@ class LoadedExecution:
         "wake_at",
     )
 
-    def __init__(self, state: Execution, sequence: int = 0, snapshot_size: int = 0, tail_size: int = 0) -> None:
+    def __init__(
+        self, shard: Shard, state: Execution, sequence: int = 0, snapshot_size: int = 0, tail_size: int = 0
+    ) -> None:
+        self.shard = shard
         self.key: ExecutionKey = state.key
         self.state = state
         self.agenda = Agenda(state)

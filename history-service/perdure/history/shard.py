@@ -174,7 +174,7 @@ class Shard:
             await self._set_aside(key, error)
             raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} cannot be read") from error
         loaded = LoadedExecution(
-            state, stored.head.sequence, len(stored.snapshot.state) if stored.snapshot else 0, tail_size
+            self, state, stored.head.sequence, len(stored.snapshot.state) if stored.snapshot else 0, tail_size
         )
         for batch in batches:
             loaded.remember(batch)
@@ -195,7 +195,7 @@ class Shard:
 
     def create(self, tx: Transition) -> LoadedExecution:
         """Take a new run in, whose first events `tx` holds, and write it."""
-        loaded = LoadedExecution(tx.state)
+        loaded = LoadedExecution(self, tx.state)
         self._adopt(loaded)
         write = ShardWrite(self.id)
         effects = self._record(write, loaded, tx)
@@ -238,11 +238,15 @@ class Shard:
         if loaded.unwritten_events or loaded.unwritten_changes:
             self._commit(loaded, self.begin(loaded.state, namespace))
 
+    def unwritten(self) -> list[LoadedExecution]:
+        """Runs with something that was put off."""
+        return [each for each in self._loaded.values() if each.unwritten_events or each.unwritten_changes]
+
     def _commit(self, loaded: LoadedExecution, tx: Transition) -> None:
         write = ShardWrite(self.id)
         done = [(loaded, self._record(write, loaded, tx))]
         if tx.successor is not None:
-            successor = LoadedExecution(tx.successor.state)
+            successor = LoadedExecution(self, tx.successor.state)
             self._adopt(successor)
             done.append((successor, self._record(write, successor, tx.successor)))
         self._submit(write, done)

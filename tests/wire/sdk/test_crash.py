@@ -18,7 +18,7 @@ from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 
 WORKFLOWS = 60
 AT_ONCE = 15
-KILLS = 4
+ENDS = 4
 
 
 class Acknowledgements:
@@ -40,9 +40,9 @@ class Acknowledgements:
         await future
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_sigkill_under_load(tmp_path: Path, seed: int) -> None:
-    """The server is killed at random moments, with calls under way."""
+@pytest.mark.parametrize(("number", "seed"), [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGTERM, 3)])
+async def test_ends_under_load(tmp_path: Path, number: signal.Signals, seed: int) -> None:
+    """The server is ended at random moments, with calls under way, and started again."""
     moments = random.Random(seed)
     arguments = ("--db", str(tmp_path / "data.db"))
     server = await start(*arguments, *ANY_PORTS)
@@ -61,18 +61,18 @@ async def test_sigkill_under_load(tmp_path: Path, seed: int) -> None:
             names = [f"busy-{number}" for number in range(WORKFLOWS)]
             async with asyncio.timeout(60), asyncio.TaskGroup() as group:
                 driving = {name: group.create_task(drive(name)) for name in names}
-                for _ in range(KILLS):
+                for _ in range(ENDS):
                     await acknowledgements.more(moments.randint(30, 110))
                     # Anywhere between two acknowledgements, not only right after one.
                     await asyncio.sleep(moments.uniform(0, 0.02))
-                    server = await killed_and_started_again(server, arguments)
+                    server = await ended_and_started_again(server, number, arguments)
             await check(driver, {name: task.result() for name, task in driving.items()}, activities.runs_of_once)
     finally:
         await server.stop(signal.SIGKILL)
 
 
-async def killed_and_started_again(server: Process, arguments: tuple[str, ...]) -> Process:
-    assert await server.stop(signal.SIGKILL) == -signal.SIGKILL
+async def ended_and_started_again(server: Process, number: signal.Signals, arguments: tuple[str, ...]) -> Process:
+    assert await server.stop(number) == (0 if number == signal.SIGTERM else -number)
     return await start(*arguments, "--port", server.port, "--http-port", "0")
 
 

@@ -79,7 +79,7 @@ async def check_damage(server: Process, task_queue: str, database: Path) -> None
             assert "workflow damaged" in answer.message
     async with worker(client, [Waits], task_queue=task_queue):
         for number in range(3):
-            handle = client.get_workflow_handle_for(Waits.run, f"whole-{number}")
+            handle: WorkflowHandle[Waits, str] = client.get_workflow_handle(f"whole-{number}")
             await handle.signal(Waits.hear, "!")
             assert await handle.result() == f"word {number}!"
         new = await waiting(client, task_queue, "new", "later")

@@ -295,7 +295,7 @@ async def test_a_terminated_parent_takes_its_child_along(client: Client) -> None
         parent = await client.start_workflow(ParentOfForever.run, id=new_id(), task_queue=running.task_queue)
         await until(parent, EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED)
         await parent.terminate("enough")
-        child: WorkflowHandle[Forever, None] = client.get_workflow_handle_for(Forever.run, f"{parent.id}-child")
+        child: WorkflowHandle[Forever, None] = client.get_workflow_handle(f"{parent.id}-child")
         ended = await until(child, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED)
         assert ended.workflow_execution_terminated_event_attributes.reason == "by parent close policy"
 
@@ -327,7 +327,9 @@ async def test_cron_hands_the_last_result_on(client: Client) -> None:
             Tick.run, id=new_id(), task_queue=running.task_queue, cron_schedule="@every 1s"
         )
         assert await handle.result(follow_runs=False) == 1
-        second = client.get_workflow_handle_for(Tick.run, handle.id)
+        first = client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+        next_run = (await history(first))[-1].workflow_execution_completed_event_attributes.new_execution_run_id
+        second: WorkflowHandle[Tick, int] = client.get_workflow_handle(handle.id, run_id=next_run)
         assert await second.result(follow_runs=False) == 2
         await client.get_workflow_handle(handle.id).terminate()
 

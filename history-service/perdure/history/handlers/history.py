@@ -39,7 +39,7 @@ async def get_workflow_execution_history(
     loaded = await engine.get(call, execution.workflow_id, page.run_id if page else execution.run_id)
     if page is None:
         page = HistoryPage(loaded.key.run_id, 1)
-    shard = engine.shard_of(loaded.key.workflow)
+    shard = loaded.shard
     if page.task_started_event_id:
         return await _task_page(shard, loaded, page, _count(engine, request.maximum_page_size))
     if request.history_event_filter_type == _CLOSE_EVENT:
@@ -93,7 +93,7 @@ async def _close_event(
     engine: Engine, call: Call, loaded: LoadedExecution, page: HistoryPage, *, wait: bool
 ) -> GetWorkflowExecutionHistoryResponse:
     if wait:
-        await _wait(engine, call, engine.shard_of(loaded.key.workflow), loaded, closed=True)
+        await _wait(engine, call, loaded.shard, loaded, closed=True)
     response = GetWorkflowExecutionHistoryResponse(history=History())
     await loaded.committed()
     close_event = loaded.state.close_event
@@ -158,7 +158,7 @@ async def get_workflow_execution_history_reverse(
     if page is not None and execution.run_id and execution.run_id != page.run_id:
         raise InvalidArgument("RunId in the request does not match the NextPageToken.")
     loaded = await engine.get(call, execution.workflow_id, page.run_id if page else execution.run_id)
-    shard = engine.shard_of(loaded.key.workflow)
+    shard = loaded.shard
     shard.flush(loaded, call.namespace)
     end = page.next_event_id if page else loaded.state.next_event_id
     await loaded.committed()

@@ -132,7 +132,7 @@ async def query_task(
 ) -> PollWorkflowTaskQueueResponse:
     """What a worker needs to answer a query."""
     loaded = await engine.get(call, task.key.workflow_id, task.key.run_id)
-    shard = engine.shard_of(loaded.key.workflow)
+    shard = loaded.shard
     partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     response = await tasks.query_only(shard, loaded, partial=partial)
     response.query.CopyFrom(task.query)

@@ -82,7 +82,7 @@ async def start_workflow_execution(
     )
     task = state.workflow_task
     if started.is_new and request.request_eager_execution and task is not None and task.started_event_id:
-        shard = engine.shard_of(started.loaded.key.workflow)
+        shard = started.loaded.shard
         response.eager_workflow_task.CopyFrom(await tasks.workflow_task(shard, started.loaded, task, [], partial=False))
     return response
 
@@ -188,9 +188,8 @@ async def start(
         standing = _standing(engine, call, request, existing, on_running)
         if standing is not None:
             return standing
-    new = shard.begin(
-        Execution(key.namespace_id, key.workflow_id, RunId(engine.runtime.entropy.uuid())), call.namespace
-    )
+    run_id = RunId(engine.runtime.entropy.uuid_at(engine.runtime.clock.now_ns()))
+    new = shard.begin(Execution(key.namespace_id, key.workflow_id, run_id), call.namespace)
     attributes = started_attributes(request, new, engine.limits, parent)
     attributes.eager_execution_accepted = eager and not length_ns(attributes.first_workflow_task_backoff)
     _begin(new, attributes, request, first)

@@ -154,5 +154,5 @@ async def _news(loaded: LoadedExecution, update_id: str) -> UpdateNews:
 async def _outcome(engine: Engine, loaded: LoadedExecution, completed_event_id: int) -> Outcome | None:
     if not completed_event_id:
         return None
-    event = await histories.event(engine.shard_of(loaded.key.workflow), loaded, completed_event_id)
+    event = await histories.event(loaded.shard, loaded, completed_event_id)
     return event.workflow_execution_update_completed_event_attributes.outcome

@@ -120,7 +120,7 @@ async def delete_workflow_execution(
             loaded,
             lambda tx: workflow.terminate(tx, "Delete workflow execution", None, workflow.SERVER_IDENTITY),
         )
-    commit = engine.shard_of(loaded.key.workflow).delete(loaded)
+    commit = loaded.shard.delete(loaded)
     await commit.wait()
     return DeleteWorkflowExecutionResponse()
 

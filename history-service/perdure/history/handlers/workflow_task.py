@@ -49,7 +49,7 @@ async def respond_workflow_task_completed(
     for activity in done.activities:
         response.activity_tasks.append(tasks.activity_task(call.namespace, loaded.state, activity))
     if done.task is not None:
-        shard = engine.shard_of(loaded.key.workflow)
+        shard = loaded.shard
         response.workflow_task.CopyFrom(
             await tasks.workflow_task(shard, loaded, done.task, done.messages, partial=True)
         )
@@ -153,5 +153,5 @@ async def start_workflow_task(
     # What the worker is going to see has to be there to stay.
     await loaded.committed()
     partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
-    shard = engine.shard_of(loaded.key.workflow)
+    shard = loaded.shard
     return await tasks.workflow_task(shard, loaded, started.task, started.messages, partial=partial)

@@ -40,7 +40,7 @@ def after_completion(tx: Transition, result: Payloads | None) -> Successor | Non
         attributes.last_completion_result.CopyFrom(result)
     else:
         attributes.ClearField("last_completion_result")
-    return Successor(RunId(tx.entropy.uuid()), attributes)
+    return Successor(RunId(tx.entropy.uuid_at(tx.now)), attributes)
 
 
 def after_failure(tx: Transition, retry: Retry, failure: Failure) -> Successor | None:
@@ -54,7 +54,7 @@ def after_failure(tx: Transition, retry: Retry, failure: Failure) -> Successor |
             return None
         attributes = _carried_on(tx, ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE, backoff)
     attributes.continued_failure.CopyFrom(failure)
-    return Successor(RunId(tx.entropy.uuid()), attributes)
+    return Successor(RunId(tx.entropy.uuid_at(tx.now)), attributes)
 
 
 def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttributes) -> Successor:
@@ -92,7 +92,7 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
     attributes.attempt = 1
     initiator = command.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
     backoff = _at_least_minimum(tx, length_ns(command.backoff_start_interval))
-    return Successor(RunId(tx.entropy.uuid()), _linked(tx, attributes, initiator, backoff))
+    return Successor(RunId(tx.entropy.uuid_at(tx.now)), _linked(tx, attributes, initiator, backoff))
 
 
 def _carried_on(

@@ -1,4 +1,4 @@
-"""Changes: what no event records. Written to the journal beside the events and folded by `replay.amend`.
+"""Changes: what no event records. Written to the journal beside the events and folded by `fold.amend`.
 
 Evolution rule: tags and field meanings are for ever; new fields go to the end and have a default.
 """

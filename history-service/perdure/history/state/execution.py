@@ -1,4 +1,4 @@
-"""The state of one run. Changed only by `evolve` (from events) and `amend` (from changes), see `replay`.
+"""The state of one run. Changed only by `evolve` (from events) and `amend` (from changes), see `fold`.
 
 Evolution rule for everything stored here: new fields go to the end and have a default; none changes its meaning.
 Instants and durations are nanoseconds; 0 means unset.
