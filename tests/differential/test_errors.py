@@ -55,6 +55,20 @@ def test_identities_and_namespaces(s: Script) -> None:
 
 
 @scenario
+def test_tokens_say_their_namespace(s: Script) -> None:
+    s.start("w")
+    s.step(c.schedule_activity(s.name("acts")))
+    s.heartbeat(s.poll_activity("acts"), namespace="")
+    s.signal("w")
+    task = s.poll()
+    s.complete(task, namespace="nowhere", refused=True)
+    s.call("RespondWorkflowTaskCompleted", task_token=b"garbage", namespace="", refused=True)
+    s.call("RespondWorkflowTaskCompleted", namespace="", refused=True)
+    s.fail_task(task, namespace="")
+    s.history("w")
+
+
+@scenario
 def test_polls(s: Script) -> None:
     for rpc in ("PollWorkflowTaskQueue", "PollActivityTaskQueue"):
         with s.expecting(rpc):

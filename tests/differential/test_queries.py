@@ -202,6 +202,16 @@ def test_delayed_start(s: Script) -> None:
 
 
 @scenario
+def test_short_delay_is_waited_out(s: Script) -> None:
+    s.start("w", workflow_start_delay=timedelta(seconds=1))
+    query = s.query("w")
+    s.settle()
+    task = s.poll()
+    s.complete(task, **_attached(task))
+    query()
+
+
+@scenario
 def test_while_tasks_fail(s: Script) -> None:
     s.start("w")
     for _ in range(3):

@@ -18,6 +18,11 @@ def test_round_trip() -> None:
     assert tokens.decode_query(tokens.encode(QUERY), NAMESPACE) == QUERY
 
 
+@pytest.mark.parametrize("token", [WORKFLOW_TASK, ACTIVITY, QUERY])
+def test_namespace_of_any_kind(token) -> None:
+    assert tokens.namespace_of(tokens.encode(token)) == NAMESPACE
+
+
 @pytest.mark.parametrize(
     ("decode", "token"),
     [
