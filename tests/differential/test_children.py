@@ -206,3 +206,27 @@ def test_failures_of_other_kinds_reach_the_parent(s: Script) -> None:
     s.step(c.command("FAIL_WORKFLOW_EXECUTION", failure={**failure("outer"), "cause": timeout}), queue="children")
     s.await_event("other-parent", "CHILD_WORKFLOW_EXECUTION_FAILED")
     s.history("other-parent")
+
+
+@scenario
+def test_child_is_cancelled_before_its_first_task(s: Script) -> None:
+    s.start("parent")
+    s.step(c.start_child(s.name("child"), s.name("children")))
+    s.await_event("parent", "CHILD_WORKFLOW_EXECUTION_STARTED")
+    s.step(c.cancel_external(s.name("child"), child_workflow_only=True))
+    s.await_event("parent", "EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED")
+    s.step(c.complete(), queue="children")
+    s.await_event("parent", "CHILD_WORKFLOW_EXECUTION_COMPLETED")
+    s.history("child")
+    s.history("parent")
+
+
+@scenario
+def test_start_and_cancel_in_one_task(s: Script) -> None:
+    s.start("parent")
+    s.step(
+        c.start_child(s.name("child"), s.name("children")),
+        c.cancel_external(s.name("child"), child_workflow_only=True),
+        refused=True,
+    )
+    s.history("parent")

@@ -279,6 +279,17 @@ def test_workflow_completes_and_aborts_the_rest(s: Script) -> None:
 
 
 @scenario
+def test_workflow_completes_before_the_update_is_sent(s: Script) -> None:
+    s.start("w")
+    task = s.poll()
+    update = s.update("w", "u1", refused=True)
+    s.settle()
+    s.complete(task, c.complete(), refused=True)
+    update()
+    s.history("w")
+
+
+@scenario
 def test_workflow_completes_after_accepting(s: Script) -> None:
     _running(s)
     update = s.update("w", "u1", refused=True)
@@ -313,6 +324,50 @@ def test_workflow_continues_as_new(s: Script) -> None:
     for message in again.messages:
         _say(s, again, u.accepted(message), u.completed(message))
     update()
+
+
+@scenario
+def test_workflow_continues_as_new_after_accepting(s: Script) -> None:
+    _running(s)
+    update = s.update("w", "u1", refused=True)
+    task = s.poll()
+    [message] = task.messages
+    s.complete(task, c.protocol_message("u1/accept"), c.continue_as_new(), messages=[u.accepted(message)])
+    update()
+    s.step(c.complete())
+    s.history("w")
+
+
+@scenario
+def test_sticky_worker_is_gone(s: Script) -> None:
+    s.start("w")
+    s.poll(sticky=True, timeout=3)
+    sticky = {
+        "sticky_attributes": {
+            "worker_task_queue": {"name": s.name("main-sticky"), "kind": "TASK_QUEUE_KIND_STICKY"},
+            "schedule_to_start_timeout": timedelta(seconds=1),
+        }
+    }
+    s.complete(s.poll(), **sticky)
+    update = s.update("w", "u1")
+    task = s.poll()
+    [message] = task.messages
+    _say(s, task, u.accepted(message), u.completed(message))
+    update()
+    s.history("w")
+
+
+@scenario
+def test_task_times_out(s: Script) -> None:
+    s.start("w", workflow_task_timeout=timedelta(seconds=1))
+    s.step()
+    update = s.update("w", "u1")
+    s.poll()
+    task = s.poll()
+    [message] = task.messages
+    _say(s, task, u.accepted(message), u.completed(message))
+    update()
+    s.history("w")
 
 
 @scenario

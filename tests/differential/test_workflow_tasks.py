@@ -315,3 +315,25 @@ def test_user_metadata_of_commands(s: Script) -> None:
     s.history("child")
     s.describe("child")
     s.terminate("w")
+
+
+@scenario
+def test_terminated_in_a_later_attempt(s: Script) -> None:
+    s.start("w")
+    s.fail_task(s.poll())
+    s.poll()
+    s.terminate("w")
+    s.history("w")
+
+
+@scenario
+def test_signal_in_a_later_attempt(s: Script) -> None:
+    s.start("w")
+    s.fail_task(s.poll())
+    task = s.poll()
+    s.signal("w")
+    s.history("w")
+    s.fail_task(task)
+    s.history("w")
+    s.step(c.complete())
+    s.history("w")
