@@ -1,75 +1,70 @@
 """Update-with-start: which run takes the update, and what is said when neither can be done."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from google.protobuf.any_pb2 import Any as AnyMessage
-from temporalio.api.protocol.v1 import Message
-from temporalio.api.update.v1 import Acceptance, Outcome, Request, Response
-from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
+from temporalio.api.command.v1 import Command
 
 from tests.differential import commands as c
+from tests.differential import updates as u
 from tests.differential.compare import scenario
 from tests.differential.script import IDENTITY, Script, payloads
+
+
+def _update_with_start(
+    s: Script, name: str, update_id: str, *, start: dict[str, Any] | None = None, stage: str = "COMPLETED"
+) -> dict[str, Any]:
+    return {
+        "operations": [
+            {
+                "start_workflow": {
+                    "namespace": "default",
+                    "workflow_id": s.name(name),
+                    "workflow_type": {"name": "Scripted"},
+                    "task_queue": {"name": s.name("main")},
+                    "request_id": f"start-{name}",
+                    "identity": IDENTITY,
+                    "workflow_id_conflict_policy": "WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING",
+                    **(start or {}),
+                }
+            },
+            {
+                "update_workflow": {
+                    "namespace": "default",
+                    "workflow_execution": s.execution(name),
+                    "wait_policy": {"lifecycle_stage": f"UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_{stage}"},
+                    "request": {
+                        "meta": {"update_id": update_id, "identity": IDENTITY},
+                        "input": {"name": "change", "args": payloads("1")},
+                    },
+                }
+            },
+        ]
+    }
 
 
 def _both(
     s: Script, name: str, update_id: str = "u", *, conflict: str = "FAIL", reuse: str = "ALLOW_DUPLICATE", **fields: Any
 ) -> Callable[[], Any]:
-    request_id = fields.pop("request_id", f"start-{name}")
+    """Begin the call, with these policies."""
     start = {
-        "namespace": "default",
-        "identity": IDENTITY,
-        "request_id": request_id,
-        "workflow_id": s.name(name),
-        "workflow_type": {"name": "Scripted"},
-        "task_queue": {"name": s.name("main")},
+        "request_id": fields.pop("request_id", f"start-{name}"),
         "workflow_id_conflict_policy": f"WORKFLOW_ID_CONFLICT_POLICY_{conflict}",
         "workflow_id_reuse_policy": f"WORKFLOW_ID_REUSE_POLICY_{reuse}",
     }
-    change = {
-        "namespace": "default",
-        "workflow_execution": s.execution(name),
-        "wait_policy": {"lifecycle_stage": "UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED"},
-        "request": {
-            "meta": {"update_id": update_id, "identity": IDENTITY},
-            "input": {"name": "change", "args": payloads("1")},
-        },
-    }
-    operations = [{"start_workflow": start}, {"update_workflow": change}]
-    return s.later("ExecuteMultiOperation", operations=operations, **fields)
+    return s.later(
+        "ExecuteMultiOperation", **_update_with_start(s, name, update_id, start=start, stage="ACCEPTED"), **fields
+    )
 
 
-def _packed(message: Any) -> AnyMessage:
-    body = AnyMessage()
-    body.Pack(message)
-    return body
-
-
-def _accepted(task: PollWorkflowTaskQueueResponse, *, completed: bool) -> dict[str, Any]:
-    """What a worker says to the updates of a task: it has accepted each, and completed it if asked to."""
-    messages, order = [], []
-    for sent in task.messages:
-        request = Request()
-        sent.body.Unpack(request)
-        update_id = sent.protocol_instance_id
-        acceptance = Acceptance(
-            accepted_request_message_id=sent.id, accepted_request_sequencing_event_id=1, accepted_request=request
-        )
-        bodies: list[Any] = [acceptance]
-        if completed:
-            bodies.append(Response(meta=request.meta, outcome=Outcome(success=payloads("done"))))
-        for kind, body in zip(("accept", "complete"), bodies, strict=False):
-            message_id = f"{update_id}/{kind}"
-            messages.append(Message(id=message_id, protocol_instance_id=update_id, body=_packed(body)))
-            order.append(c.protocol_message(message_id))
-    return {"messages": messages, "order": order}
-
-
-def _take(s: Script, *then: Any, completed: bool) -> None:
+def _take(s: Script, *then: Command, completed: bool) -> None:
+    """Accept the updates that come with a task, complete them if asked to, and carry out commands."""
     task = s.poll()
-    answer = _accepted(task, completed=completed)
-    s.complete(task, *answer["order"], *then, messages=answer["messages"])
+    messages = []
+    for sent in task.messages:
+        messages += [u.accepted(sent), u.completed(sent)] if completed else [u.accepted(sent)]
+    s.complete(task, *(c.protocol_message(message.id) for message in messages), *then, messages=messages)
 
 
 @scenario
@@ -139,3 +134,74 @@ def test_new_run_that_closes_on_the_update(s: Script) -> None:
     answer = _both(s, "w", refused=True)
     s.complete(s.poll(), c.complete())
     answer()
+
+
+@scenario
+def test_update_with_start(s: Script) -> None:
+    call = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u1"))
+    task = s.poll()
+    [message] = task.messages
+    u.say(s, task, u.accepted(message), u.completed(message))
+    call()
+    s.history("w")
+    again = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u1"))
+    again()
+    more = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u2"))
+    task = s.poll()
+    [message] = task.messages
+    u.say(s, task, u.accepted(message), u.completed(message))
+    more()
+    s.history("w")
+
+
+@scenario
+def test_update_with_start_that_is_rejected(s: Script) -> None:
+    call = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u1"))
+    task = s.poll()
+    [message] = task.messages
+    u.say(s, task, u.rejected(message))
+    call()
+    s.history("w")
+
+
+@scenario
+def test_update_with_start_policies(s: Script) -> None:
+    s.start("w", queue="nobody")
+    fail = {"workflow_id_conflict_policy": "WORKFLOW_ID_CONFLICT_POLICY_FAIL"}
+    s.call("ExecuteMultiOperation", refused=True, **_update_with_start(s, "w", "u1", start={**fail, "request_id": "x"}))
+    s.start("closed")
+    s.step(c.complete())
+    reject = {"workflow_id_reuse_policy": "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE", "request_id": "x"}
+    s.call("ExecuteMultiOperation", refused=True, **_update_with_start(s, "closed", "u1", start=reject))
+    again = s.later("ExecuteMultiOperation", **_update_with_start(s, "closed", "u1", start={"request_id": "y"}))
+    task = s.poll()
+    [message] = task.messages
+    u.say(s, task, u.accepted(message), u.completed(message))
+    again()
+
+
+@scenario
+def test_update_with_start_that_is_refused(s: Script) -> None:
+    good = _update_with_start(s, "w", "u1")["operations"]
+    start, update = good[0]["start_workflow"], good[1]["update_workflow"]
+    for note, operations in {
+        "none": [],
+        "one": [good[0]],
+        "two starts": [good[0], good[0]],
+        "other way round": [good[1], good[0]],
+        "three": [good[0], good[1], good[1]],
+        "empty": [{}, {}],
+        "other workflow": [
+            good[0],
+            {"update_workflow": {**update, "workflow_execution": s.execution("other")}},
+        ],
+        "run id": [good[0], {"update_workflow": {**update, "workflow_execution": s.execution("w", "x")}}],
+        "cron": [{"start_workflow": {**start, "cron_schedule": "@every 1h"}}, good[1]],
+        "eager": [{"start_workflow": {**start, "request_eager_execution": True}}, good[1]],
+        "delay": [{"start_workflow": {**start, "workflow_start_delay": timedelta(seconds=5)}}, good[1]],
+        "bad start": [{"start_workflow": {**start, "workflow_type": {"name": ""}}}, good[1]],
+        "bad update": [good[0], {"update_workflow": {**update, "request": {"meta": {"update_id": "u"}}}}],
+        "other namespace": [{"start_workflow": {**start, "namespace": "nowhere"}}, good[1]],
+    }.items():
+        with s.expecting(note):
+            s.call("ExecuteMultiOperation", refused=True, timeout=4, operations=operations)

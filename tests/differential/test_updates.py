@@ -1,28 +1,21 @@
-"""Updates: accepted, rejected, completed, waited for, deduplicated, aborted; update-with-start."""
+"""Updates: accepted, rejected, completed, waited for, deduplicated, aborted."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from temporalio.api.protocol.v1 import Message
-from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 
 from tests.differential import commands as c
 from tests.differential import updates as u
 from tests.differential.compare import scenario
-from tests.differential.script import IDENTITY, Script, payloads
+from tests.differential.script import Script
 
 
 def _running(s: Script, name: str = "w", queue: str = "main") -> None:
     """A workflow that waits for something to happen."""
     s.start(name, queue=queue)
     s.step(queue=queue)
-
-
-def _say(s: Script, task: PollWorkflowTaskQueueResponse, *messages: Message, **fields: Any) -> Any:
-    """Complete a task with messages and the commands that order them."""
-    commands = [c.protocol_message(message.id) for message in messages if not message.id.endswith("/reject")]
-    return s.complete(task, *commands, messages=list(messages), **fields)
 
 
 def _poll_update(s: Script, update_id: str, stage: str, **fields: Any) -> Any:
@@ -40,7 +33,7 @@ def test_accepted_and_completed_in_one_task(s: Script) -> None:
     update = s.update("w", "u1")
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
     s.history("w")
     s.describe("w")
@@ -52,7 +45,7 @@ def test_accepted_first_and_completed_later(s: Script) -> None:
     update = s.update("w", "u1", stage="ACCEPTED")
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message))
+    u.say(s, task, u.accepted(message))
     update()
     s.history("w")
     s.describe("w")
@@ -62,7 +55,7 @@ def test_accepted_first_and_completed_later(s: Script) -> None:
         update_ref={"workflow_execution": s.execution("w"), "update_id": "u1"},
         wait_policy={"lifecycle_stage": "UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED"},
     )
-    _say(s, s.poll(), u.completed(message))
+    u.say(s, s.poll(), u.completed(message))
     outcome()
     s.history("w")
 
@@ -73,7 +66,7 @@ def test_rejected_leaves_no_trace(s: Script) -> None:
     update = s.update("w", "u1")
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.rejected(message))
+    u.say(s, task, u.rejected(message))
     update()
     s.history("w")
     s.signal("w")
@@ -89,7 +82,7 @@ def test_rejected_while_something_else_happened(s: Script) -> None:
     s.settle()
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.rejected(message))
+    u.say(s, task, u.rejected(message))
     update()
     s.history("w")
 
@@ -100,7 +93,7 @@ def test_completed_with_a_failure(s: Script) -> None:
     update = s.update("w", "u1")
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.failed(message))
+    u.say(s, task, u.accepted(message), u.failed(message))
     update()
     s.history("w")
 
@@ -112,7 +105,7 @@ def test_comes_with_the_first_task(s: Script) -> None:
     s.settle()
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
     s.history("w")
 
@@ -126,7 +119,7 @@ def test_comes_while_a_task_runs(s: Script) -> None:
     s.complete(first, c.start_timer())
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
     s.history("w")
 
@@ -140,7 +133,7 @@ def test_two_at_once(s: Script) -> None:
     s.settle()
     task = s.poll()
     one, two = task.messages
-    _say(s, task, u.accepted(one), u.rejected(two), u.completed(one))
+    u.say(s, task, u.accepted(one), u.rejected(two), u.completed(one))
     first()
     second()
     s.history("w")
@@ -154,7 +147,7 @@ def test_same_id_is_the_same_update(s: Script) -> None:
     again = s.update("w", "u1")
     s.settle()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     first()
     again()
     s.update("w", "u1")()
@@ -170,7 +163,7 @@ def test_without_an_id_gets_one(s: Script) -> None:
     update = s.update("w", "")
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
 
 
@@ -181,7 +174,7 @@ def test_task_fails_and_the_update_comes_again(s: Script) -> None:
     s.fail_task(s.poll())
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
     s.history("w")
 
@@ -194,7 +187,7 @@ def test_speculative_task_meets_a_signal(s: Script) -> None:
     s.signal("w")
     s.history("w")
     [message] = task.messages
-    _say(s, task, u.rejected(message))
+    u.say(s, task, u.rejected(message))
     update()
     s.step()
     s.history("w")
@@ -254,7 +247,7 @@ def test_bad_messages(s: Script) -> None:
             )
             task = s.poll(name)
             [message] = task.messages
-            _say(s, task, *build(message), refused=True)
+            u.say(s, task, *build(message), refused=True)
             s.history(name)
             s.terminate(name)
 
@@ -322,7 +315,7 @@ def test_workflow_continues_as_new(s: Script) -> None:
     s.history("w")
     again = s.poll()
     for message in again.messages:
-        _say(s, again, u.accepted(message), u.completed(message))
+        u.say(s, again, u.accepted(message), u.completed(message))
     update()
 
 
@@ -352,7 +345,7 @@ def test_sticky_worker_is_gone(s: Script) -> None:
     update = s.update("w", "u1")
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
     s.history("w")
 
@@ -365,7 +358,7 @@ def test_task_times_out(s: Script) -> None:
     s.poll()
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
     s.history("w")
 
@@ -397,7 +390,7 @@ def test_first_run_id(s: Script) -> None:
     update = s.update("w", "u2", first_execution_run_id=first)
     task = s.poll()
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
+    u.say(s, task, u.accepted(message), u.completed(message))
     update()
 
 
@@ -415,7 +408,7 @@ def test_update_by_a_sticky_worker(s: Script) -> None:
     update = s.update("w", "u1")
     task = s.poll(sticky=True)
     [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message), **sticky)
+    u.say(s, task, u.accepted(message), u.completed(message), **sticky)
     update()
     s.history("w")
 
@@ -458,104 +451,3 @@ def test_too_many_in_flight(s: Script) -> None:
         s.settle()
     s.update("w", "one-more", refused=True)()
     s.terminate("w")
-
-
-def _update_with_start(s: Script, name: str, update_id: str, *, start: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "operations": [
-            {
-                "start_workflow": {
-                    "namespace": "default",
-                    "workflow_id": s.name(name),
-                    "workflow_type": {"name": "Scripted"},
-                    "task_queue": {"name": s.name("main")},
-                    "request_id": f"start-{name}",
-                    "identity": IDENTITY,
-                    "workflow_id_conflict_policy": "WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING",
-                    **(start or {}),
-                }
-            },
-            {
-                "update_workflow": {
-                    "namespace": "default",
-                    "workflow_execution": s.execution(name),
-                    "wait_policy": {"lifecycle_stage": "UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED"},
-                    "request": {
-                        "meta": {"update_id": update_id, "identity": IDENTITY},
-                        "input": {"name": "change", "args": payloads("1")},
-                    },
-                }
-            },
-        ]
-    }
-
-
-@scenario
-def test_update_with_start(s: Script) -> None:
-    call = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u1"))
-    task = s.poll()
-    [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
-    call()
-    s.history("w")
-    again = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u1"))
-    again()
-    more = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u2"))
-    task = s.poll()
-    [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
-    more()
-    s.history("w")
-
-
-@scenario
-def test_update_with_start_that_is_rejected(s: Script) -> None:
-    call = s.later("ExecuteMultiOperation", **_update_with_start(s, "w", "u1"))
-    task = s.poll()
-    [message] = task.messages
-    _say(s, task, u.rejected(message))
-    call()
-    s.history("w")
-
-
-@scenario
-def test_update_with_start_policies(s: Script) -> None:
-    s.start("w", queue="nobody")
-    fail = {"workflow_id_conflict_policy": "WORKFLOW_ID_CONFLICT_POLICY_FAIL"}
-    s.call("ExecuteMultiOperation", refused=True, **_update_with_start(s, "w", "u1", start={**fail, "request_id": "x"}))
-    s.start("closed")
-    s.step(c.complete())
-    reject = {"workflow_id_reuse_policy": "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE", "request_id": "x"}
-    s.call("ExecuteMultiOperation", refused=True, **_update_with_start(s, "closed", "u1", start=reject))
-    again = s.later("ExecuteMultiOperation", **_update_with_start(s, "closed", "u1", start={"request_id": "y"}))
-    task = s.poll()
-    [message] = task.messages
-    _say(s, task, u.accepted(message), u.completed(message))
-    again()
-
-
-@scenario
-def test_update_with_start_that_is_refused(s: Script) -> None:
-    good = _update_with_start(s, "w", "u1")["operations"]
-    start, update = good[0]["start_workflow"], good[1]["update_workflow"]
-    for note, operations in {
-        "none": [],
-        "one": [good[0]],
-        "two starts": [good[0], good[0]],
-        "other way round": [good[1], good[0]],
-        "three": [good[0], good[1], good[1]],
-        "empty": [{}, {}],
-        "other workflow": [
-            good[0],
-            {"update_workflow": {**update, "workflow_execution": s.execution("other")}},
-        ],
-        "run id": [good[0], {"update_workflow": {**update, "workflow_execution": s.execution("w", "x")}}],
-        "cron": [{"start_workflow": {**start, "cron_schedule": "@every 1h"}}, good[1]],
-        "eager": [{"start_workflow": {**start, "request_eager_execution": True}}, good[1]],
-        "delay": [{"start_workflow": {**start, "workflow_start_delay": timedelta(seconds=5)}}, good[1]],
-        "bad start": [{"start_workflow": {**start, "workflow_type": {"name": ""}}}, good[1]],
-        "bad update": [good[0], {"update_workflow": {**update, "request": {"meta": {"update_id": "u"}}}}],
-        "other namespace": [{"start_workflow": {**start, "namespace": "nowhere"}}, good[1]],
-    }.items():
-        with s.expecting(note):
-            s.call("ExecuteMultiOperation", refused=True, timeout=4, operations=operations)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message as ProtoMessage
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Acceptance, Meta, Outcome, Rejection, Request, Response
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 
-from tests.differential.script import failure, payloads
+from tests.differential.commands import protocol_message
+from tests.differential.script import Script, failure, payloads
 
 
 def request_of(message: Message) -> Request:
@@ -56,3 +60,9 @@ def _answer(message: Message, step: str, body: ProtoMessage) -> Message:
     return Message(
         id=f"{message.protocol_instance_id}/{step}", protocol_instance_id=message.protocol_instance_id, body=packed
     )
+
+
+def say(s: Script, task: PollWorkflowTaskQueueResponse, *messages: Message, **fields: Any) -> Any:
+    """Complete a task with messages and the commands that order them."""
+    commands = [protocol_message(message.id) for message in messages if not message.id.endswith("/reject")]
+    return s.complete(task, *commands, messages=list(messages), **fields)
