@@ -156,6 +156,12 @@ class LoadedExecution:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def release_queries(self) -> None:
+        """No workflow task will carry the waiting queries any more: let each go to a worker by itself."""
+        for pending in self.queries.values():
+            if not pending.answer.done():
+                pending.answer.set_result(None)
+
     def tell_update_waiters(self, update_id: str, news: UpdateNews) -> None:
         for waiter in self.update_waiters.pop(update_id, ()):
             if not waiter.done():

@@ -285,6 +285,8 @@ class Shard:
         def committed() -> None:
             for loaded, effects in done:
                 loaded.wake_history_waiters()
+                if not loaded.state.running:
+                    loaded.release_queries()
                 self._perform(loaded, effects)
 
         commit = self._committer.submit(write, committed)
