@@ -61,6 +61,7 @@ def _completed(state: Execution, event: HistoryEvent) -> None:
 #: Builds that are remembered as points to which a run can be reset.
 _RESET_POINTS_MAX = 100
 _BUILD_IDS = "BuildIds"
+_UNVERSIONED = "unversioned"
 
 
 def _note_build(state: Execution, event: HistoryEvent) -> None:
@@ -72,7 +73,7 @@ def _note_build(state: Execution, event: HistoryEvent) -> None:
     if not known:
         _add_reset_point(state, event, build_id)
     if not known or _BUILD_IDS not in state.search_attributes.indexed_fields:
-        build_ids = ["unversioned"] + [f"unversioned:{point.build_id}" for point in points if point.build_id]
+        build_ids = [_UNVERSIONED] + [f"{_UNVERSIONED}:{point.build_id}" for point in points if point.build_id]
         state.search_attributes.indexed_fields[_BUILD_IDS].CopyFrom(
             Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=msgspec.json.encode(build_ids))
         )
