@@ -24,9 +24,9 @@ class Alarms:
         #: Resolved when an alarm is set before the one that was the earliest.
         self.changed: asyncio.Future[None] | None = None
 
-    def covers(self, at: int) -> bool:
+    def covers(self, at: int, now: int) -> bool:
         """Whether an alarm at this instant belongs here rather than to a later look at the store."""
-        return at <= self.horizon_ns
+        return at <= max(self.horizon_ns, now + WINDOW_NS)
 
     def set(self, key: ExecutionKey, at: int) -> None:
         live = self._live.get(key)
@@ -59,3 +59,5 @@ class Alarms:
         self._heap.clear()
         self._live.clear()
         self.horizon_ns = 0
+        if self.changed is not None and not self.changed.done():
+            self.changed.set_result(None)

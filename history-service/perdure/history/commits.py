@@ -116,5 +116,9 @@ class Committer:
                 commit.settle(error)
             return
         for _, commit, committed in batch:
-            committed()
+            try:
+                committed()
+            except Exception:
+                # Durable all the same: what was to follow is owed by the state and done after the next start.
+                logger.exception("what follows a commit failed")
             commit.settle(None)

@@ -17,7 +17,7 @@ from perdure.history.shard import Shard
 from perdure.history.transition import Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import DataLoss, NamespaceNotFound, ServiceError
+from perdure.kernel.errors import DataLoss, NamespaceNotFound
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
@@ -139,7 +139,7 @@ class Engine:
         while True:
             try:
                 now = clock.now_ns()
-                if now + WINDOW_NS // 2 > shard.alarms.horizon_ns:
+                if now + WINDOW_NS // 2 >= shard.alarms.horizon_ns:
                     await self._take_in_heads(shard, now + WINDOW_NS)
                 for key in shard.alarms.take_due(clock.now_ns(), _ALARMS_PER_TURN):
                     await self._ring(shard, key)
@@ -187,7 +187,8 @@ class Engine:
             shard.rearm(loaded, namespace)
         except (NamespaceNotFound, DataLoss) as error:
             logger.warning("a due run cannot be handled", run_id=key.run_id, error=str(error))
-        except ServiceError:
+        except Exception:
+            # One run's trouble must not keep the others waiting.
             logger.exception("a due run failed", run_id=key.run_id)
 
     # Recovery

@@ -16,6 +16,7 @@ from temporalio.api.enums.v1 import (
     SignalExternalWorkflowExecutionFailedCause,
     StartChildWorkflowExecutionFailedCause,
 )
+from temporalio.api.history.v1 import StartChildWorkflowExecutionInitiatedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
@@ -101,7 +102,14 @@ class Messages:
             return
         parent, namespace = sender
         child = parent.state.children.get(initiated_event_id)
-        if child is None or child.started or not parent.state.running:
+        if not parent.state.running:
+            if child is not None:
+                # Kept because it is to outlive its parent: started or refused now, so nothing is owed any more.
+                self._engine.decide(namespace, parent, lambda tx: tx.change(OrphanHandled(initiated_event_id)))
+            elif run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+                await self._close_child(key, initiated, run_id, initiated_event_id)
+            return
+        if child is None or child.started:
             return
         pending = child
         if run_id:
@@ -196,7 +204,19 @@ class Messages:
         if sender is None or initiated_event_id not in sender[0].state.orphans:
             return
         child = sender[0].state.children[initiated_event_id]
-        initiated = child.initiated
+        await self._close_child(key, child.initiated, child.run_id, initiated_event_id)
+        sender = await self._sender(key)
+        if sender is not None and initiated_event_id in sender[0].state.orphans:
+            loaded, namespace = sender
+            self._engine.decide(namespace, loaded, lambda tx: tx.change(OrphanHandled(initiated_event_id)))
+
+    async def _close_child(
+        self,
+        key: ExecutionKey,
+        initiated: StartChildWorkflowExecutionInitiatedEventAttributes,
+        child_run_id: str,
+        initiated_event_id: int,
+    ) -> None:
         own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
         target = WorkflowExecution(workflow_id=initiated.workflow_id)
         try:
@@ -207,7 +227,7 @@ class Messages:
                     call,
                     TerminateWorkflowExecutionRequest(
                         workflow_execution=target,
-                        first_execution_run_id=child.run_id,
+                        first_execution_run_id=child_run_id,
                         reason="by parent close policy",
                         identity=SERVER_IDENTITY,
                     ),
@@ -219,7 +239,7 @@ class Messages:
                     call,
                     RequestCancelWorkflowExecutionRequest(
                         workflow_execution=target,
-                        first_execution_run_id=child.run_id,
+                        first_execution_run_id=child_run_id,
                         identity=SERVER_IDENTITY,
                         request_id=request_id(key, -initiated_event_id),
                     ),
@@ -229,10 +249,6 @@ class Messages:
         except NotFound:
             # Closed, deleted, or not ours any more: nothing is left to do.
             pass
-        sender = await self._sender(key)
-        if sender is not None and initiated_event_id in sender[0].state.orphans:
-            loaded, namespace = sender
-            self._engine.decide(namespace, loaded, lambda tx: tx.change(OrphanHandled(initiated_event_id)))
 
     async def notify_parent(self, key: ExecutionKey, _: int) -> None:
         """Tell the parent how this run ended."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol, TypeVar
 
 import structlog
@@ -19,7 +20,7 @@ from perdure.history.alarms import Alarms
 from perdure.history.commits import Commit, Committer
 from perdure.history.effects import Effect
 from perdure.history.fold import replay
-from perdure.history.loaded import EventBatch, LoadedExecution
+from perdure.history.loaded import EventBatch, LoadedExecution, UpdateNews
 from perdure.history.state.codec import (
     decode_changes,
     decode_events,
@@ -43,6 +44,7 @@ from perdure.kernel.persistence.executions import (
     JournalRecord,
     ShardWrite,
     Snapshot,
+    StoreUnavailable,
 )
 from perdure.kernel.runtime import Runtime
 
@@ -84,6 +86,8 @@ class Shard:
         self._loaded: OrderedDict[ExecutionKey, LoadedExecution] = OrderedDict()
         self._loading: dict[ExecutionKey, asyncio.Future[LoadedExecution | None]] = {}
         self._current: OrderedDict[WorkflowKey, RunId] = OrderedDict()
+        #: Runs whose removal is on its way to the disk: they must not be loaded again from what is still there.
+        self._deleting: dict[ExecutionKey, Commit] = {}
         self._restores: set[asyncio.Task[None]] = set()
 
     # Finding
@@ -128,7 +132,11 @@ class Shard:
             self._loaded.move_to_end(key)
             while loaded.restoring is not None:
                 await asyncio.shield(loaded.restoring)
-            return loaded
+            # What could not be restored, or was forgotten meanwhile, is loaded anew.
+            return loaded if self._loaded.get(key) is loaded else await self.find(key)
+        if (deletion := self._deleting.get(key)) is not None:
+            await deletion.wait()
+            return None
         loading = self._loading.get(key)
         if loading is None:
             loading = asyncio.get_running_loop().create_future()
@@ -170,6 +178,8 @@ class Shard:
         except DamagedRecord as error:
             await self._set_aside(key, error)
             raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} are damaged") from error
+        except StoreUnavailable as error:
+            raise Unavailable("the store could not be read, try again") from error
         except Exception as error:
             await self._set_aside(key, error)
             raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} cannot be read") from error
@@ -215,6 +225,8 @@ class Shard:
         With `put_off` it waits for the next write of this run instead. The caller awaits `loaded.committed()` before it
         tells anybody.
         """
+        if loaded.restoring is not None or self._loaded.get(loaded.key) is not loaded:
+            raise Unavailable("the run was reloaded, try again")
         tx = self.begin(loaded.state, namespace)
         try:
             result = decision(tx)
@@ -235,7 +247,8 @@ class Shard:
 
     def flush(self, loaded: LoadedExecution, namespace: Namespace) -> None:
         """Write what was put off, because somebody wants to see it."""
-        if loaded.unwritten_events or loaded.unwritten_changes:
+        stale = loaded.restoring is not None or self._loaded.get(loaded.key) is not loaded
+        if not stale and (loaded.unwritten_events or loaded.unwritten_changes):
             self._commit(loaded, self.begin(loaded.state, namespace))
 
     def unwritten(self) -> list[LoadedExecution]:
@@ -307,7 +320,7 @@ class Shard:
                 await loaded.committed()
                 stored = await self.store.load(self.id, loaded.key)
                 if stored is None:
-                    self._loaded.pop(loaded.key, None)
+                    self._drop(loaded)
                     return
                 state = decode_state(stored.snapshot.state) if stored.snapshot else Execution(*loaded.key)
                 for record in stored.tail:
@@ -319,7 +332,7 @@ class Shard:
                 loaded.agenda = Agenda(state)
             except Exception:
                 logger.exception("a run could not be restored", run_id=loaded.key.run_id)
-                self._loaded.pop(loaded.key, None)
+                self._drop(loaded)
             finally:
                 loaded.restoring = None
                 restoring.set_result(None)
@@ -330,6 +343,10 @@ class Shard:
 
     # Keeping
 
+    def _drop(self, loaded: LoadedExecution) -> None:
+        if self._loaded.get(loaded.key) is loaded:
+            del self._loaded[loaded.key]
+
     def _adopt(self, loaded: LoadedExecution) -> None:
         self._loaded[loaded.key] = loaded
         self._current[loaded.key.workflow] = loaded.key.run_id
@@ -339,7 +356,7 @@ class Shard:
     def _arm(self, loaded: LoadedExecution, now: int, retention: int, *, unwritten: bool = False) -> int:
         """See to it that the run is looked at when it next wants to be. Returns that instant."""
         wake_at = loaded.agenda.next_deadline(now, retention)
-        if wake_at and (unwritten or self.alarms.covers(wake_at)):
+        if wake_at and (unwritten or self.alarms.covers(wake_at, now)):
             self.alarms.set(loaded.key, wake_at)
         return wake_at
 
@@ -352,7 +369,7 @@ class Shard:
         excess = len(self._loaded) - LOADED_MAX
         if excess <= 0:
             return
-        for key, loaded in list(self._loaded.items())[: excess + 64]:
+        for key, loaded in list(islice(self._loaded.items(), excess + 64)):
             if excess > 0 and loaded.evictable:
                 del self._loaded[key]
                 excess -= 1
@@ -372,8 +389,13 @@ class Shard:
         self._loaded.pop(key, None)
         if self._current.get(key.workflow) == key.run_id:
             del self._current[key.workflow]
-        commit = self._committer.submit(write, loaded.wake_history_waiters)
-        loaded.commit = commit
+
+        def deleted() -> None:
+            self._deleting.pop(key, None)
+            loaded.wake_history_waiters()
+
+        commit = self._committer.submit(write, deleted)
+        self._deleting[key] = loaded.commit = commit
         return commit
 
     async def erase(self, key: ExecutionKey) -> None:
@@ -389,9 +411,13 @@ class Shard:
         loaded_runs = list(self._loaded.values())
         self._loaded.clear()
         self._current.clear()
+        self._deleting.clear()
         self.alarms.clear()
         for loaded in loaded_runs:
             loaded.wake_history_waiters()
+            for update_id in list(loaded.update_waiters):
+                error = Unavailable("the shard was lost, try again")
+                loaded.tell_update_waiters(update_id, UpdateNews(error=error))
             for pending in loaded.queries.values():
                 if not pending.answer.done():
                     pending.answer.set_exception(Unavailable("the shard was lost, try again"))

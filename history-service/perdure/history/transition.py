@@ -103,6 +103,7 @@ class Transition:
         """Something happened to the run from outside. While a workflow task runs it is held back in the buffer."""
         fields: dict[str, Any] = {_ATTRIBUTES[event_type]: attributes}
         event = HistoryEvent(event_time=timestamp(self.now), event_type=event_type, links=links, **fields)
+        self._stamp(event)
         task = self.state.workflow_task
         if task is not None and task.started_event_id:
             self.change(EventBuffered(event))
@@ -139,12 +140,15 @@ class Transition:
             number_buffered(self.state, event)
         self.changes.append(EventsRecorded(len(ordered), folded=True))
 
-    def _append(self, event: HistoryEvent) -> None:
-        event.event_id = self.state.next_event_id
+    def _stamp(self, event: HistoryEvent) -> None:
         if event.event_type in _IGNORABLE:
             event.worker_may_ignore = True
         if self.namespace.failover_version:
             event.version = self.namespace.failover_version
+
+    def _append(self, event: HistoryEvent) -> None:
+        event.event_id = self.state.next_event_id
+        self._stamp(event)
         self.events.append(event)
         evolve(self.state, event)
         self._tail += 1

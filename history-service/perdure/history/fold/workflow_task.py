@@ -31,6 +31,7 @@ def _scheduled(state: Execution, event: HistoryEvent) -> None:
         timeout=length_ns(attributes.start_to_close_timeout),
         queue=attributes.task_queue.name,
         sticky=attributes.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY,
+        sticky_timeout=state.sticky_timeout,
     )
     state.workflow_task_attempt = 1
 
@@ -134,6 +135,7 @@ def _scheduled_without_event(state: Execution, change: WorkflowTaskScheduled) ->
         timeout=change.timeout,
         queue=change.queue,
         sticky=change.sticky,
+        sticky_timeout=state.sticky_timeout,
     )
 
 

@@ -120,9 +120,8 @@ async def _wait(
         async with asyncio.timeout((deadline - now) / SECOND_NS):
             while True:
                 known = loaded.state.updates.get(update_id)
-                if known is None:
-                    return _COMPLETED, Outcome(failure=cut_short())
-                if not loaded.state.running and known.stage is not UpdateStage.COMPLETED:
+                if known is None or (not loaded.state.running and known.stage is not UpdateStage.COMPLETED):
+                    await loaded.committed()
                     return _COMPLETED, Outcome(failure=cut_short())
                 stage = _STAGES[known.stage]
                 if stage >= wanted:
@@ -134,6 +133,7 @@ async def _wait(
                 if news.outcome is not None:
                     return _COMPLETED, news.outcome
     except TimeoutError:
+        await loaded.committed()
         known = loaded.state.updates.get(update_id)
         return (_STAGES[known.stage] if known is not None else _ADMITTED), None
 

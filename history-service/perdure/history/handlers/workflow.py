@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from temporalio.api.common.v1 import Link, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import (
@@ -18,6 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.engine import Engine
+from perdure.history.loaded import LoadedExecution
 from perdure.history.machines import workflow, workflow_task
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
@@ -120,9 +124,26 @@ async def delete_workflow_execution(
             loaded,
             lambda tx: workflow.terminate(tx, "Delete workflow execution", None, workflow.SERVER_IDENTITY),
         )
+    await _settle(loaded)
+    loaded = await engine.get(call, execution.workflow_id, loaded.key.run_id)
     commit = loaded.shard.delete(loaded)
     await commit.wait()
     return DeleteWorkflowExecutionResponse()
+
+
+#: How long a deletion waits until the parent and the children have been told that the run is over, in seconds.
+_SETTLE_S = 5.0
+
+
+async def _settle(loaded: LoadedExecution) -> None:
+    """Let a run that has just ended tell whom it concerns, as there is nothing left to tell it from afterwards."""
+    await loaded.committed()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_S):
+            while loaded.state.owes_parent or loaded.state.orphans:
+                waiter = asyncio.get_running_loop().create_future()
+                loaded.history_waiters.append(waiter)
+                await waiter
 
 
 async def reset_sticky_task_queue(

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import commands, completion, tasks
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution
+from perdure.history.loaded import LoadedExecution, PendingQuery
 from perdure.history.machines import update, workflow, workflow_task
 from perdure.history.transition import Transition
 from perdure.kernel import tokens
@@ -41,8 +41,14 @@ async def respond_workflow_task_completed(
     except commands.CommandFailure as failure:
         await _fail(engine, call, token, request, failure)
         raise InvalidArgument(str(failure)) from failure
-    _answer_queries(loaded, request.query_results, another=done.task is not None)
+    answered = _take_answered(loaded, request.query_results)
     await loaded.committed()
+    for pending, answer in answered:
+        if not pending.answer.done():
+            pending.answer.set_result(answer)
+    # What was not asked yet travels with the next task, or by itself if there is none.
+    if loaded.state.workflow_task is None:
+        loaded.release_queries()
     if done.heartbeat_timed_out:
         raise NotFound("workflow task heartbeat timeout")
     response = RespondWorkflowTaskCompletedResponse(reset_history_event_id=done.reset_history_event_id)
@@ -83,21 +89,13 @@ async def _fail(
     await loaded.committed()
 
 
-def _answer_queries(loaded: LoadedExecution, results: Mapping[str, WorkflowQueryResult], *, another: bool) -> None:
-    """Hand the answers to who asked. What was not asked yet travels with the next task, or by itself if there is
-    none.
-    """
-    for query_id in list(loaded.queries):
-        pending = loaded.queries[query_id]
-        if query_id in results:
-            answer: WorkflowQueryResult | None = results[query_id]
-        elif another:
-            continue
-        else:
-            answer = None
-        del loaded.queries[query_id]
-        if not pending.answer.done():
-            pending.answer.set_result(answer)
+def _take_answered(
+    loaded: LoadedExecution, results: Mapping[str, WorkflowQueryResult]
+) -> list[tuple[PendingQuery, WorkflowQueryResult]]:
+    """The queries that the worker has answered, which wait no more. They are told once the completion is durable."""
+    return [
+        (loaded.queries.pop(query_id), results[query_id]) for query_id in list(loaded.queries) if query_id in results
+    ]
 
 
 async def respond_workflow_task_failed(

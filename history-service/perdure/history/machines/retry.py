@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.options import DURATION_S_MAX
 from perdure.kernel.prototime import length_ns
 
 _DEFAULT_INITIAL_INTERVAL_NS = SECOND_NS
@@ -77,7 +78,7 @@ def next_attempt(policy: RetryPolicy, failure: Failure, attempt: int, now: int, 
 def _interval(policy: RetryPolicy, failure: Failure, attempt: int) -> int:
     info = failure.application_failure_info
     if info.HasField("next_retry_delay"):
-        return length_ns(info.next_retry_delay)
+        return max(0, min(length_ns(info.next_retry_delay), DURATION_S_MAX * SECOND_NS))
     initial = length_ns(policy.initial_interval) or _DEFAULT_INITIAL_INTERVAL_NS
     maximum = length_ns(policy.maximum_interval) or initial * _DEFAULT_MAXIMUM_INTERVALS
     coefficient = policy.backoff_coefficient or _DEFAULT_COEFFICIENT

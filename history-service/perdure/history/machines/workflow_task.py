@@ -309,7 +309,7 @@ def deadline(state: Execution) -> int:
         return 0
     if task.started_event_id:
         return task.started_at + task.timeout
-    return task.scheduled_at + state.sticky_timeout if task.sticky and state.sticky_timeout else 0
+    return task.scheduled_at + task.sticky_timeout if task.sticky and task.sticky_timeout else 0
 
 
 def expire(tx: Transition) -> None:

@@ -59,6 +59,8 @@ class WorkflowTask(msgspec.Struct):
     suggest_continue_as_new: bool = False
     suggest_reasons: list[int] = []
     history_size: int = 0
+    #: How long it waits for its sticky worker; kept here, since stickiness may end while it waits.
+    sticky_timeout: int = 0
 
 
 class Activity(msgspec.Struct):
