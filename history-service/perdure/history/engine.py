@@ -136,7 +136,7 @@ class Engine:
     async def _keep_time(self, shard: Shard) -> None:
         """Wake runs when they want to be woken."""
         clock, loop = self.runtime.clock, asyncio.get_running_loop()
-        while True:
+        while not shard.has_new_owner:
             try:
                 now = clock.now_ns()
                 if now + WINDOW_NS // 2 >= shard.alarms.horizon_ns:
@@ -217,6 +217,7 @@ class Engine:
             if shard.id in shards:
                 shard.forget()
                 if isinstance(error, ShardLost):
+                    shard.has_new_owner = True
                     continue
                 task = asyncio.get_running_loop().create_task(self._reacquire(shard))
                 self._reacquiring.add(task)

@@ -81,6 +81,8 @@ class Shard:
         self.limits = limits
         self.runtime = runtime
         self.alarms = Alarms()
+        #: Somebody else has taken the shard: nothing is begun on it here any more.
+        self.has_new_owner = False
         self._committer = committer
         self._effects = effects
         self._loaded: OrderedDict[ExecutionKey, LoadedExecution] = OrderedDict()
