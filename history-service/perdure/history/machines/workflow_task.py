@@ -8,7 +8,6 @@ task starts, it gives way to a normal one, since the event ids it was promised a
 
 from __future__ import annotations
 
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
     EventType,
     SuggestContinueAsNewReason,
@@ -322,7 +321,3 @@ def expire(tx: Transition) -> None:
     else:
         time_out(tx, task, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
     schedule(tx)
-
-
-def execution(state: Execution) -> WorkflowExecution:
-    return WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
