@@ -3,7 +3,6 @@ it that passes is a failure.
 """
 
 KNOWN_DIFFERENCES = {
-    "test_activities.test_activity_commands_from_outside": "activities cannot be paused or changed yet",
     "test_children.test_parent_ends_in_the_task_that_starts_the_child": (
         "a child that is to outlive its parent is started even if the parent ends first; the real server leaves it out"
     ),

@@ -26,12 +26,32 @@ from perdure.history.effects import (
 from perdure.history.machines import activity as activities
 from perdure.history.machines import timer as timers
 from perdure.history.machines import workflow, workflow_task
-from perdure.history.state.changes import ActivityRetried, ActivityStarted, AnyChange
+from perdure.history.state.changes import (
+    ActivityHeld,
+    ActivityOptionsChanged,
+    ActivityPaused,
+    ActivityRescheduled,
+    ActivityRetried,
+    ActivityStarted,
+    ActivityUnpaused,
+    AnyChange,
+)
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
 
 #: (instant, scheduled event id or 0, timer id or "")
 _Deadline = tuple[int, int, str]
+
+#: Changes after which an activity waits for a worker, or no longer, or has other deadlines than before.
+_ACTIVITY_CHANGES = (
+    ActivityStarted,
+    ActivityRetried,
+    ActivityHeld,
+    ActivityPaused,
+    ActivityUnpaused,
+    ActivityRescheduled,
+    ActivityOptionsChanged,
+)
 
 #: Obsolete deadlines are swept out when they outnumber the live ones by this factor, plus some.
 _SWEEP_FACTOR = 2
@@ -45,7 +65,7 @@ class Agenda:
 
     def __init__(self, state: Execution) -> None:
         self.state = state
-        self._unstarted = {key for key, activity in state.activities.items() if not activity.started}
+        self._unstarted = {key for key, activity in state.activities.items() if activity.waiting}
         self._unstarted_children = {key for key, child in state.children.items() if not child.started}
         self._deadlines: list[_Deadline] = []
         self._rebuild(now=0)
@@ -55,7 +75,6 @@ class Agenda:
         for event in events:
             kind = event.event_type
             if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                self._unstarted.add(event.event_id)
                 self._touch_activity(event.event_id, now)
             elif kind == EventType.EVENT_TYPE_TIMER_STARTED:
                 timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
@@ -64,18 +83,20 @@ class Agenda:
             elif kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
                 self._unstarted_children.add(event.event_id)
         for change in changes:
-            if type(change) is ActivityStarted:
-                self._unstarted.discard(change.scheduled_event_id)
-                self._touch_activity(change.scheduled_event_id, now)
-            elif type(change) is ActivityRetried:
-                self._unstarted.add(change.scheduled_event_id)
+            if isinstance(change, _ACTIVITY_CHANGES):
                 self._touch_activity(change.scheduled_event_id, now)
         if len(self._deadlines) > _SWEEP_FACTOR * (len(self.state.activities) + len(self.state.timers)) + _SWEEP_SLACK:
             self._rebuild(now)
 
     def _touch_activity(self, scheduled_event_id: int, now: int) -> None:
         activity = self.state.activities.get(scheduled_event_id)
-        if activity is not None and (at := activities.deadline(activity, now)):
+        if activity is None:
+            return
+        if activity.waiting:
+            self._unstarted.add(scheduled_event_id)
+        else:
+            self._unstarted.discard(scheduled_event_id)
+        if at := activities.deadline(activity, now):
             heappush(self._deadlines, (at, scheduled_event_id, ""))
 
     def _rebuild(self, now: int) -> None:

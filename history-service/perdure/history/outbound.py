@@ -113,7 +113,7 @@ class Outbound:
     def _offer_activity_task(self, loaded: LoadedExecution, scheduled_event_id: int) -> None:
         state = loaded.state
         activity = state.activities.get(scheduled_event_id)
-        if activity is None or activity.started:
+        if activity is None or not activity.waiting:
             return
         scheduled = activity.scheduled
         priority = scheduled.priority if scheduled.HasField("priority") else state.started.priority

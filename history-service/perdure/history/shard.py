@@ -286,7 +286,7 @@ class Shard:
         write.heads.append(
             Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
         )
-        if changes_visibility(state, events):
+        if changes_visibility(state, events, changes):
             write.visibility.append(visibility_record(state, tx.namespace))
         loaded.tail_size += len(blob) + len(change_blob)
         if loaded.tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size):

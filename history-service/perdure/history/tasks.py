@@ -162,8 +162,12 @@ async def query_only(shard: Shard, loaded: LoadedExecution, *, partial: bool) ->
 
 
 def activity_task(namespace: Namespace, state: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
-    """The started attempt of an activity."""
+    """The started attempt of an activity.
+
+    Its worker is told the time-outs that the workflow asked for, even if an operator has changed them since.
+    """
     scheduled = activity.scheduled
+    original = activity.original or scheduled
     response = PollActivityTaskQueueResponse(
         task_token=tokens.encode(
             tokens.ActivityToken(
@@ -189,9 +193,9 @@ def activity_task(namespace: Namespace, state: Execution, activity: Activity) ->
         current_attempt_scheduled_time=timestamp(activity.attempt_scheduled_at),
         started_time=timestamp(activity.started_at),
         attempt=activity.attempt,
-        schedule_to_close_timeout=scheduled.schedule_to_close_timeout,
-        start_to_close_timeout=scheduled.start_to_close_timeout,
-        heartbeat_timeout=scheduled.heartbeat_timeout,
+        schedule_to_close_timeout=original.schedule_to_close_timeout,
+        start_to_close_timeout=original.start_to_close_timeout,
+        heartbeat_timeout=original.heartbeat_timeout,
         retry_policy=scheduled.retry_policy if scheduled.HasField("retry_policy") else None,
     )
     if scheduled.HasField("priority"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.frontend.validation import executions, start, updates, workers
+from perdure.frontend.validation import activity_control, executions, start, updates, workers
 from perdure.frontend.validation.rules import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -37,6 +37,10 @@ CHECKS: Mapping[str, Check] = {
     "RespondActivityTaskCompletedById": workers.check_activity_answer_by_id,
     "RespondActivityTaskCanceledById": workers.check_activity_answer_by_id,
     "RespondActivityTaskFailedById": workers.check_activity_failed_by_id,
+    "PauseActivity": activity_control.check_pause,
+    "UnpauseActivity": activity_control.check_resume,
+    "ResetActivity": activity_control.check_resume,
+    "UpdateActivityOptions": activity_control.check_update_options,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from perdure.history.handlers import (
     activity,
+    activity_control,
     describe,
     history,
     multi_operation,
@@ -39,6 +40,10 @@ HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "RespondActivityTaskFailedById": activity.respond_activity_task_failed_by_id,
     "RespondActivityTaskCanceled": activity.respond_activity_task_canceled,
     "RespondActivityTaskCanceledById": activity.respond_activity_task_canceled_by_id,
+    "PauseActivity": activity_control.pause_activity,
+    "UnpauseActivity": activity_control.unpause_activity,
+    "ResetActivity": activity_control.reset_activity,
+    "UpdateActivityOptions": activity_control.update_activity_options,
     "UpdateWorkflowExecution": update.update_workflow_execution,
     "PollWorkflowExecutionUpdate": update.poll_workflow_execution_update,
 }

@@ -74,7 +74,7 @@ async def _by_id(
             if not may_start:
                 raise activity.not_found()
             # Completed from outside before any worker took it: whoever completes it has run it.
-            activity.start(tx, found.scheduled_event_id, found.stamp, identity)
+            activity.begin(tx, found, identity)
         decision(tx, found)
         return found
 
@@ -135,7 +135,9 @@ async def record_activity_task_heartbeat(
     """The activity goes on; the answer tells it if it is wanted no more."""
     details = request.details if request.HasField("details") else None
     found = await _by_token(engine, call, request.task_token, _heartbeat(details, request.identity))
-    return RecordActivityTaskHeartbeatResponse(cancel_requested=found.cancel_requested)
+    return RecordActivityTaskHeartbeatResponse(
+        cancel_requested=found.cancel_requested, activity_paused=found.pause is not None, activity_reset=found.reset
+    )
 
 
 async def record_activity_task_heartbeat_by_id(
@@ -150,7 +152,9 @@ async def record_activity_task_heartbeat_by_id(
         request.activity_id,
         _heartbeat(details, request.identity),
     )
-    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=found.cancel_requested)
+    return RecordActivityTaskHeartbeatByIdResponse(
+        cancel_requested=found.cancel_requested, activity_paused=found.pause is not None, activity_reset=found.reset
+    )
 
 
 async def respond_activity_task_completed(

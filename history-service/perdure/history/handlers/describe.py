@@ -161,7 +161,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     if activity.started:
         info.last_started_time.CopyFrom(timestamp(activity.started_at))
     info.scheduled_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
-    if activity.attempt > 1 and not activity.started and activity.attempt_scheduled_at > now:
+    if activity.waiting and activity.attempt_scheduled_at > now:
         info.next_attempt_schedule_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
         info.current_retry_interval.CopyFrom(duration(activity.retry_interval))
     if activity.last_attempt_completed_at:
@@ -171,6 +171,11 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     if scheduled.HasField("priority"):
         info.priority.CopyFrom(scheduled.priority)
         info.activity_options.priority.CopyFrom(scheduled.priority)
+    if activity.pause is not None:
+        info.paused = True
+        info.pause_info.pause_time.CopyFrom(timestamp(activity.pause.at))
+        info.pause_info.manual.identity = activity.pause.identity
+        info.pause_info.manual.reason = activity.pause.reason
     options = info.activity_options
     options.task_queue.name = options.task_queue.normal_name = scheduled.task_queue.name
     for name in (
@@ -182,6 +187,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     ):
         if scheduled.HasField(name):
             getattr(options, name).CopyFrom(getattr(scheduled, name))
+    options.retry_policy.ClearField("non_retryable_error_types")
     return info
 
 
@@ -189,5 +195,11 @@ def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
     if activity.cancel_requested:
         return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
     if activity.started:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        return (
+            PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
+            if activity.pause is not None
+            else PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        )
+    if activity.pause is not None:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
     return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

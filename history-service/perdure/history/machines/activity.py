@@ -14,8 +14,14 @@ from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 
 from perdure.history.effects import OfferActivityTask
 from perdure.history.machines import workflow_task
-from perdure.history.machines.retry import Retry, next_attempt, timeout_name
-from perdure.history.state.changes import ActivityHeartbeat, ActivityRetried, ActivityStarted
+from perdure.history.machines.retry import Retry, is_retryable, next_attempt, timeout_name
+from perdure.history.state.changes import (
+    ActivityHeartbeat,
+    ActivityHeld,
+    ActivityRescheduled,
+    ActivityRetried,
+    ActivityStarted,
+)
 from perdure.history.state.execution import Activity, Execution
 from perdure.history.transition import Transition
 from perdure.kernel.errors import InvalidArgument, NotFound
@@ -46,7 +52,6 @@ def of_token(state: Execution, token: ActivityToken) -> Activity:
         or activity is None
         or not activity.started
         or activity.attempt != token.attempt
-        or activity.stamp != token.stamp
         or activity.started_at != token.started_at_ns
     ):
         raise not_found()
@@ -75,12 +80,17 @@ def start(tx: Transition, scheduled_event_id: int, stamp: int, identity: str) ->
         TaskObsolete: the attempt is over, was taken, or is not due yet.
     """
     activity = tx.state.activities.get(scheduled_event_id)
-    if not tx.state.running or activity is None or activity.started or activity.stamp != stamp:
+    if not tx.state.running or activity is None or not activity.waiting or activity.stamp != stamp:
         raise TaskObsolete
     if activity.attempt_scheduled_at > tx.now:
         raise TaskObsolete
-    tx.change(ActivityStarted(scheduled_event_id, tx.now, identity, tx.entropy.uuid()))
+    begin(tx, activity, identity)
     return activity
+
+
+def begin(tx: Transition, activity: Activity, identity: str) -> None:
+    """The attempt runs from now on."""
+    tx.change(ActivityStarted(activity.scheduled_event_id, tx.now, identity, tx.entropy.uuid()))
 
 
 def heartbeat(tx: Transition, activity: Activity, details: Payloads | None, identity: str) -> None:
@@ -164,14 +174,27 @@ def _retry(tx: Transition, activity: Activity, failure: Failure) -> Retry:
         return Retry(RetryState.RETRY_STATE_CANCEL_REQUESTED)
     if failure.timeout_failure_info.timeout_type in (_SCHEDULE_TO_START, _SCHEDULE_TO_CLOSE):
         return Retry(RetryState.RETRY_STATE_TIMEOUT)
+    if activity.pause is not None and is_retryable(failure, list(scheduled.retry_policy.non_retryable_error_types)):
+        # However many attempts there were: whoever resumes it wants it tried again.
+        return Retry(RetryState.RETRY_STATE_IN_PROGRESS)
     return next_attempt(scheduled.retry_policy, failure, activity.attempt, tx.now, expires_at(activity))
 
 
 def _schedule_retry(
     tx: Transition, activity: Activity, failure: Failure, interval: int, *, completed_at: int = 0
 ) -> None:
+    if activity.pause is not None:
+        tx.change(ActivityHeld(activity.scheduled_event_id, completed_at, failure))
+        return
     tx.change(ActivityRetried(activity.scheduled_event_id, completed_at, tx.now + interval, interval, failure))
     if interval == 0:
+        tx.effect(OfferActivityTask(activity.scheduled_event_id))
+
+
+def reschedule(tx: Transition, activity: Activity, at: int) -> None:
+    """Let the attempt that waits begin at another time, now if that has passed."""
+    tx.change(ActivityRescheduled(activity.scheduled_event_id, at))
+    if activity.pause is None and at <= tx.now:
         tx.effect(OfferActivityTask(activity.scheduled_event_id))
 
 
@@ -182,9 +205,11 @@ def expires_at(activity: Activity) -> int:
 
 
 def _timeouts(activity: Activity) -> list[tuple[int, TimeoutType.ValueType]]:
-    """The deadlines that apply to the activity as it is now."""
+    """The deadlines that apply to the activity as it is now; while it is paused, none does."""
     scheduled = activity.scheduled
-    deadlines = []
+    deadlines: list[tuple[int, TimeoutType.ValueType]] = []
+    if activity.pause is not None:
+        return deadlines
     if expiry := expires_at(activity):
         deadlines.append((expiry, _SCHEDULE_TO_CLOSE))
     if activity.started:
@@ -200,7 +225,7 @@ def _timeouts(activity: Activity) -> list[tuple[int, TimeoutType.ValueType]]:
 def deadline(activity: Activity, now: int) -> int:
     """When the activity wants attention next, 0 for never: a time-out, or its next attempt if that lies ahead."""
     instants = [at for at, _ in _timeouts(activity)]
-    if not activity.started and activity.attempt_scheduled_at > now:
+    if activity.waiting and activity.attempt_scheduled_at > now:
         instants.append(activity.attempt_scheduled_at)
     return min(instants, default=0)
 
@@ -210,7 +235,7 @@ def expire(tx: Transition, activity: Activity) -> None:
     due = [(at, timeout_type) for at, timeout_type in _timeouts(activity) if at <= tx.now]
     if due:
         _time_out(tx, activity, min(due)[1])
-    elif not activity.started and activity.attempt > 1:
+    elif activity.waiting and activity.attempt_scheduled_at > activity.scheduled_at:
         tx.effect(OfferActivityTask(activity.scheduled_event_id))
 
 

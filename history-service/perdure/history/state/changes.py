@@ -6,6 +6,7 @@ Evolution rule: tags and field meanings are for ever; new fields go to the end a
 from __future__ import annotations
 
 import msgspec
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -109,6 +110,49 @@ class ActivityRetried(Change, frozen=True, tag="ar"):
     failure: Failure | None
 
 
+class ActivityHeld(Change, frozen=True, tag="al"):
+    """An attempt of a paused activity failed, and the next waits until it is resumed."""
+
+    scheduled_event_id: int
+    completed_at: int
+    failure: Failure | None
+
+
+class ActivityPaused(Change, frozen=True, tag="ap"):
+    scheduled_event_id: int
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
+class ActivityUnpaused(Change, frozen=True, tag="an"):
+    scheduled_event_id: int
+    reset_attempts: bool = False
+    reset_heartbeat: bool = False
+
+
+class ActivityReset(Change, frozen=True, tag="az"):
+    """Attempts count from 1 again; whoever runs one now is told."""
+
+    scheduled_event_id: int
+    reset_heartbeat: bool
+
+
+class ActivityRescheduled(Change, frozen=True, tag="ad"):
+    """An attempt that no worker has begins at another time, and anew: what went before it is forgotten."""
+
+    scheduled_event_id: int
+    at: int
+
+
+class ActivityOptionsChanged(Change, frozen=True, tag="ao"):
+    """The options by which the activity goes on. Without `options`: those that the workflow gave it."""
+
+    scheduled_event_id: int
+    options: ActivityOptions | None
+
+
 class UpdateAdmitted(Change, frozen=True, tag="ua"):
     request: UpdateRequest
 
@@ -166,6 +210,12 @@ AnyChange = (
     | ActivityStarted
     | ActivityHeartbeat
     | ActivityRetried
+    | ActivityHeld
+    | ActivityPaused
+    | ActivityUnpaused
+    | ActivityReset
+    | ActivityRescheduled
+    | ActivityOptionsChanged
     | UpdateAdmitted
     | UpdateSent
     | UpdatesUnsent

@@ -63,8 +63,20 @@ class WorkflowTask(msgspec.Struct):
     sticky_timeout: int = 0
 
 
+class ActivityPause(msgspec.Struct, frozen=True):
+    """An operator holds the activity back since `at`."""
+
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
 class Activity(msgspec.Struct):
-    """A pending activity. `stamp` grows with everything that makes an earlier task or deadline obsolete."""
+    """A pending activity. `stamp` grows with everything that makes an earlier task obsolete.
+
+    `scheduled` has the options as they are now.
+    """
 
     scheduled_event_id: int
     scheduled: ActivityTaskScheduledEventAttributes
@@ -82,6 +94,13 @@ class Activity(msgspec.Struct):
     last_attempt_completed_at: int = 0
     retry_interval: int = 0
     last_identity: str = ""
+    pause: ActivityPause | None = None
+    #: An operator wants the attempts to begin anew; the attempt that runs learns it with its next heartbeat.
+    reset: bool = False
+    #: The attempt after the one that runs is not to see the heartbeat details so far.
+    forgets_heartbeat: bool = False
+    #: What the workflow asked for, once an operator has changed `scheduled`.
+    original: ActivityTaskScheduledEventAttributes | None = None
 
     @property
     def started(self) -> bool:
@@ -90,6 +109,11 @@ class Activity(msgspec.Struct):
     @property
     def cancel_requested(self) -> bool:
         return self.cancel_requested_event_id != 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a worker may take it, now or when its next attempt is due."""
+        return not self.started_at and self.pause is None
 
 
 class Timer(msgspec.Struct):
