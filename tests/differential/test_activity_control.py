@@ -111,7 +111,7 @@ def test_completed_by_id_between_attempts(s: Script) -> None:
 @scenario
 def test_paused_and_cancelled(s: Script) -> None:
     s.start("w")
-    s.step(c.schedule_activity(s.name("acts")), c.schedule_activity(s.name("acts"), "a2"))
+    s.step(c.schedule_activity(s.name("acts")), c.schedule_activity(s.name("others"), "a2"))
     running = s.poll_activity("acts")
     _control(s, "PauseActivity", type="Act")
     s.signal("w")
@@ -181,7 +181,6 @@ def test_many_by_type_and_all(s: Script) -> None:
     _control(s, "PauseActivity", type="Act")
     s.describe("w")
     _control(s, "PauseActivity", type="Other")
-    s.describe("w")
     _control(s, "UnpauseActivity", type="Other")
     s.describe("w")
     _control(s, "UnpauseActivity", unpause_all=True)
