@@ -25,7 +25,7 @@ from perdure.history.effects import (
 )
 from perdure.history.machines import activity as activities
 from perdure.history.machines import timer as timers
-from perdure.history.machines import workflow, workflow_task
+from perdure.history.machines import activity_events, workflow, workflow_task
 from perdure.history.state.changes import (
     ActivityHeld,
     ActivityOptionsChanged,
@@ -154,7 +154,9 @@ class Agenda:
                 timers.fire(tx, state.timers[timer_id])
             else:
                 activity = state.activities[scheduled_event_id]
-                activities.expire(tx, activity)
+                outcome = activities.expire(tx, activity)
+                if outcome is not None:
+                    activity_events.close(tx, activity, outcome)
                 self._touch_activity(scheduled_event_id, now)
         task_deadline = workflow_task.deadline(state)
         if task_deadline and task_deadline <= now:

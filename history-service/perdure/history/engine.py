@@ -130,7 +130,13 @@ class Engine:
             NotFound: there is no such run.
             Unavailable: the write did not go through.
         """
-        loaded = await self.get(call, workflow_id, run_id)
+        return await self.update_as(LoadedExecution, call, workflow_id, run_id, decision)
+
+    async def update_as(
+        self, kind: type[L], call: Call, workflow_id: str, run_id: str, decision: Callable[[Any], R]
+    ) -> tuple[L, R]:
+        """As `update`, for executions of any kind."""
+        loaded = await self.get_as(kind, call, workflow_id, run_id)
         result = self.decide(call.namespace, loaded, decision)
         await loaded.committed()
         return loaded, result

@@ -98,7 +98,7 @@ class Outbound:
         task = state.workflow_task
         if task is None or task.started_event_id:
             return
-        priority = state.started.priority
+        priority = state.priority
         self.matching.offer(
             Task(
                 queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
@@ -119,7 +119,7 @@ class Outbound:
         if activity is None or not activity.waiting:
             return
         scheduled = activity.scheduled
-        priority = scheduled.priority if scheduled.HasField("priority") else state.started.priority
+        priority = scheduled.priority if scheduled.HasField("priority") else state.priority
         self.matching.offer(
             Task(
                 queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),

@@ -14,7 +14,8 @@ from temporalio.api.enums.v1 import EventType, TaskQueueKind
 from perdure.history.commands import checks
 from perdure.history.commands.batch import Batch, Cause, CommandFailure
 from perdure.history.effects import OfferActivityTask
-from perdure.history.machines import activity, activity_options
+from perdure.history.machines import activity_events, activity_options
+from perdure.history.machines.activity import Canceled
 from perdure.history.transition import Transition
 from perdure.kernel import options
 from perdure.kernel.errors import InvalidArgument
@@ -103,7 +104,7 @@ def cancel_activity(tx: Transition, command: RequestCancelActivityTaskCommandAtt
     )
     if pending is not None and not pending.started:
         details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')])
-        activity.cancel_now(tx, pending, details, batch.identity)
+        activity_events.record(tx, pending, Canceled(details, batch.identity))
         batch.wants_task = True
 
 

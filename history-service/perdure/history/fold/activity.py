@@ -88,12 +88,16 @@ def _attempt_started(state: Execution, change: ActivityStarted) -> None:
     activity.started_at = change.at
     activity.started_identity = activity.last_identity = change.identity
     activity.request_id = change.request_id
+    activity.first_started_at = activity.first_started_at or change.at
+    activity.last_started_at = change.at
+    activity.sdk_name, activity.sdk_version = change.sdk_name, change.sdk_version
 
 
 def _heartbeat(state: Execution, change: ActivityHeartbeat) -> None:
     activity = state.activities[change.scheduled_event_id]
     activity.heartbeat_at = change.at
     activity.heartbeat_details = change.details
+    activity.heartbeat_count += 1
     if change.identity:
         activity.last_identity = change.identity
 
@@ -111,6 +115,7 @@ def _held(state: Execution, change: ActivityHeld) -> None:
     activity = state.activities[change.scheduled_event_id]
     activity.attempt += 1
     activity.stamp += 1
+    activity.retry_interval = change.interval
     activity.last_attempt_completed_at = change.completed_at
     activity.last_failure = change.failure
     _clear_start(activity)
@@ -195,7 +200,7 @@ def _forget_heartbeat(activity: Activity) -> None:
 
 
 def _show_paused_types(state: Execution) -> None:
-    """Lists find runs by the types of the activities that are paused in them."""
+    """Lists find workflows by the types of the activities that are paused in them."""
     paused = {activity.scheduled.activity_type.name for activity in state.activities.values() if activity.pause}
     fields = state.search_attributes.indexed_fields
     if paused:

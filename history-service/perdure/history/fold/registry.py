@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.fold import activity, child, external, timer, update, workflow, workflow_task
+from perdure.history.fold import activity, activity_execution, child, external, timer, update, workflow, workflow_task
 from perdure.history.state.changes import AnyChange, BufferedTimerDropped, EventBuffered, EventsRecorded
 from perdure.history.state.execution import Execution
 
@@ -19,6 +19,7 @@ AMEND: dict[type, Callable[[Any, Any], None]] = {}
 for _machine in _MACHINES:
     EVOLVE.update(_machine.EVOLVE)
     AMEND.update(getattr(_machine, "AMEND", {}))
+AMEND.update(activity_execution.AMEND)
 
 _CHILD_STARTED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
 _TIMER_FIRED = EventType.EVENT_TYPE_TIMER_FIRED

@@ -6,10 +6,11 @@ Evolution rule: tags and field meanings are for ever; new fields go to the end a
 from __future__ import annotations
 
 import msgspec
-from temporalio.api.activity.v1 import ActivityOptions
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.activity.v1 import ActivityExecutionOutcome, ActivityOptions
+from temporalio.api.common.v1 import Link, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
+from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
 
@@ -91,6 +92,8 @@ class ActivityStarted(Change, frozen=True, tag="as"):
     at: int
     identity: str
     request_id: str
+    sdk_name: str = ""
+    sdk_version: str = ""
 
 
 class ActivityHeartbeat(Change, frozen=True, tag="ah"):
@@ -116,6 +119,7 @@ class ActivityHeld(Change, frozen=True, tag="al"):
     scheduled_event_id: int
     completed_at: int
     failure: Failure | None
+    interval: int = 0
 
 
 class ActivityPaused(Change, frozen=True, tag="ap"):
@@ -197,6 +201,41 @@ class OrphanHandled(Change, frozen=True, tag="oh"):
     initiated_event_id: int
 
 
+class ActivityExecutionScheduled(Change, frozen=True, tag="xs"):
+    """A standalone activity was made; it waits for a worker from `delay` later on."""
+
+    at: int
+    delay: int
+    scheduled: ActivityTaskScheduledEventAttributes
+    request_id: str
+    search_attributes: SearchAttributes
+    user_metadata: UserMetadata | None
+
+
+class ActivityExecutionLinked(Change, frozen=True, tag="xl"):
+    request_id: str
+    links: list[Link]
+
+
+class ActivityExecutionCancelRequested(Change, frozen=True, tag="xc"):
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
+class ActivityExecutionClosed(Change, frozen=True, tag="xe"):
+    """A standalone activity ended. `completed_at` is 0 if that was not the end of an attempt."""
+
+    at: int
+    status: int
+    outcome: ActivityExecutionOutcome
+    completed_at: int = 0
+    last_failure: Failure | None = None
+    identity: str = ""
+    request_id: str = ""
+
+
 AnyChange = (
     EventsRecorded
     | EventBuffered
@@ -216,6 +255,10 @@ AnyChange = (
     | ActivityReset
     | ActivityRescheduled
     | ActivityOptionsChanged
+    | ActivityExecutionScheduled
+    | ActivityExecutionLinked
+    | ActivityExecutionCancelRequested
+    | ActivityExecutionClosed
     | UpdateAdmitted
     | UpdateSent
     | UpdatesUnsent

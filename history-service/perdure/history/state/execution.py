@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import msgspec
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkerVersionStamp
+from temporalio.api.common.v1 import Memo, Payloads, Priority, SearchAttributes, WorkerVersionStamp
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import (
@@ -99,6 +99,14 @@ class Activity(msgspec.Struct):
     reset: bool = False
     #: The attempt after the one that runs is not to see the heartbeat details so far.
     forgets_heartbeat: bool = False
+    #: It belongs to no workflow, but is an execution of its own; it began to wait for a worker `delay` after it was made.
+    standalone: bool = False
+    delay: int = 0
+    heartbeat_count: int = 0
+    first_started_at: int = 0
+    last_started_at: int = 0
+    sdk_name: str = ""
+    sdk_version: str = ""
     #: What the workflow asked for, once an operator has changed `scheduled`.
     original: ActivityTaskScheduledEventAttributes | None = None
 
@@ -240,6 +248,11 @@ class Execution(msgspec.Struct):
     @property
     def running(self) -> bool:
         return self.status == RUNNING
+
+    @property
+    def priority(self) -> Priority:
+        """That of tasks that have none of their own."""
+        return self.started.priority
 
     @property
     def task_queue(self) -> str:
