@@ -24,8 +24,8 @@ from perdure.history.effects import (
     StartChild,
 )
 from perdure.history.machines import activity as activities
-from perdure.history.machines import timer as timers
 from perdure.history.machines import activity_events, workflow, workflow_task
+from perdure.history.machines import timer as timers
 from perdure.history.state.changes import (
     ActivityHeld,
     ActivityOptionsChanged,

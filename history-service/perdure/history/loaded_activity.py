@@ -11,6 +11,7 @@ from perdure.history.effects import Effect, OfferActivityTask
 from perdure.history.kind import Loaded
 from perdure.history.machines import activity as activities
 from perdure.history.machines import standalone_activity
+from perdure.history.machines.standalone_activity import Standalone
 from perdure.history.state.activity_execution import ACTIVITY_KEY, ActivityExecution
 from perdure.history.state.changes import (
     ActivityExecutionClosed,
@@ -21,7 +22,6 @@ from perdure.history.state.changes import (
     ActivityUnpaused,
     AnyChange,
 )
-from perdure.history.transition import BaseTransition
 from perdure.kernel.errors import NotFound
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.namespace import Namespace
@@ -54,7 +54,7 @@ class ActivityAgenda:
         state = self.state
         return activities.deadline(state.activity, now) if state.running else state.closed_at + retention
 
-    def expire(self, tx: BaseTransition[ActivityExecution]) -> None:
+    def expire(self, tx: Standalone) -> None:
         outcome = activities.expire(tx, tx.state.activity)
         if outcome is not None:
             standalone_activity.close(tx, tx.state.activity, outcome)
@@ -68,7 +68,7 @@ class ActivityAgenda:
         return [OfferActivityTask(ACTIVITY_KEY)] if due else []
 
 
-class LoadedActivity(Loaded[BaseTransition[ActivityExecution]]):
+class LoadedActivity(Loaded[Standalone]):
     """One run of a standalone activity that a shard holds in memory."""
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class LoadedActivity(Loaded[BaseTransition[ActivityExecution]]):
     kind = ExecutionKind.ACTIVITY
     state_type = ActivityExecution
     new_agenda = ActivityAgenda
-    new_transition = BaseTransition[ActivityExecution]
+    new_transition = Standalone
 
     state: ActivityExecution
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.frontend.validation import activity_control, executions, start, updates, workers
+from perdure.frontend.validation import activity_control, executions, standalone_activity, start, updates, workers
 from perdure.frontend.validation.rules import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -41,6 +41,12 @@ CHECKS: Mapping[str, Check] = {
     "UnpauseActivity": activity_control.check_resume,
     "ResetActivity": activity_control.check_resume,
     "UpdateActivityOptions": activity_control.check_update_options,
+    "StartActivityExecution": standalone_activity.check_start,
+    "DescribeActivityExecution": standalone_activity.check_describe,
+    "PollActivityExecution": standalone_activity.check_address,
+    "RequestCancelActivityExecution": standalone_activity.check_end,
+    "TerminateActivityExecution": standalone_activity.check_end,
+    "DeleteActivityExecution": standalone_activity.check_address,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
 }

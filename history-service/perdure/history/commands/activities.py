@@ -14,10 +14,10 @@ from temporalio.api.enums.v1 import EventType, TaskQueueKind
 from perdure.history.commands import checks
 from perdure.history.commands.batch import Batch, Cause, CommandFailure
 from perdure.history.effects import OfferActivityTask
-from perdure.history.machines import activity_events, activity_options
+from perdure.history.machines import activity_events
 from perdure.history.machines.activity import Canceled
 from perdure.history.transition import Transition
-from perdure.kernel import options
+from perdure.kernel import activity_options, options
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.prototime import length_ns
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from perdure.history.state.activity_execution import ACTIVITY_KEY, ActivityExecution, Cancellation
 from perdure.history.state.changes import (
     ActivityExecutionCancelRequested,
@@ -10,6 +13,7 @@ from perdure.history.state.changes import (
     ActivityExecutionScheduled,
 )
 from perdure.history.state.execution import Activity
+
 
 def _scheduled(state: ActivityExecution, change: ActivityExecutionScheduled) -> None:
     state.request_id = change.request_id
@@ -49,7 +53,7 @@ def _closed(state: ActivityExecution, change: ActivityExecutionClosed) -> None:
         activity.last_identity = change.identity
 
 
-AMEND = {
+AMEND: dict[type, Callable[[Any, Any], None]] = {
     ActivityExecutionScheduled: _scheduled,
     ActivityExecutionLinked: _linked,
     ActivityExecutionCancelRequested: _cancel_requested,

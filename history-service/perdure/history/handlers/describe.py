@@ -8,7 +8,6 @@ from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import (
     EventType,
     ParentClosePolicy,
-    PendingActivityState,
     PendingWorkflowTaskState,
     WorkflowExecutionStatus,
 )
@@ -23,6 +22,7 @@ from temporalio.api.workflow.v1 import (
 )
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
 
+from perdure.history.activity_info import run_state
 from perdure.history.engine import Engine
 from perdure.history.machines import activity as activities
 from perdure.history.state.execution import Activity, Execution, WorkflowTask
@@ -149,7 +149,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     info = PendingActivityInfo(
         activity_id=scheduled.activity_id,
         activity_type=scheduled.activity_type,
-        state=_activity_state(activity),
+        state=run_state(activity),
         heartbeat_details=activity.heartbeat_details,
         attempt=activity.attempt,
         last_failure=activity.last_failure,
@@ -189,17 +189,3 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
             getattr(options, name).CopyFrom(getattr(scheduled, name))
     options.retry_policy.ClearField("non_retryable_error_types")
     return info
-
-
-def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
-    if activity.cancel_requested:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
-    if activity.started:
-        return (
-            PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
-            if activity.pause is not None
-            else PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-        )
-    if activity.pause is not None:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
-    return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

@@ -1,7 +1,7 @@
 """Activities: attempts, heartbeats and time-outs, of workflows and of standalone ones.
 
-A decision here ends with the activity going on, perhaps in another attempt, or with an outcome, which is for whoever has
-the activity to record: `activity_events` in a workflow's history, `standalone_activity` in the activity's own state.
+A decision here ends with the activity going on, perhaps in another attempt, or with an outcome. Who has the activity
+records that: `activity_events` in a workflow's history, `standalone_activity` in the activity's own state.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def start(
     Raises:
         TaskObsolete: the attempt is over, was taken, or is not due yet.
     """
-    activity = tx.state.activities.get(scheduled_event_id)
+    activity: Activity | None = tx.state.activities.get(scheduled_event_id)
     if not tx.state.running or activity is None or not activity.waiting or activity.stamp != stamp:
         raise TaskObsolete
     if activity.attempt_scheduled_at > tx.now:
@@ -125,15 +125,17 @@ def _retry(tx: Owner, activity: Activity, failure: Failure) -> Retry:
         return Retry(RetryState.RETRY_STATE_CANCEL_REQUESTED)
     if failure.timeout_failure_info.timeout_type in (_SCHEDULE_TO_START, _SCHEDULE_TO_CLOSE):
         return Retry(RetryState.RETRY_STATE_TIMEOUT)
-    if activity.pause is not None and not activity.standalone and is_retryable(failure, list(scheduled.retry_policy.non_retryable_error_types)):
+    if (
+        activity.pause is not None
+        and not activity.standalone
+        and is_retryable(failure, list(scheduled.retry_policy.non_retryable_error_types))
+    ):
         # However many attempts there were: whoever resumes it wants it tried again.
         return Retry(RetryState.RETRY_STATE_IN_PROGRESS)
     return next_attempt(scheduled.retry_policy, failure, activity.attempt, tx.now, expires_at(activity))
 
 
-def _schedule_retry(
-    tx: Owner, activity: Activity, failure: Failure, interval: int, *, completed_at: int = 0
-) -> None:
+def _schedule_retry(tx: Owner, activity: Activity, failure: Failure, interval: int, *, completed_at: int = 0) -> None:
     if activity.pause is not None:
         tx.change(ActivityHeld(activity.scheduled_event_id, completed_at, failure, interval))
         return

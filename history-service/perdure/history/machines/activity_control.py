@@ -12,12 +12,11 @@ from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.enums.v1 import TaskQueueKind
 
 from perdure.history.machines import activity as activities
-from perdure.history.machines import activity_options
 from perdure.history.machines.retry import back_off
 from perdure.history.state.changes import ActivityOptionsChanged, ActivityPaused, ActivityReset, ActivityUnpaused
 from perdure.history.state.execution import Activity
 from perdure.history.transition import Transition
-from perdure.kernel import options
+from perdure.kernel import activity_options, options
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
 
 

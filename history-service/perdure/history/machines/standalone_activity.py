@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
 from temporalio.api.activity.v1 import ActivityExecutionOutcome
 from temporalio.api.common.v1 import Link, Payload, Payloads
 from temporalio.api.enums.v1 import ActivityExecutionStatus
@@ -27,8 +28,13 @@ from perdure.kernel.errors import FailedPrecondition, NotFound
 from perdure.kernel.prototime import length_ns
 from perdure.kernel.tokens import ActivityToken
 
-Standalone = BaseTransition[ActivityExecution]
 _Status = ActivityExecutionStatus
+
+
+class Standalone(BaseTransition[ActivityExecution]):
+    """One decision in the making on a standalone activity."""
+
+    __slots__ = ()
 
 
 def task_not_found() -> NotFound:
@@ -100,10 +106,10 @@ def attach_links(tx: Standalone, links: Sequence[Link], request_id: str) -> None
         return
     if not state.running:
         raise FailedPrecondition("cannot attach links to a closed activity")
-    if len(state.links) + len(links) > tx.limits.links_per_activity_max:
+    limit, attached = tx.limits.links_per_activity_max, len(state.links)
+    if attached + len(links) > limit:
         raise FailedPrecondition(
-            f"cannot attach more than {tx.limits.links_per_activity_max} links to an activity ({len(state.links)} links "
-            "already attached)"
+            f"cannot attach more than {limit} links to an activity ({attached} links already attached)"
         )
     tx.change(ActivityExecutionLinked(request_id, list(links)))
 
@@ -124,7 +130,7 @@ def request_cancel(tx: Standalone, identity: str, reason: str, request_id: str) 
         raise FailedPrecondition(f"cancellation already requested with request ID {earlier.request_id}")
     tx.change(ActivityExecutionCancelRequested(tx.now, identity, reason, request_id))
     if not state.activity.started:
-        payload = Payload(metadata={"encoding": b"json/plain"}, data=_json_string(reason))
+        payload = Payload(metadata={"encoding": b"json/plain"}, data=msgspec.json.encode(reason))
         close(tx, state.activity, Canceled(Payloads(payloads=[payload]), identity))
 
 

@@ -99,7 +99,7 @@ class Activity(msgspec.Struct):
     reset: bool = False
     #: The attempt after the one that runs is not to see the heartbeat details so far.
     forgets_heartbeat: bool = False
-    #: It belongs to no workflow, but is an execution of its own; it began to wait for a worker `delay` after it was made.
+    #: It belongs to no workflow but is an execution of its own, and waits for a worker from `delay` after its start.
     standalone: bool = False
     delay: int = 0
     heartbeat_count: int = 0

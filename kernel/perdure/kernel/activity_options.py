@@ -76,7 +76,7 @@ def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) ->
     Raises:
         InvalidArgument: a field is to be taken from a message that is not there.
     """
-    paths = {".".join(_camel_case(part) for part in path.split(".")) for path in mask}
+    paths = {field_path(path) for path in mask}
     for path, required in _FIELDS.items():
         if path not in paths:
             continue
@@ -95,6 +95,16 @@ def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) ->
         else:
             target.ClearField(name)
     return paths
+
+
+def field_path(path: str) -> str:
+    """A path of a field mask as JSON has it, in which the rules here are written."""
+    return ".".join(_camel_case(part) for part in path.split("."))
+
+
+def is_known(path: str) -> bool:
+    """Whether a field mask's path names something that can be changed."""
+    return field_path(path) in _FIELDS
 
 
 def _camel_case(name: str, *, upper: bool = False) -> str:
