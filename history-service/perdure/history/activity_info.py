@@ -10,9 +10,7 @@ from perdure.history.loaded_activity import status
 from perdure.history.machines import activity as activities
 from perdure.history.state.activity_execution import ActivityExecution
 from perdure.history.state.execution import Activity
-from perdure.kernel.namespace import Namespace
 from perdure.kernel.prototime import duration, timestamp
-from perdure.kernel.visibility import attributes
 
 _State = PendingActivityState
 _OPTIONS = (
@@ -27,7 +25,7 @@ _OPTIONS = (
 
 
 def execution_info(
-    namespace: Namespace, state: ActivityExecution, request: DescribeActivityExecutionRequest, now: int
+    state: ActivityExecution, request: DescribeActivityExecutionRequest, now: int
 ) -> ActivityExecutionInfo:
     """The activity as it is now, with as much of it as the request asks for."""
     activity = state.activity
@@ -52,7 +50,6 @@ def execution_info(
         sdk_name=activity.sdk_name,
         sdk_version=activity.sdk_version,
     )
-    attributes.set_types(info.search_attributes, namespace.search_attributes)
     for name in _OPTIONS:
         if scheduled.HasField(name):  # type: ignore[arg-type]
             getattr(info, name).CopyFrom(getattr(scheduled, name))

@@ -82,7 +82,7 @@ class LoadedActivity(Loaded[Standalone]):
 
     @staticmethod
     def not_found(workflow_id: str, run_id: str) -> NotFound:
-        return NotFound(f"activity not found for ID: {workflow_id}")
+        return standalone_activity.not_found(workflow_id)
 
     def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
         return any(isinstance(change, _SHOWN) for change in changes)

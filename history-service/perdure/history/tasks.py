@@ -178,6 +178,7 @@ def standalone_activity_task(
     """The started attempt of a standalone activity."""
     response = _attempt(namespace, state.key, activity)
     response.activity_run_id = state.run_id
+    response.workflow_execution.SetInParent()  # there, and empty, for workers that look at it
     return response
 
 

@@ -19,7 +19,9 @@ from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
+from perdure.kernel.visibility.attributes import set_types
 from perdure.kernel.visibility.parser import parse
 
 
@@ -40,7 +42,8 @@ class ActivityLists:
         query = parse(request.query, call.namespace.search_attributes, ExecutionKind.ACTIVITY)
         page = await self._store.list(call.namespace.id, query, size, request.next_page_token)
         return ListActivityExecutionsResponse(
-            executions=[_list_info(record) for record in page.records], next_page_token=page.next_page_token
+            executions=[_list_info(record, call.namespace) for record in page.records],
+            next_page_token=page.next_page_token,
         )
 
     async def count(
@@ -54,10 +57,12 @@ class ActivityLists:
                 count=group.count,
                 group_values=[group_value(value, by) for value, by in zip(group.values, query.group, strict=True)],
             )
+        # By name: the numbers of statuses are not those of activities.
+        response.groups.sort(key=lambda group: [value.data for value in group.group_values])
         return response
 
 
-def _list_info(record: VisibilityRecord) -> ActivityExecutionListInfo:
+def _list_info(record: VisibilityRecord, namespace: Namespace) -> ActivityExecutionListInfo:
     info = ActivityExecutionListInfo(
         activity_id=record.workflow_id,
         run_id=record.run_id,
@@ -66,6 +71,7 @@ def _list_info(record: VisibilityRecord) -> ActivityExecutionListInfo:
         search_attributes=SearchAttributes.FromString(record.indexed_fields),
         task_queue=record.task_queue,
     )
+    set_types(info.search_attributes, namespace.search_attributes)
     info.activity_type.name = record.workflow_type
     info.schedule_time.FromNanoseconds(record.start_time_ns)
     info.execution_time.FromNanoseconds(record.execution_time_ns)

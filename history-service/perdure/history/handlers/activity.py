@@ -101,10 +101,13 @@ async def _by_id(
     """Without a workflow id, a standalone activity is meant."""
 
     def find(tx: activity.Owner) -> Activity:
-        found = activity_events.of_id(tx.state, activity_id) if workflow_id else standalone_activity.running(tx.state)
+        if workflow_id:
+            found = activity_events.of_id(tx.state, activity_id)
+            if not found.started and not may_start:
+                raise activity_events.not_found()
+        else:
+            found = standalone_activity.pending(tx.state) if may_start else standalone_activity.attempt(tx.state)
         if not found.started:
-            if not may_start:
-                raise activity_events.not_found() if workflow_id else standalone_activity.task_not_found()
             # Completed from outside before any worker took it: whoever completes it has run it.
             activity.begin(tx, found, identity)
         return found

@@ -33,7 +33,6 @@ from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import ActivityExecutionAlreadyStarted, InvalidArgument
 from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId, WorkflowKey
-from perdure.kernel.visibility import attributes as search_attributes
 
 _Reuse = ActivityIdReusePolicy
 _Conflict = ActivityIdConflictPolicy
@@ -67,7 +66,6 @@ async def start_activity_execution(
         ActivityExecutionAlreadyStarted: the policies forbid another run.
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.activity_id), ExecutionKind.ACTIVITY)
-    search_attributes.set_types(request.search_attributes, call.namespace.search_attributes)
     shard = engine.shard_of(key)
     existing = await _current(engine, key)
     loaded = _standing(engine, call, request, existing) if existing is not None else None
@@ -148,7 +146,7 @@ async def describe_activity_execution(
     state = loaded.state
     response = DescribeActivityExecutionResponse(
         run_id=state.run_id,
-        info=execution_info(call.namespace, state, request, engine.runtime.clock.now_ns()),
+        info=execution_info(state, request, engine.runtime.clock.now_ns()),
         long_poll_token=_encoder.encode(Sighting(state.run_id, state.state_transitions)),
     )
     scheduled = state.activity.scheduled

@@ -37,20 +37,9 @@ class Standalone(BaseTransition[ActivityExecution]):
     __slots__ = ()
 
 
-def task_not_found() -> NotFound:
-    """The answer to whoever reports on an attempt that is not running any more."""
-    return NotFound("activity task not found")
-
-
-def running(state: ActivityExecution) -> Activity:
-    """The activity.
-
-    Raises:
-        NotFound: it has ended.
-    """
-    if not state.running:
-        raise task_not_found()
-    return state.activity
+def not_found(activity_id: str) -> NotFound:
+    """The answer to whoever means an activity, or an attempt of one, that is not there or not any more."""
+    return NotFound(f"activity not found for ID: {activity_id}")
 
 
 def of_token(state: ActivityExecution, token: ActivityToken) -> Activity:
@@ -59,10 +48,31 @@ def of_token(state: ActivityExecution, token: ActivityToken) -> Activity:
     Raises:
         NotFound: it is not.
     """
-    activity = running(state)
-    if not runs(activity, token):
-        raise task_not_found()
-    return activity
+    if not state.running or not runs(state.activity, token):
+        raise not_found(state.workflow_id)
+    return state.activity
+
+
+def attempt(state: ActivityExecution) -> Activity:
+    """The activity, if any attempt is running.
+
+    Raises:
+        NotFound: none is.
+    """
+    if not state.running or not state.activity.started:
+        raise not_found(state.workflow_id)
+    return state.activity
+
+
+def pending(state: ActivityExecution) -> Activity:
+    """The activity, if it can still be completed.
+
+    Raises:
+        FailedPrecondition: it has ended.
+    """
+    if not state.running:
+        raise _impossible(state)
+    return state.activity
 
 
 def begin(tx: Standalone, request: StartActivityExecutionRequest) -> None:
@@ -146,7 +156,7 @@ def terminate(tx: Standalone, identity: str, reason: str, request_id: str) -> No
             raise FailedPrecondition(f"already terminated with request ID {state.terminate_request_id}")
         return
     if not state.running:
-        raise FailedPrecondition(f"invalid transition from {_shown(state)}")
+        raise _impossible(state)
     failure = Failure(message=reason, terminated_failure_info=TerminatedFailureInfo(identity=identity))
     tx.change(
         ActivityExecutionClosed(
@@ -207,6 +217,10 @@ def close(tx: Standalone, activity: Activity, outcome: Outcome) -> None:
             )
         case _:
             assert_never(outcome)
+
+
+def _impossible(state: ActivityExecution) -> FailedPrecondition:
+    return FailedPrecondition(f"invalid transition from {_shown(state)}")
 
 
 def _shown(state: ActivityExecution) -> str:
