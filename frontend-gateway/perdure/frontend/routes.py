@@ -232,10 +232,10 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "RequestCancelActivityExecution": _HISTORY_WRITE,
     "TerminateActivityExecution": _HISTORY_WRITE,
     "DeleteActivityExecution": _HISTORY_WRITE,
-    "PauseActivityExecution": _LATER_WRITE,
-    "ResetActivityExecution": _LATER_WRITE,
-    "UnpauseActivityExecution": _LATER_WRITE,
-    "UpdateActivityExecutionOptions": _LATER_WRITE,
+    "PauseActivityExecution": _HISTORY_WRITE,
+    "ResetActivityExecution": _HISTORY_WRITE,
+    "UnpauseActivityExecution": _HISTORY_WRITE,
+    "UpdateActivityExecutionOptions": _HISTORY_WRITE,
 }
 
 OPERATOR_ROUTES: Mapping[str, Route] = {

@@ -43,14 +43,16 @@ from perdure.history.transition import Transition
 _Deadline = tuple[int, int, str]
 
 #: Changes after which an activity waits for a worker, or no longer, or has other deadlines than before.
-_ACTIVITY_CHANGES = (
-    ActivityStarted,
-    ActivityRetried,
-    ActivityHeld,
-    ActivityPaused,
-    ActivityUnpaused,
-    ActivityRescheduled,
-    ActivityOptionsChanged,
+_ACTIVITY_CHANGES = frozenset(
+    {
+        ActivityStarted,
+        ActivityRetried,
+        ActivityHeld,
+        ActivityPaused,
+        ActivityUnpaused,
+        ActivityRescheduled,
+        ActivityOptionsChanged,
+    }
 )
 
 #: Obsolete deadlines are swept out when they outnumber the live ones by this factor, plus some.
@@ -83,8 +85,8 @@ class Agenda:
             elif kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
                 self._unstarted_children.add(event.event_id)
         for change in changes:
-            if isinstance(change, _ACTIVITY_CHANGES):
-                self._touch_activity(change.scheduled_event_id, now)
+            if type(change) in _ACTIVITY_CHANGES:
+                self._touch_activity(change.scheduled_event_id, now)  # type: ignore[union-attr]
         if len(self._deadlines) > _SWEEP_FACTOR * (len(self.state.activities) + len(self.state.timers)) + _SWEEP_SLACK:
             self._rebuild(now)
 

@@ -14,6 +14,7 @@ from perdure.history.machines import standalone_activity
 from perdure.history.machines.standalone_activity import Standalone
 from perdure.history.state.activity_execution import ACTIVITY_KEY, ActivityExecution
 from perdure.history.state.changes import (
+    ActivityBegunAnew,
     ActivityExecutionClosed,
     ActivityExecutionScheduled,
     ActivityHeld,
@@ -30,6 +31,7 @@ from perdure.kernel.visibility import attributes
 
 #: Changes after which a list shows something else.
 _SHOWN = (
+    ActivityBegunAnew,
     ActivityExecutionScheduled,
     ActivityExecutionClosed,
     ActivityHeld,

@@ -187,7 +187,7 @@ def _attempt(namespace: Namespace, key: ExecutionKey, activity: Activity) -> Pol
     since.
     """
     scheduled = activity.scheduled
-    original = (activity.original or scheduled) if not activity.standalone else scheduled
+    original = scheduled if activity.standalone or activity.original is None else activity.original
     response = PollActivityTaskQueueResponse(
         task_token=tokens.encode(
             tokens.ActivityToken(

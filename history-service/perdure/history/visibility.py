@@ -30,12 +30,12 @@ _SHOWN = frozenset(
 )
 
 #: Changes after which TemporalPauseInfo is another.
-_PAUSES = (ActivityPaused, ActivityUnpaused)
+_PAUSES = frozenset({ActivityPaused, ActivityUnpaused})
 
 
 def changes_visibility(state: Execution, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
     """Whether a list would show something else after this. A build's first task adds to BuildIds."""
-    if any(event.event_type in _SHOWN for event in events) or any(isinstance(each, _PAUSES) for each in changes):
+    if any(event.event_type in _SHOWN for event in events) or any(type(each) in _PAUSES for each in changes):
         return True
     points = state.reset_points.points
     return bool(events and points and points[-1].first_workflow_task_completed_id >= events[0].event_id)

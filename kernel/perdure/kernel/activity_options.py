@@ -67,7 +67,7 @@ def complete_timeouts(given: Any, activity_id: str, activity_type: str, run_time
 def check_timeouts(given: Any) -> None:
     """Raises InvalidArgument if one of the four is negative; shortens those beyond all reason."""
     for name in TIMEOUTS:
-        options.check_duration(given, name, f"invalid {_camel_case(name, upper=True)}: ")
+        options.check_duration(given, name, f"invalid {message_name(name)}: ")
 
 
 def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) -> set[str]:
@@ -81,7 +81,7 @@ def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) ->
         if path not in paths:
             continue
         if required and not given.HasField(required):  # type: ignore[arg-type]
-            raise InvalidArgument(f"{_camel_case(required, upper=True)} is not provided")
+            raise InvalidArgument(f"{message_name(required)} is not provided")
         outer, _, inner = path.partition(".")
         source: Any = given
         target: Any = into
@@ -107,11 +107,16 @@ def is_known(path: str) -> bool:
     return field_path(path) in _FIELDS
 
 
-def _camel_case(name: str, *, upper: bool = False) -> str:
+def message_name(name: str) -> str:
+    """A field's name as messages spell it: ScheduleToCloseTimeout."""
+    camel = _camel_case(name)
+    return camel[:1].upper() + camel[1:]
+
+
+def _camel_case(name: str) -> str:
     """A field's name as JSON has it: what is in camel case already stays so."""
     first, *others = name.split("_")
-    head = first[:1].upper() if upper else first[:1].lower()
-    return head + first[1:] + "".join(word.capitalize() for word in others)
+    return first[:1].lower() + first[1:] + "".join(word.capitalize() for word in others)
 
 
 def _snake_case(name: str) -> str:

@@ -47,6 +47,10 @@ CHECKS: Mapping[str, Check] = {
     "RequestCancelActivityExecution": standalone_activity.check_end,
     "TerminateActivityExecution": standalone_activity.check_end,
     "DeleteActivityExecution": standalone_activity.check_address,
+    "PauseActivityExecution": standalone_activity.check_pause,
+    "UnpauseActivityExecution": standalone_activity.check_resume,
+    "ResetActivityExecution": standalone_activity.check_resume,
+    "UpdateActivityExecutionOptions": standalone_activity.check_update_options,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
 }

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.enums.v1 import ActivityIdConflictPolicy, ActivityIdReusePolicy
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.workflowservice.v1 import (
     DeleteActivityExecutionRequest,
     DescribeActivityExecutionRequest,
+    PauseActivityExecutionRequest,
     PollActivityExecutionRequest,
     RequestCancelActivityExecutionRequest,
+    ResetActivityExecutionRequest,
     StartActivityExecutionRequest,
     TerminateActivityExecutionRequest,
+    UnpauseActivityExecutionRequest,
+    UpdateActivityExecutionOptionsRequest,
 )
 
 from perdure.frontend.validation.rules import (
@@ -30,6 +35,12 @@ from perdure.kernel.options import check_duration, check_priority, check_retry_p
 
 _Reuse = ActivityIdReusePolicy
 _Conflict = ActivityIdConflictPolicy
+_Command = (
+    PauseActivityExecutionRequest
+    | UnpauseActivityExecutionRequest
+    | ResetActivityExecutionRequest
+    | UpdateActivityExecutionOptionsRequest
+)
 
 
 def check_start(request: StartActivityExecutionRequest, scene: Scene) -> None:
@@ -87,6 +98,66 @@ def check_end(request: RequestCancelActivityExecutionRequest | TerminateActivity
     _check_run(request.run_id)
     if byte_length(request.reason) > limits.blob_size_max:
         raise InvalidArgument("reason exceeds length limit")
+
+
+def check_pause(request: PauseActivityExecutionRequest, scene: Scene) -> None:
+    _check_command(request, scene)
+    if byte_length(request.reason) > scene.limits.blob_size_max:
+        raise InvalidArgument("reason exceeds length limit")
+
+
+def check_resume(request: UnpauseActivityExecutionRequest | ResetActivityExecutionRequest, scene: Scene) -> None:
+    """Unpause or reset, both of which may be spread over some time."""
+    _check_command(request, scene)
+    check_duration(request, "jitter", "invalid jitter: ")
+
+
+def check_update_options(request: UpdateActivityExecutionOptionsRequest, scene: Scene) -> None:
+    _check_command(request, scene)
+    paths = request.update_mask.paths
+    if request.restore_original:
+        if paths:
+            raise InvalidArgument("Both UpdateMask and RestoreOriginal are provided")
+        return
+    if not request.HasField("activity_options"):
+        raise InvalidArgument("ActivityOptions are not provided")
+    if not request.HasField("update_mask"):
+        raise InvalidArgument("UpdateMask is not provided")
+    if not paths:
+        raise InvalidArgument("UpdateMask must specify at least one path")
+    for path in paths:
+        if not activity_options.is_known(path):
+            raise InvalidArgument(f'unsupported update_mask path: "{path}"')
+    _check_changed_options(request.activity_options, {activity_options.field_path(path) for path in paths}, scene)
+
+
+def _check_changed_options(given: ActivityOptions, paths: set[str], scene: Scene) -> None:
+    """Those of the options that are to be taken over."""
+    if "taskQueue.name" in paths:
+        check_user_task_queue(given, "task_queue", scene.limits)
+    for name in (*activity_options.TIMEOUTS, "start_delay"):
+        if activity_options.field_path(name) in paths:
+            check_duration(given, name, f"invalid {activity_options.message_name(name)}: ")
+    if any(path.startswith("priority") for path in paths):
+        check_priority(given.priority)
+    policy = given.retry_policy
+    if "retryPolicy" in paths:
+        check_retry_policy(policy)
+    for name in ("initial_interval", "maximum_interval"):
+        if f"retryPolicy.{activity_options.field_path(name)}" in paths:
+            shown = activity_options.message_name(name)
+            check_duration(policy, name, f"invalid {shown} set on retry policy: ")
+    if "retryPolicy.backoffCoefficient" in paths and not policy.backoff_coefficient >= 1:
+        raise InvalidArgument("BackoffCoefficient cannot be less than 1 on retry policy.")
+    if "retryPolicy.maximumAttempts" in paths and policy.maximum_attempts < 0:
+        raise InvalidArgument("MaximumAttempts cannot be negative on retry policy.")
+
+
+def _check_command(request: _Command, scene: Scene) -> None:
+    _check_request_id(request, scene)
+    _check_activity_id(request.activity_id, scene.limits)
+    _check_length("identity", request.identity, scene.limits)
+    _check_run(request.run_id)
 
 
 def _complete_timeouts(request: StartActivityExecutionRequest) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 
 from perdure.history.state.changes import (
+    ActivityBegunAnew,
     ActivityHeartbeat,
     ActivityHeld,
     ActivityOptionsChanged,
     ActivityPaused,
     ActivityRescheduled,
     ActivityReset,
+    ActivityResetRequested,
     ActivityRetried,
+    ActivityRetryIntervalChanged,
     ActivityStarted,
     ActivityUnpaused,
 )
 from perdure.history.state.execution import Activity, ActivityPause, Execution
-from perdure.kernel.prototime import instant_ns
+from perdure.kernel.prototime import instant_ns, length_ns
 from perdure.kernel.visibility import attributes as search_attributes
 
 #: What operators can change of an activity besides its task queue.
@@ -127,7 +132,8 @@ def _paused(state: Execution, change: ActivityPaused) -> None:
     # An attempt that runs may run to its end.
     if not activity.started:
         activity.stamp += 1
-    _show_paused_types(state)
+    if not activity.standalone:
+        _show_paused_types(state)
 
 
 def _unpaused(state: Execution, change: ActivityUnpaused) -> None:
@@ -137,7 +143,8 @@ def _unpaused(state: Execution, change: ActivityUnpaused) -> None:
         activity.attempt = 1
     if change.reset_heartbeat:
         _forget_heartbeat(activity)
-    _show_paused_types(state)
+    if not activity.standalone:
+        _show_paused_types(state)
 
 
 def _reset(state: Execution, change: ActivityReset) -> None:
@@ -150,18 +157,50 @@ def _reset(state: Execution, change: ActivityReset) -> None:
 
 def _rescheduled(state: Execution, change: ActivityRescheduled) -> None:
     activity = state.activities[change.scheduled_event_id]
-    activity.retry_interval = max(change.at - activity.last_attempt_completed_at, 0)
-    activity.last_failure = None
+    if not activity.standalone:
+        activity.retry_interval = max(change.at - activity.last_attempt_completed_at, 0)
+        activity.last_failure = None
     _schedule(activity, change.at)
+
+
+def _reset_requested(state: Any, change: ActivityResetRequested) -> None:
+    activity: Activity = state.activities[change.scheduled_event_id]
+    activity.reset = True
+    activity.restores_options = change.restore_options
+    activity.forgets_heartbeat = change.reset_heartbeat
+    if not change.keep_paused:
+        activity.pause = None
+
+
+def _begun_anew(state: Any, change: ActivityBegunAnew) -> None:
+    activity: Activity = state.activities[change.scheduled_event_id]
+    if change.restore_options:
+        _restore_options(activity)
+    if change.reset_heartbeat:
+        _forget_heartbeat(activity)
+    if not change.keep_paused:
+        activity.pause = None
+    if change.completed_at:
+        activity.last_attempt_completed_at = change.completed_at
+        activity.last_failure = change.failure
+    activity.attempt = 1
+    activity.retry_interval = 0
+    activity.restores_options = False
+    _schedule(activity, change.at)
+
+
+def _retry_interval_changed(state: Any, change: ActivityRetryIntervalChanged) -> None:
+    state.activities[change.scheduled_event_id].retry_interval = change.interval
 
 
 def _options_changed(state: Execution, change: ActivityOptionsChanged) -> None:
     activity = state.activities[change.scheduled_event_id]
-    original = activity.original or activity.scheduled
     if change.options is None:
-        activity.scheduled = original
+        _restore_options(activity)
         return
-    activity.original = original
+    if activity.original is None:
+        activity.original = activity.scheduled
+        activity.original_delay = activity.delay
     # The event keeps what it says: the changed options are a copy.
     changed = ActivityTaskScheduledEventAttributes()
     changed.CopyFrom(activity.scheduled)
@@ -172,10 +211,22 @@ def _options_changed(state: Execution, change: ActivityOptionsChanged) -> None:
             getattr(changed, name).CopyFrom(getattr(options, name))
         else:
             changed.ClearField(name)  # type: ignore[arg-type]
-    # Which failures are final is no option that can be changed.
-    del changed.retry_policy.non_retryable_error_types[:]
-    changed.retry_policy.non_retryable_error_types.extend(original.retry_policy.non_retryable_error_types)
+    if activity.standalone:
+        activity.delay = length_ns(options.start_delay)
+    else:
+        # Which failures are final is no option that can be changed.
+        del changed.retry_policy.non_retryable_error_types[:]
+        changed.retry_policy.non_retryable_error_types.extend(activity.original.retry_policy.non_retryable_error_types)
     activity.scheduled = changed
+
+
+def _restore_options(activity: Activity) -> None:
+    if activity.original is None:
+        return
+    activity.scheduled = activity.original
+    # After the first attempt it delays nothing any more, but would move the end of all attempts.
+    if not activity.first_started_at:
+        activity.delay = activity.original_delay
 
 
 def _schedule(activity: Activity, at: int) -> None:
@@ -219,6 +270,9 @@ AMEND = {
     ActivityPaused: _paused,
     ActivityUnpaused: _unpaused,
     ActivityReset: _reset,
+    ActivityResetRequested: _reset_requested,
+    ActivityBegunAnew: _begun_anew,
+    ActivityRetryIntervalChanged: _retry_interval_changed,
     ActivityRescheduled: _rescheduled,
     ActivityOptionsChanged: _options_changed,
 }

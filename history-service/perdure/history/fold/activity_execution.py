@@ -9,6 +9,7 @@ from perdure.history.state.activity_execution import ACTIVITY_KEY, ActivityExecu
 from perdure.history.state.changes import (
     ActivityExecutionCancelRequested,
     ActivityExecutionClosed,
+    ActivityExecutionCommanded,
     ActivityExecutionLinked,
     ActivityExecutionScheduled,
 )
@@ -36,7 +37,15 @@ def _linked(state: ActivityExecution, change: ActivityExecutionLinked) -> None:
 
 def _cancel_requested(state: ActivityExecution, change: ActivityExecutionCancelRequested) -> None:
     state.cancellation = Cancellation(change.at, change.identity, change.reason, change.request_id)
-    state.activity.cancel_requested_event_id = ACTIVITY_KEY
+    activity = state.activity
+    activity.cancel_requested_event_id = ACTIVITY_KEY
+    # Whatever else was wanted of the attempt that runs is wanted no more.
+    activity.pause = None
+    activity.reset = activity.forgets_heartbeat = activity.restores_options = False
+
+
+def _commanded(state: ActivityExecution, change: ActivityExecutionCommanded) -> None:
+    state.commands[change.command] = change.request_id
 
 
 def _closed(state: ActivityExecution, change: ActivityExecutionClosed) -> None:
@@ -57,5 +66,6 @@ AMEND: dict[type, Callable[[Any, Any], None]] = {
     ActivityExecutionScheduled: _scheduled,
     ActivityExecutionLinked: _linked,
     ActivityExecutionCancelRequested: _cancel_requested,
+    ActivityExecutionCommanded: _commanded,
     ActivityExecutionClosed: _closed,
 }

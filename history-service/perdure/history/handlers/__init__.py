@@ -12,6 +12,7 @@ from perdure.history.handlers import (
     history,
     multi_operation,
     standalone_activity,
+    standalone_control,
     start,
     update,
     workflow,
@@ -51,6 +52,10 @@ HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "RequestCancelActivityExecution": standalone_activity.request_cancel_activity_execution,
     "TerminateActivityExecution": standalone_activity.terminate_activity_execution,
     "DeleteActivityExecution": standalone_activity.delete_activity_execution,
+    "PauseActivityExecution": standalone_control.pause_activity_execution,
+    "UnpauseActivityExecution": standalone_control.unpause_activity_execution,
+    "ResetActivityExecution": standalone_control.reset_activity_execution,
+    "UpdateActivityExecutionOptions": standalone_control.update_activity_execution_options,
     "UpdateWorkflowExecution": update.update_workflow_execution,
     "PollWorkflowExecutionUpdate": update.poll_workflow_execution_update,
 }

@@ -164,6 +164,11 @@ def _refusal(message: str) -> Failure:
     return Failure(message=message, server_failure_info=ServerFailureInfo(non_retryable=True))
 
 
+def _is_told_of_pause(found: Activity) -> bool:
+    """In a workflow always; a standalone activity that is reset is told of that alone."""
+    return found.pause is not None and not (found.standalone and found.reset)
+
+
 async def record_activity_task_heartbeat(
     engine: Engine, call: Call, request: RecordActivityTaskHeartbeatRequest
 ) -> RecordActivityTaskHeartbeatResponse:
@@ -171,7 +176,7 @@ async def record_activity_task_heartbeat(
     details = request.details if request.HasField("details") else None
     found = await _by_token(engine, call, request.task_token, _heartbeat(details, request.identity))
     return RecordActivityTaskHeartbeatResponse(
-        cancel_requested=found.cancel_requested, activity_paused=found.pause is not None, activity_reset=found.reset
+        cancel_requested=found.cancel_requested, activity_paused=_is_told_of_pause(found), activity_reset=found.reset
     )
 
 
@@ -188,7 +193,7 @@ async def record_activity_task_heartbeat_by_id(
         _heartbeat(details, request.identity),
     )
     return RecordActivityTaskHeartbeatByIdResponse(
-        cancel_requested=found.cancel_requested, activity_paused=found.pause is not None, activity_reset=found.reset
+        cancel_requested=found.cancel_requested, activity_paused=_is_told_of_pause(found), activity_reset=found.reset
     )
 
 

@@ -15,6 +15,7 @@ from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from perdure.history.effects import OfferActivityTask
 from perdure.history.machines.retry import Retry, is_retryable, next_attempt, timeout_name
 from perdure.history.state.changes import (
+    ActivityBegunAnew,
     ActivityHeartbeat,
     ActivityHeld,
     ActivityRescheduled,
@@ -118,6 +119,8 @@ def cancel(activity: Activity, details: Payloads | None, identity: str) -> Cance
 
 
 def _retry(tx: Owner, activity: Activity, failure: Failure) -> Retry:
+    if activity.standalone and activity.reset:
+        return Retry(RetryState.RETRY_STATE_IN_PROGRESS)
     scheduled = activity.scheduled
     if not scheduled.HasField("retry_policy"):
         return Retry(RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET)
@@ -136,6 +139,17 @@ def _retry(tx: Owner, activity: Activity, failure: Failure) -> Retry:
 
 
 def _schedule_retry(tx: Owner, activity: Activity, failure: Failure, interval: int, *, completed_at: int = 0) -> None:
+    if activity.standalone and activity.reset:
+        begin_anew(
+            tx,
+            activity,
+            tx.now,
+            restore_options=activity.restores_options,
+            reset_heartbeat=activity.forgets_heartbeat,
+            keep_paused=activity.pause is not None,
+            failure=failure,
+        )
+        return
     if activity.pause is not None:
         tx.change(ActivityHeld(activity.scheduled_event_id, completed_at, failure, interval))
         return
@@ -147,7 +161,36 @@ def _schedule_retry(tx: Owner, activity: Activity, failure: Failure, interval: i
 def reschedule(tx: Owner, activity: Activity, at: int) -> None:
     """Let the attempt that waits begin at another time, now if that has passed."""
     tx.change(ActivityRescheduled(activity.scheduled_event_id, at))
-    if activity.pause is None and at <= tx.now:
+    _offer_if_due(tx, activity)
+
+
+def begin_anew(
+    tx: Owner,
+    activity: Activity,
+    at: int,
+    *,
+    restore_options: bool,
+    reset_heartbeat: bool,
+    keep_paused: bool,
+    failure: Failure | None = None,
+) -> None:
+    """Let the next attempt of a standalone activity, from `at` on, be its first again. `failure` ended one that ran."""
+    tx.change(
+        ActivityBegunAnew(
+            activity.scheduled_event_id,
+            at,
+            restore_options,
+            reset_heartbeat,
+            keep_paused,
+            tx.now if failure is not None else 0,
+            failure,
+        )
+    )
+    _offer_if_due(tx, activity)
+
+
+def _offer_if_due(tx: Owner, activity: Activity) -> None:
+    if activity.waiting and activity.attempt_scheduled_at <= tx.now:
         tx.effect(OfferActivityTask(activity.scheduled_event_id))
 
 

@@ -135,7 +135,7 @@ def request_cancel(tx: Standalone, identity: str, reason: str, request_id: str) 
     if earlier is not None and earlier.request_id == request_id:
         return
     if not state.running:
-        raise FailedPrecondition(f"activity is in terminal state {_shown(state)}")
+        raise FailedPrecondition(f"activity is in terminal state {shown_status(state)}")
     if earlier is not None:
         raise FailedPrecondition(f"cancellation already requested with request ID {earlier.request_id}")
     tx.change(ActivityExecutionCancelRequested(tx.now, identity, reason, request_id))
@@ -220,10 +220,10 @@ def close(tx: Standalone, activity: Activity, outcome: Outcome) -> None:
 
 
 def _impossible(state: ActivityExecution) -> FailedPrecondition:
-    return FailedPrecondition(f"invalid transition from {_shown(state)}")
+    return FailedPrecondition(f"invalid transition from {shown_status(state)}")
 
 
-def _shown(state: ActivityExecution) -> str:
+def shown_status(state: ActivityExecution) -> str:
     """The status as messages spell it: TimedOut."""
     name = _Status.Name(_Status.ValueType(state.status)).removeprefix("ACTIVITY_EXECUTION_STATUS_")
     return "".join(word.capitalize() for word in name.split("_"))

@@ -46,6 +46,8 @@ class ActivityExecution(msgspec.Struct):
     links: list[Link] = []
     #: Requests that have attached links, so that a repeated one does not do it again.
     linked_requests: dict[str, None] = {}
+    #: The request that an operator's command (pause, unpause, ...) came with last.
+    commands: dict[str, str] = {}
     cancellation: Cancellation | None = None
     terminate_request_id: str = ""
     outcome: ActivityExecutionOutcome | None = None

@@ -143,8 +143,34 @@ class ActivityReset(Change, frozen=True, tag="az"):
     reset_heartbeat: bool
 
 
+class ActivityResetRequested(Change, frozen=True, tag="aq"):
+    """A standalone activity begins anew once the attempt that runs has ended without success."""
+
+    scheduled_event_id: int
+    restore_options: bool
+    reset_heartbeat: bool
+    keep_paused: bool
+
+
+class ActivityBegunAnew(Change, frozen=True, tag="aw"):
+    """The next attempt of a standalone activity is its first again. `completed_at` is 0 if no attempt was running."""
+
+    scheduled_event_id: int
+    at: int
+    restore_options: bool
+    reset_heartbeat: bool
+    keep_paused: bool
+    completed_at: int = 0
+    failure: Failure | None = None
+
+
+class ActivityRetryIntervalChanged(Change, frozen=True, tag="ai"):
+    scheduled_event_id: int
+    interval: int
+
+
 class ActivityRescheduled(Change, frozen=True, tag="ad"):
-    """An attempt that no worker has begins at another time, and anew: what went before it is forgotten."""
+    """An attempt that no worker has begins at another time; in a workflow, what went before it is forgotten."""
 
     scheduled_event_id: int
     at: int
@@ -224,6 +250,13 @@ class ActivityExecutionCancelRequested(Change, frozen=True, tag="xc"):
     request_id: str
 
 
+class ActivityExecutionCommanded(Change, frozen=True, tag="xo"):
+    """An operator's command was carried out; repeated, it is not."""
+
+    command: str
+    request_id: str
+
+
 class ActivityExecutionClosed(Change, frozen=True, tag="xe"):
     """A standalone activity ended. `completed_at` is 0 if that was not the end of an attempt."""
 
@@ -253,11 +286,15 @@ AnyChange = (
     | ActivityPaused
     | ActivityUnpaused
     | ActivityReset
+    | ActivityResetRequested
+    | ActivityBegunAnew
+    | ActivityRetryIntervalChanged
     | ActivityRescheduled
     | ActivityOptionsChanged
     | ActivityExecutionScheduled
     | ActivityExecutionLinked
     | ActivityExecutionCancelRequested
+    | ActivityExecutionCommanded
     | ActivityExecutionClosed
     | UpdateAdmitted
     | UpdateSent

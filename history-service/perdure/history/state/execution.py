@@ -99,6 +99,8 @@ class Activity(msgspec.Struct):
     reset: bool = False
     #: The attempt after the one that runs is not to see the heartbeat details so far.
     forgets_heartbeat: bool = False
+    #: The attempt after the one that runs goes by the original options.
+    restores_options: bool = False
     #: It belongs to no workflow but is an execution of its own, and waits for a worker from `delay` after its start.
     standalone: bool = False
     delay: int = 0
@@ -109,6 +111,7 @@ class Activity(msgspec.Struct):
     sdk_version: str = ""
     #: What the workflow asked for, once an operator has changed `scheduled`.
     original: ActivityTaskScheduledEventAttributes | None = None
+    original_delay: int = 0
 
     @property
     def started(self) -> bool:
