@@ -194,6 +194,16 @@ class Loaded(ABC, Generic[T]):
         self.unwritten_events, self.unwritten_changes = [], []
         return events, changes
 
+    async def next_commit(self) -> None:
+        """Return after the next commit, or when there is nothing to wait for any more: look again."""
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+
     def wake_waiters(self) -> None:
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:

@@ -186,9 +186,7 @@ async def _wait(
     try:
         async with asyncio.timeout((deadline - now) / SECOND_NS):
             while not condition(loaded.state):
-                waiter = asyncio.get_running_loop().create_future()
-                loaded.waiters.append(waiter)
-                await waiter
+                await loaded.next_commit()
                 # It may have been deleted, or forgotten with its shard and loaded anew.
                 loaded = await engine.get_as(LoadedActivity, call, loaded.key.workflow_id, loaded.key.run_id)
     except TimeoutError:

@@ -221,7 +221,7 @@ def _timeouts(activity: Activity) -> list[tuple[int, TimeoutType.ValueType]]:
 def deadline(activity: Activity, now: int) -> int:
     """When the activity wants attention next, 0 for never: a time-out, or its next attempt if that lies ahead."""
     instants = [at for at, _ in _timeouts(activity)]
-    if activity.waiting and activity.attempt_scheduled_at > now:
+    if activity.waiting and activity.attempt_scheduled_at > max(now, activity.scheduled_at):
         instants.append(activity.attempt_scheduled_at)
     return min(instants, default=0)
 
