@@ -414,8 +414,8 @@ def _list(s: Script, query: str) -> None:
 def test_lists(s: Script) -> None:
     attributes = {"indexed_fields": {"CustomKeyword": payload(s.name("k"))}}
     start(s, "one", activity_type={"name": s.name("Kind")}, search_attributes=attributes)
-    start(s, "two", activity_type={"name": s.name("Kind")})
     s.complete_activity(s.poll_activity("acts"))
+    start(s, "two", activity_type={"name": s.name("Kind")})
     start(s, "three", activity_type={"name": s.name("Other")})
     ours = f"ActivityType = '{s.name('Kind')}'"
     s.await_until(lambda: s.call("CountActivityExecutions", query=ours, silent=True).count == 2)

@@ -175,6 +175,18 @@ def test_reset_while_it_runs_and_completed(s: Script) -> None:
 
 
 @scenario
+def test_reset_and_out_of_time(s: Script) -> None:
+    started(s, schedule_to_close_timeout=timedelta(seconds=1), retry_policy=_FAST)
+    _reset(s)
+    outcome(s)
+    describe(s)
+    started(s, "b", start_to_close_timeout=timedelta(seconds=1), retry_policy={"maximum_attempts": 1})
+    _reset(s, "b")
+    s.poll_activity("acts")
+    describe(s, "b")
+
+
+@scenario
 def test_reset_between_attempts(s: Script) -> None:
     task = started(s, retry_policy=_SLOW)
     s.heartbeat(task, details=payloads("x"))

@@ -119,8 +119,6 @@ def cancel(activity: Activity, details: Payloads | None, identity: str) -> Cance
 
 
 def _retry(tx: Owner, activity: Activity, failure: Failure) -> Retry:
-    if activity.standalone and activity.reset:
-        return Retry(RetryState.RETRY_STATE_IN_PROGRESS)
     scheduled = activity.scheduled
     if not scheduled.HasField("retry_policy"):
         return Retry(RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET)
@@ -128,12 +126,14 @@ def _retry(tx: Owner, activity: Activity, failure: Failure) -> Retry:
         return Retry(RetryState.RETRY_STATE_CANCEL_REQUESTED)
     if failure.timeout_failure_info.timeout_type in (_SCHEDULE_TO_START, _SCHEDULE_TO_CLOSE):
         return Retry(RetryState.RETRY_STATE_TIMEOUT)
-    if (
-        activity.pause is not None
-        and not activity.standalone
-        and is_retryable(failure, list(scheduled.retry_policy.non_retryable_error_types))
-    ):
-        # However many attempts there were: whoever resumes it wants it tried again.
+    # Whoever has reset it, or will resume it, wants it tried again, however many attempts there were.
+    if activity.standalone:
+        wanted = activity.reset
+    else:
+        wanted = activity.pause is not None and is_retryable(
+            failure, list(scheduled.retry_policy.non_retryable_error_types)
+        )
+    if wanted:
         return Retry(RetryState.RETRY_STATE_IN_PROGRESS)
     return next_attempt(scheduled.retry_policy, failure, activity.attempt, tx.now, expires_at(activity))
 
