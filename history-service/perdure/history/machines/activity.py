@@ -200,7 +200,7 @@ def _timeouts(activity: Activity) -> list[tuple[int, TimeoutType.ValueType]]:
 def deadline(activity: Activity, now: int) -> int:
     """When the activity wants attention next, 0 for never: a time-out, or its next attempt if that lies ahead."""
     instants = [at for at, _ in _timeouts(activity)]
-    if not activity.started and activity.attempt_scheduled_at > now:
+    if not activity.started and activity.attempt > 1 and activity.attempt_scheduled_at > now:
         instants.append(activity.attempt_scheduled_at)
     return min(instants, default=0)
 
