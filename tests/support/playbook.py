@@ -251,7 +251,7 @@ class Run:
 
     def _folded(self) -> Execution:
         """The state as the journal has it, together with what is not written yet."""
-        state = Execution(*self._loaded.key)
+        state = Execution(self.state.namespace_id, self.state.workflow_id, self.state.run_id)
         for events, changes in self._journal:
             replay(state, decode_events(events), decode_changes(changes))
         transitions = state.state_transitions
@@ -341,9 +341,15 @@ class Run:
 
     def token(self) -> WorkflowTaskToken:
         """What the worker proves with that it has the running workflow task."""
-        task = self.task
+        state, task = self.state, self.task
         return WorkflowTaskToken(
-            *self._loaded.key, task.scheduled_event_id, task.started_event_id, task.attempt, task.started_at
+            state.namespace_id,
+            state.workflow_id,
+            state.run_id,
+            task.scheduled_event_id,
+            task.started_event_id,
+            task.attempt,
+            task.started_at,
         )
 
     def answer(self, *commands: Command, messages: Sequence[ProtocolMessage] = (), **fields: Any) -> Play:
