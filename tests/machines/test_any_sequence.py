@@ -280,5 +280,5 @@ class AnySequence(RuleBasedStateMachine):
         self.run.wake()
 
 
-AnySequence.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None, database=None)
+AnySequence.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None, database=None)
 TestAnySequence = AnySequence.TestCase

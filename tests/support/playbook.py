@@ -53,7 +53,7 @@ from tests.differential.commands import protocol_message
 NAMESPACE = Namespace(NamespaceId("namespace-1"), NamespaceName("default"))
 WORKER = "worker"
 
-# What is expected --------------------------------------------------------------------------------------------------------
+# What is expected -----------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def effect(kind: type[Effect], /, **fields: Any) -> Expected:
     return Expected(kind.__name__, fields)
 
 
-# What happened -----------------------------------------------------------------------------------------------------------
+# What happened --------------------------------------------------------------------------------------------------------
 
 Happening = HistoryEvent | AnyChange | Effect
 
@@ -124,7 +124,7 @@ def _fields(happening: Happening | Expected) -> Sequence[str]:
         return ["id", *(field.name for field, _ in attributes.ListFields())]
     if dataclasses.is_dataclass(happening):
         return [field.name for field in dataclasses.fields(happening)]
-    return cast(Any, happening).__struct_fields__
+    return cast(Sequence[str], cast(Any, happening).__struct_fields__)
 
 
 def shown(value: Any, enum_type: Any = None) -> Any:
@@ -191,7 +191,7 @@ class Play:
         return [_name(each) for each in self.happened if isinstance(each, HistoryEvent)]
 
 
-# The run -----------------------------------------------------------------------------------------------------------------
+# The run --------------------------------------------------------------------------------------------------------------
 
 
 class Run:
@@ -244,6 +244,7 @@ class Run:
         self._check(tx, owed_before)
         play = Play([*_in_order(tx), *tx.effects], result)
         if tx.successor is not None:
+            assert isinstance(tx.successor, Transition)
             successor = Run(tx.successor.state, self.clock, self.entropy, self.limits, self.namespace)
             successor.beginning = successor._take_in(tx.successor, None, set())
             play.successor = successor
@@ -255,9 +256,8 @@ class Run:
         for events, changes in self._journal:
             replay(state, decode_events(events), decode_changes(changes))
         transitions = state.state_transitions
-        unwritten = self._loaded
-        changes = decode_changes(encode_changes(unwritten.unwritten_changes))
-        replay(state, decode_events(encode_events(unwritten.unwritten_events)), changes)
+        unwritten = encode_events(self._loaded.unwritten_events), encode_changes(self._loaded.unwritten_changes)
+        replay(state, decode_events(unwritten[0]), decode_changes(unwritten[1]))
         state.state_transitions = transitions
         return state
 
