@@ -26,7 +26,7 @@ from temporalio.api.update.v1 import Request
 
 from perdure.history.machines import activity, child, external, update, workflow, workflow_task
 from perdure.history.state.changes import OrphanHandled, ParentNotified
-from perdure.history.state.execution import Execution, UpdateStage
+from perdure.history.state.execution import Execution, UpdateStage, WorkflowTask
 from perdure.kernel.errors import ServiceError
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import TaskObsolete
@@ -112,8 +112,12 @@ class AnySequence(RuleBasedStateMachine):
         self.messages: list[Message] = []
 
     @property
-    def state(self) -> Any:
+    def state(self) -> Execution:
         return self.run.state
+
+    @property
+    def pending_task(self) -> WorkflowTask | None:
+        return self.state.workflow_task if self.state.running else None
 
     def attempt(self, *arguments: Any, **options: Any) -> Any:
         """A decision that may be refused, but must not break."""
@@ -148,12 +152,12 @@ class AnySequence(RuleBasedStateMachine):
 
     # The worker of the workflow
 
-    @precondition(lambda self: self.state.workflow_task is not None and not self.state.workflow_task.started_event_id)
+    @precondition(lambda self: self.pending_task and not self.pending_task.started_event_id)
     @rule()
     def take_task(self) -> None:
         self.messages = self.run.take_task().result
 
-    @precondition(lambda self: self.state.workflow_task is not None)
+    @precondition(lambda self: self.pending_task)
     @rule(
         data=st.data(),
         closing=CLOSING,
@@ -179,7 +183,7 @@ class AnySequence(RuleBasedStateMachine):
         play = self.run.answer(*decided, *([closing] if closing else []), messages=said, **fields)
         self.messages = play.result.messages if hasattr(play.result, "messages") else []
 
-    @precondition(lambda self: self.state.workflow_task is not None and self.state.workflow_task.started_event_id)
+    @precondition(lambda self: self.pending_task and self.pending_task.started_event_id)
     @rule()
     def fail_task(self) -> None:
         cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
@@ -192,7 +196,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def complete_update(self, data: st.DataObject) -> None:
-        task = self.state.workflow_task
+        task = self.pending_task
         accepted = [each for each in self.state.updates.values() if each.stage is UpdateStage.ACCEPTED]
         if task is None or not task.started_event_id or not accepted:
             return
@@ -209,7 +213,7 @@ class AnySequence(RuleBasedStateMachine):
         pending = data.draw(st.sampled_from(list(self.state.activities.values())))
         self.attempt(activity.start, pending.scheduled_event_id, pending.stamp, "worker")
 
-    @precondition(lambda self: any(each.started for each in self.state.activities.values()))
+    @precondition(lambda self: self.state.running and any(each.started for each in self.state.activities.values()))
     @rule(data=st.data(), how=st.sampled_from(["heartbeat", "complete", "fail", "fail for good", "cancel"]))
     def report_activity(self, data: st.DataObject, how: str) -> None:
         pending = data.draw(st.sampled_from([each for each in self.state.activities.values() if each.started]))

@@ -298,3 +298,21 @@ def test_what_was_pending_wants_no_attention_any_more() -> None:
     terminate(run).expect(event("WorkflowExecutionTerminated"))
     assert not run.agenda.owes
     assert run.wakes_after == run.namespace.retention_ns / 1e9
+
+
+def test_what_was_pending_is_still_there_to_be_seen() -> None:
+    run = start()
+    run.turn(c.schedule_activity("acts", "pay"), c.start_child("child", "orders"), c.start_timer())
+    run.decide(child.started, run.child("child"), "child-run")
+    terminate(run).expect(event("WorkflowExecutionTerminated"), ApplyParentClosePolicy(6))
+    run.decide(lambda tx: tx.change(OrphanHandled(6)))
+    assert list(run.state.activities) == [5] and list(run.state.children) == [6]
+    assert run.task.scheduled_event_id == 9
+    assert not run.agenda.owes
+
+
+@pytest.mark.parametrize("policy", ["TERMINATE", "REQUEST_CANCEL", "ABANDON"])
+def test_a_child_that_was_not_started_before_the_end_never_is(policy: str) -> None:
+    run = start()
+    run.turn(c.start_child("child", "orders", parent_close_policy=f"PARENT_CLOSE_POLICY_{policy}"), c.complete())
+    assert not run.agenda.owes and run.agenda.outstanding(run.at(0)) == []

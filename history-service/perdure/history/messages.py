@@ -75,7 +75,8 @@ class Messages:
             return
         parent, namespace = sender
         child = parent.state.children.get(initiated_event_id)
-        if child is None or child.started:
+        # A parent that has closed starts nobody any more.
+        if child is None or child.started or not parent.state.running:
             return
         initiated = child.initiated
         request = StartWorkflowExecutionRequest(
@@ -103,10 +104,7 @@ class Messages:
         parent, namespace = sender
         child = parent.state.children.get(initiated_event_id)
         if not parent.state.running:
-            if child is not None:
-                # Kept because it is to outlive its parent: started or refused now, so nothing is owed any more.
-                self._engine.decide(namespace, parent, lambda tx: tx.change(OrphanHandled(initiated_event_id)))
-            elif run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+            if run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
                 await self._close_child(key, initiated, run_id, initiated_event_id)
             return
         if child is None or child.started:

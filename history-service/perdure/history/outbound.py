@@ -96,7 +96,7 @@ class Outbound:
     def _offer_workflow_task(self, loaded: Loaded[Any]) -> None:
         state = loaded.state
         task = state.workflow_task
-        if task is None or task.started_event_id:
+        if task is None or task.started_event_id or not state.running:
             return
         priority = state.started.priority
         self.matching.offer(
@@ -116,7 +116,7 @@ class Outbound:
     def _offer_activity_task(self, loaded: Loaded[Any], scheduled_event_id: int) -> None:
         state = loaded.state
         activity = state.activities.get(scheduled_event_id)
-        if activity is None or activity.started:
+        if activity is None or activity.started or not state.running:
             return
         scheduled = activity.scheduled
         priority = scheduled.priority if scheduled.HasField("priority") else state.started.priority

@@ -97,30 +97,21 @@ def _closed(state: Execution, event: HistoryEvent) -> None:
     state.closed_at = instant_ns(event.event_time)
     state.close_event = event
     state.successor_run_id = _successor(event)
-    state.workflow_task = None
+    if state.workflow_task is not None and state.workflow_task.started_event_id:
+        state.workflow_task = None
     state.sticky_queue = ""
     # A retry, cron or continue-as-new run goes on in the parent's eyes: only the last one reports.
     state.owes_parent = bool(state.started.parent_workflow_namespace_id) and not state.successor_run_id
-    abandoned = ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
     state.orphans = [
         key
         for key, child in state.children.items()
-        if child.started and child.initiated.parent_close_policy != abandoned
+        if child.started and child.initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
     ]
-    # A child that is to outlive its parent is started even if the parent closes first.
-    unstarted = [
-        key
-        for key, child in state.children.items()
-        if not child.started and child.initiated.parent_close_policy == abandoned
-    ]
-    # What was pending can no longer happen; forgetting it here keeps closed runs small.
-    state.activities.clear()
-    state.activity_ids.clear()
+    # What was pending stays as it was, for whoever looks; what nobody can see is forgotten, to keep closed runs small.
     state.timers.clear()
     state.signals_out.clear()
     state.cancels_out.clear()
     state.updates = {key: update for key, update in state.updates.items() if update.accepted_event_id}
-    state.children = {key: state.children[key] for key in (*state.orphans, *unstarted)}
 
 
 def _successor(event: HistoryEvent) -> str:
@@ -158,7 +149,6 @@ def _parent_notified(state: Execution, change: ParentNotified) -> None:
 
 def _orphan_handled(state: Execution, change: OrphanHandled) -> None:
     state.orphans = [orphan for orphan in state.orphans if orphan != change.initiated_event_id]
-    state.children.pop(change.initiated_event_id, None)
 
 
 AMEND = {
