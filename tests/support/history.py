@@ -1,4 +1,4 @@
-"""A history role on a store in memory that can be told to fail, on virtual time, with a worker that does as it is told."""
+"""A history role on virtual time and on a store that can be told to fail, with a worker that does as it is told."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class HistoryBench:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until something holds."""
-        while not condition():
+        while not condition():  # noqa: ASYNC110  the time is virtual
             await asyncio.sleep(0.01)
 
     async def await_event(self, key: ExecutionKey, name: str) -> HistoryEvent:

@@ -236,11 +236,13 @@ class Run:
         """As the shard does it."""
         self.history += tx.events
         self.agenda.note(tx.events, tx.changes, tx.now)
-        self._loaded.put_off(tx.events, tx.changes)
-        if tx.dirty and (tx.effects or tx.successor or not put_off):
-            self.state.state_transitions += 1
-            events, changes = self._loaded.take_unwritten()
+        if put_off and not tx.effects and tx.successor is None:
+            self._loaded.put_off(tx.events, tx.changes)
+        elif tx.dirty:
+            events, changes = self._loaded.with_unwritten(tx.events, tx.changes)
+            self._loaded.unwritten_events, self._loaded.unwritten_changes = [], []
             self._journal.append((encode_events(events), encode_changes(changes)))
+            self.state.state_transitions += 1
         self._check(tx, owed_before)
         play = Play([*_in_order(tx), *tx.effects], result)
         if tx.successor is not None:
