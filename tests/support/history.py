@@ -27,9 +27,9 @@ from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore
 from perdure.kernel.call import Call
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
-from perdure.kernel.ids import ExecutionKey, ShardId, TaskKind
+from perdure.kernel.ids import ExecutionKey, TaskKind
 from perdure.kernel.limits import Limits
-from perdure.kernel.persistence.executions import DamagedRecord, StoredExecution
+from perdure.kernel.persistence.executions import DamagedRecord
 from perdure.kernel.rpc import Task
 from perdure.kernel.runtime import Runtime
 from tests.simulation.cluster import NAMESPACE, Directory
@@ -59,17 +59,14 @@ class UnreliableStore:
             await asyncio.sleep(0)
             if self.failures[name]:
                 raise self.failures[name].pop(0)
+            if name == "load" and arguments[1] in self.damaged:
+                raise DamagedRecord(arguments[1], "snapshot")
             result = await method(*arguments)
             if (meanwhile := self.meanwhile.pop(name, None)) is not None:
                 await meanwhile()
             return result
 
         return call
-
-    async def load(self, shard: ShardId, key: ExecutionKey) -> StoredExecution | None:
-        if key in self.damaged:
-            raise DamagedRecord(key, "snapshot")
-        return await self._store.load(shard, key)
 
 
 class Offers:
@@ -90,8 +87,20 @@ class HistoryBench:
         self.clock = clock
         self.store = UnreliableStore(SqliteExecutionStore(database))
         self.offers = Offers()
-        self.service = HistoryService(Runtime(clock, Entropy(1)), Limits(), self.store, Directory())  # type: ignore[arg-type]
-        self.service.connect(self.offers)  # type: ignore[arg-type]
+        self._runtime = Runtime(clock, Entropy(1))
+        self.service = self._new_service()
+
+    def _new_service(self) -> HistoryService:
+        service = HistoryService(self._runtime, Limits(), self.store, Directory())  # type: ignore[arg-type]
+        service.connect(self.offers)  # type: ignore[arg-type]
+        return service
+
+    async def restart(self) -> None:
+        """Stop, and begin again on what is stored."""
+        await self.service.stop()
+        self.offers.tasks.clear()
+        self.service = self._new_service()
+        await self.service.start()
 
     @property
     def shard(self) -> Shard:
