@@ -19,7 +19,11 @@ from tests.differential.script import payload
 from tests.support.playbook import NAMESPACE, change, event, start
 
 SEARCHABLE = msgspec.structs.replace(
-    NAMESPACE, search_attributes={"City": int(IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)}
+    NAMESPACE,
+    search_attributes={
+        "City": int(IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+        "Note": int(IndexedValueType.INDEXED_VALUE_TYPE_TEXT),
+    },
 )
 NULL = Payload(metadata={"encoding": b"binary/null"})
 
@@ -102,26 +106,71 @@ def test_refused_commands(command: Command, cause: str, message: str) -> None:
     )
 
 
+def test_so_many_search_attributes_may_be_upserted_at_once() -> None:
+    run = start(namespace=SEARCHABLE, limits=Limits(search_attributes_max=1))
+    run.turn(c.upsert_search_attributes(City=payload("Oslo"), Note=payload("x"))).expect(
+        event(
+            "WorkflowTaskFailed",
+            cause="BAD_SEARCH_ATTRIBUTES",
+            failure="BadSearchAttributes: number of search attributes 2 exceeds limit 1",
+        ),
+        change(WorkflowTaskScheduled),
+        OfferWorkflowTask(),
+    )
+    # What is there already does not count.
+    run.turn(c.upsert_search_attributes(City=payload("Oslo")), force_create_new_workflow_task=True)
+    assert "UpsertWorkflowSearchAttributes" in run.turn(c.upsert_search_attributes(Note=payload("x"))).events()
+
+
+def test_sizes_are_those_of_what_an_upsert_results_in() -> None:
+    run = start(namespace=SEARCHABLE, limits=Limits(search_attributes_size_max=200, memo_size_max=160))
+    big = payload("x" * 60)
+    for _ in range(4):  # over and over the same
+        run.turn(c.upsert_search_attributes(City=big), c.modify_properties(a=big), force_create_new_workflow_task=True)
+    run.take_task()
+    run.answer(c.modify_properties(a=NULL, b=big), force_create_new_workflow_task=True)
+    run.turn(c.modify_properties(a=big)).expect(
+        event(
+            "WorkflowTaskFailed",
+            failure="BadModifyWorkflowPropertiesAttributes: ModifyWorkflowPropertiesCommandAttributes. Memo exceeds "
+            "size limit.",
+        ),
+        event("WorkflowExecutionTerminated"),
+    )
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         (
-            c.marker(details={"data": {"payloads": [payload("x" * 100)]}}),
+            c.marker(details={"data": {"payloads": [payload("x" * 200)]}}),
             "BadRecordMarkerAttributes: RecordMarkerCommandAttributes.Details exceeds size limit.",
         ),
         (
             c.upsert_search_attributes(City=payload("x" * 100)),
-            "BadSearchAttributes: search attribute City value size 102 exceeds size limit 50",
+            "BadSearchAttributes: search attribute City value size 102 exceeds size limit 90",
         ),
         (
-            c.modify_properties(field=payload("x" * 100)),
+            c.modify_properties(field=payload("x" * 200)),
             "BadModifyWorkflowPropertiesAttributes: ModifyWorkflowPropertiesCommandAttributes exceeds size limit.",
+        ),
+        (
+            c.start_child("child", "orders", memo={"fields": {"field": payload("x" * 30)}}),
+            "BadStartChildExecutionAttributes: StartChildWorkflowExecutionCommandAttributes.Memo exceeds size limit.",
+        ),
+        (
+            c.continue_as_new(memo={"fields": {"field": payload("x" * 30)}}),
+            "BadContinueAsNewAttributes: ContinueAsNewWorkflowExecutionCommandAttributes. Memo exceeds size limit.",
+        ),
+        (
+            c.continue_as_new(search_attributes={"indexed_fields": {"City": payload("x" * 100)}}),
+            "BadContinueAsNewAttributes: search attribute City value size 102 exceeds size limit 90",
         ),
     ],
 )
 def test_what_is_too_large_ends_the_run(command: Command, message: str) -> None:
     """It would not get smaller in another attempt."""
-    limits = Limits(blob_size_max=50, memo_size_max=50, search_attribute_value_size_max=50)
+    limits = Limits(blob_size_max=120, memo_size_max=50, search_attribute_value_size_max=90)
     run = start(namespace=SEARCHABLE, limits=limits)
     run.turn(command).expect(
         event("WorkflowTaskFailed", failure=message), event("WorkflowExecutionTerminated", reason=message)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
+
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
@@ -51,29 +53,28 @@ def _cancel_requested(state: Execution, event: HistoryEvent) -> None:
 
 
 def _upserted(state: Execution, event: HistoryEvent) -> None:
-    _merge(
+    merge_payloads(
         state.search_attributes.indexed_fields,
         event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields,
     )
 
 
 def _properties_modified(state: Execution, event: HistoryEvent) -> None:
-    _merge(state.memo.fields, event.workflow_properties_modified_event_attributes.upserted_memo.fields)
+    merge_payloads(state.memo.fields, event.workflow_properties_modified_event_attributes.upserted_memo.fields)
 
 
-def _merge(target: object, changes: object) -> None:
-    """A payload that encodes null removes its key."""
-    for name, payload in changes.items():  # type: ignore[attr-defined]
-        if is_null(payload):
-            if name in target:  # type: ignore[operator]
-                del target[name]  # type: ignore[attr-defined]
+def merge_payloads(target: MutableMapping[str, Payload], changes: Mapping[str, Payload]) -> None:
+    """Change and add fields. A payload that stands for "no value" removes its field."""
+    for name, payload in changes.items():
+        if payload.data in _NO_VALUE:
+            if name in target:
+                del target[name]
         else:
-            target[name].CopyFrom(payload)  # type: ignore[index]
+            target[name].CopyFrom(payload)
 
 
-def is_null(payload: Payload) -> bool:
-    """Whether the payload stands for "no value"."""
-    return payload.metadata.get("encoding") == b"binary/null" or payload.data in (b"null", b"[]")
+#: Null as SDKs encode it, null in JSON, and the empty list.
+_NO_VALUE = (b"", b"null", b"[]")
 
 
 def _nothing(state: Execution, event: HistoryEvent) -> None:
