@@ -95,3 +95,8 @@ def test_the_lock_names_no_address() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     assert "--hash=sha256:" in lock
+
+
+def test_every_machine_has_its_playbooks() -> None:
+    machines = {path.stem for path in (ROOT / "history-service/perdure/history/machines").glob("[!_]*.py")}
+    assert machines <= {path.stem.removeprefix("test_") for path in (ROOT / "tests/machines").glob("test_*.py")}

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteNamespaceStore, SqliteVisibilityStore
+from perdure.infra.sqlite import (
+    SqliteClusterStore,
+    SqliteDatabase,
+    SqliteExecutionStore,
+    SqliteNamespaceStore,
+    SqliteVisibilityStore,
+)
+from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.visibility import VisibilityStore
@@ -20,19 +27,29 @@ class Stores:
     executions: ExecutionStore
     namespaces: NamespaceStore
     visibility: VisibilityStore
+    cluster: ClusterStore
+
+
+def _on(database: SqliteDatabase) -> Stores:
+    return Stores(
+        SqliteExecutionStore(database),
+        SqliteNamespaceStore(database),
+        SqliteVisibilityStore(database),
+        SqliteClusterStore(database),
+    )
 
 
 @asynccontextmanager
 async def sqlite_file(directory: Path) -> AsyncIterator[Stores]:
     database = SqliteDatabase.open(directory / "perdure.db")
-    yield Stores(SqliteExecutionStore(database), SqliteNamespaceStore(database), SqliteVisibilityStore(database))
+    yield _on(database)
     await database.close()
 
 
 @asynccontextmanager
 async def sqlite_ephemeral(directory: Path) -> AsyncIterator[Stores]:
     database = SqliteDatabase.open(None)
-    yield Stores(SqliteExecutionStore(database), SqliteNamespaceStore(database), SqliteVisibilityStore(database))
+    yield _on(database)
     await database.close()
 
 
@@ -53,6 +70,11 @@ def executions(stores: Stores) -> ExecutionStore:
 @pytest.fixture
 def namespaces(stores: Stores) -> NamespaceStore:
     return stores.namespaces
+
+
+@pytest.fixture
+def cluster(stores: Stores) -> ClusterStore:
+    return stores.cluster
 
 
 @pytest.fixture

@@ -234,6 +234,12 @@ def test_bad_upserts(s: Script) -> None:
             "wrong type": c.upsert_search_attributes(CustomInt=payload("x")),
             "system": c.upsert_search_attributes(RunId=payload("x")),
             "large": c.upsert_search_attributes(CustomKeyword=payload("x" * 3000)),
+            "large for a child": c.start_child(
+                s.name("c"), "q", search_attributes={"indexed_fields": {"CustomText": payload("x" * 3000)}}
+            ),
+            "large for the next run": c.continue_as_new(
+                search_attributes={"indexed_fields": {"CustomText": payload("x" * 3000)}}
+            ),
             "modify without attributes": c.bare("MODIFY_WORKFLOW_PROPERTIES"),
             "modify without memo": c.command("MODIFY_WORKFLOW_PROPERTIES"),
             "modify nothing": c.modify_properties(),
@@ -267,6 +273,15 @@ def test_large_payloads(s: Script) -> None:
             "result": c.command("COMPLETE_WORKFLOW_EXECUTION", result=large),
             "failure": c.command("FAIL_WORKFLOW_EXECUTION", failure=failure("x", details=large)),
             "memo": c.modify_properties(large=large.payloads[0]),
+            "memo of a child": c.start_child(s.name("c"), queue, memo={"fields": {"large": large.payloads[0]}}),
+            "memo of the next run": c.continue_as_new(memo={"fields": {"large": large.payloads[0]}}),
+            "search attribute": c.upsert_search_attributes(CustomText=large.payloads[0]),
+            "search attribute of a child": c.start_child(
+                s.name("c"), queue, search_attributes={"indexed_fields": {"CustomText": large.payloads[0]}}
+            ),
+            "search attribute of the next run": c.continue_as_new(
+                search_attributes={"indexed_fields": {"CustomText": large.payloads[0]}}
+            ),
         },
     )
 

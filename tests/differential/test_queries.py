@@ -158,6 +158,23 @@ def test_sticky_worker_that_is_gone(s: Script) -> None:
     query = s.query("w")
     _answer(s, s.poll())
     query()
+    # Nobody waits for it any more.
+    s.signal("w")
+    s.history("w")
+    s.poll()
+
+
+@scenario
+def test_sticky_worker_that_does_not_come(s: Script) -> None:
+    s.start("w")
+    s.poll(sticky=True, timeout=3)
+    s.complete(s.poll(), **_sticky(s, seconds=2))
+    query = s.query("w")
+    _answer(s, s.poll())
+    query()
+    s.signal("w")
+    s.history("w")
+    s.poll()
 
 
 @scenario
@@ -242,10 +259,10 @@ def test_refused(s: Script) -> None:
     s.call("RespondQueryTaskCompleted", task_token=b"", refused=True)
 
 
-def _sticky(s: Script) -> dict[str, Any]:
+def _sticky(s: Script, seconds: float = 30) -> dict[str, Any]:
     return {
         "sticky_attributes": {
             "worker_task_queue": {"name": s.name("main-sticky"), "kind": "TASK_QUEUE_KIND_STICKY"},
-            "schedule_to_start_timeout": timedelta(seconds=30),
+            "schedule_to_start_timeout": timedelta(seconds=seconds),
         }
     }

@@ -55,6 +55,16 @@ class MemoryNamespaces:
         return [record for record in ordered if after is None or record.name > after][:limit]
 
 
+class MemoryCluster:
+    """A `ClusterStore` that has been asked before."""
+
+    def __init__(self, cluster_id: str) -> None:
+        self._id = cluster_id
+
+    async def identify(self, proposed: str) -> str:
+        return self._id
+
+
 class MemoryVisibility:
     """A `VisibilityStore` that answers the same page to everything and remembers the queries."""
 

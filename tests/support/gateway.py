@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import grpc.aio
 
-from perdure.frontend.handlers.cluster import ClusterIdentity
+from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
@@ -17,7 +17,7 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
-from tests.support.fakes import MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
+from tests.support.fakes import MemoryCluster, MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
 from tests.support.rpc import Client
 
 DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-000000000001"), name=NamespaceName("default"))
@@ -46,7 +46,8 @@ class GatewayBench:
             cast(MatchingClient, self.matching),
             visibility,
             self.reclaimer,
-            ClusterIdentity("a-cluster", 1, "memory", "127.0.0.1:0"),
+            MemoryCluster("a-cluster"),
+            ClusterDescription(1, "memory", "127.0.0.1:0"),
         )
 
 

@@ -109,9 +109,9 @@ class World:
         key = ExecutionKey(NAMESPACE.id, WorkflowId(name), RunId("r"))
         return Task(queue, key, 2, 1, self.clock.now_ns(), priority, normal_queue=normal_queue)
 
-    def query_task(self, name: str = "w", queue: TaskQueueKey = WORKFLOWS, normal_queue: str = "") -> QueryTask:
+    def query_task(self, name: str = "w", queue: TaskQueueKey = WORKFLOWS) -> QueryTask:
         key = ExecutionKey(NAMESPACE.id, WorkflowId(name), RunId("r"))
-        return QueryTask(queue, key, WorkflowQuery(query_type="state"), normal_queue)
+        return QueryTask(queue, key, WorkflowQuery(query_type="state"), 5 * SECOND_NS if queue == STICKY else 0)
 
     async def poll(
         self, queue: TaskQueueKey = WORKFLOWS, timeout_s: float = 30, identity: str = "me", worker: str = ""

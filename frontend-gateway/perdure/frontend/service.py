@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perdure.frontend.handlers.cluster import ClusterHandlers, ClusterIdentity
+from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
@@ -14,6 +14,7 @@ from perdure.frontend.transport import GrpcServer
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import GatewayMetrics
 from perdure.kernel.namespace import NamespaceReclaimer
+from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
 
@@ -30,7 +31,8 @@ class Gateway:
         matching: MatchingClient,
         visibility: VisibilityHandlers,
         reclaimer: NamespaceReclaimer,
-        identity: ClusterIdentity,
+        clusters: ClusterStore,
+        description: ClusterDescription,
     ) -> None:
         """Raises RouteTableError if a method of a service has no route."""
         self.metrics = GatewayMetrics()
@@ -42,7 +44,7 @@ class Gateway:
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),
                 SearchAttributeHandlers(limits, namespaces),
-                ClusterHandlers(identity),
+                ClusterHandlers(runtime, clusters, description),
                 self._deletion,
             ),
         )

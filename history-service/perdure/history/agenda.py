@@ -7,7 +7,7 @@ the state is the truth, the agenda a hint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 
 from temporalio.api.enums.v1 import EventType
@@ -35,6 +35,7 @@ from perdure.history.state.changes import (
     ActivityStarted,
     ActivityUnpaused,
     AnyChange,
+    EventBuffered,
 )
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
@@ -60,35 +61,60 @@ _SWEEP_FACTOR = 2
 _SWEEP_SLACK = 64
 
 
+#: Events by which an activity or a child ceases to wait, and whose it is. (That an activity starts is no event.)
+_NO_LONGER_UNSTARTED: dict[int, Callable[[HistoryEvent], int]] = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: (
+        lambda event: event.activity_task_timed_out_event_attributes.scheduled_event_id
+    ),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: (
+        lambda event: event.activity_task_canceled_event_attributes.scheduled_event_id
+    ),
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED: (
+        lambda event: event.child_workflow_execution_started_event_attributes.initiated_event_id
+    ),
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED: (
+        lambda event: event.start_child_workflow_execution_failed_event_attributes.initiated_event_id
+    ),
+}
+
+
 class Agenda:
     """The open ends of one run."""
 
-    __slots__ = ("_deadlines", "_unstarted", "_unstarted_children", "state")
+    __slots__ = ("_deadlines", "_unstarted", "state")
 
     def __init__(self, state: Execution) -> None:
         self.state = state
+        #: Activities that wait for a worker, and children whose start is still to be sent.
         self._unstarted = {key for key, activity in state.activities.items() if activity.waiting}
-        self._unstarted_children = {key for key, child in state.children.items() if not child.started}
+        self._unstarted |= {key for key, child in state.children.items() if not child.started}
         self._deadlines: list[_Deadline] = []
         self._rebuild(now=0)
 
     def note(self, events: Iterable[HistoryEvent], changes: Iterable[AnyChange], now: int) -> None:
         """Take in what a transition did."""
         for event in events:
-            kind = event.event_type
-            if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                self._touch_activity(event.event_id, now)
-            elif kind == EventType.EVENT_TYPE_TIMER_STARTED:
-                timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
-                if timer is not None:
-                    heappush(self._deadlines, (timer.fires_at, 0, timer.timer_id))
-            elif kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
-                self._unstarted_children.add(event.event_id)
+            self._note_event(event, now)
         for change in changes:
             if type(change) in _ACTIVITY_CHANGES:
                 self._touch_activity(change.scheduled_event_id, now)  # type: ignore[union-attr]
+            elif type(change) is EventBuffered:
+                self._note_event(change.event, now)
         if len(self._deadlines) > _SWEEP_FACTOR * (len(self.state.activities) + len(self.state.timers)) + _SWEEP_SLACK:
             self._rebuild(now)
+
+    def _note_event(self, event: HistoryEvent, now: int) -> None:
+        kind = event.event_type
+        if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            self._touch_activity(event.event_id, now)
+        elif kind == EventType.EVENT_TYPE_TIMER_STARTED:
+            timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
+            if timer is not None:
+                heappush(self._deadlines, (timer.fires_at, 0, timer.timer_id))
+        elif kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+            self._unstarted.add(event.event_id)
+        elif (started := _NO_LONGER_UNSTARTED.get(kind)) is not None:
+            self._unstarted.discard(started(event))
 
     def _touch_activity(self, scheduled_event_id: int, now: int) -> None:
         activity = self.state.activities.get(scheduled_event_id)
@@ -170,52 +196,34 @@ class Agenda:
     def owes(self) -> bool:
         """Whether anything waits for somebody else: if the process dies now, it has to be brought up again."""
         state = self.state
+        if not state.running:
+            return bool(state.owes_parent or state.orphans)
         task = state.workflow_task
         return bool(
             (task is not None and not task.started_event_id)
-            or self._any_activity_unstarted()
+            or self._unstarted
             or state.signals_out
             or state.cancels_out
-            or state.owes_parent
-            or state.orphans
-            or self._any_child_unstarted()
         )
-
-    def _any_child_unstarted(self) -> bool:
-        """Whether a child's start is still to be sent; forgets those that were."""
-        children = self.state.children
-        while self._unstarted_children:
-            key = next(iter(self._unstarted_children))
-            if key in children and not children[key].started:
-                return True
-            self._unstarted_children.remove(key)
-        return False
-
-    def _any_activity_unstarted(self) -> bool:
-        """Whether an activity waits for a worker; forgets those that ended without one."""
-        while self._unstarted:
-            key = next(iter(self._unstarted))
-            if key in self.state.activities:
-                return True
-            self._unstarted.remove(key)
-        return False
 
     def outstanding(self, now: int) -> list[Effect]:
         """All effects that are owed, for a run that was just loaded: earlier ones may have been lost."""
         state = self.state
         effects: list[Effect] = []
+        if not state.running:
+            effects += [ApplyParentClosePolicy(key) for key in state.orphans]
+            if state.owes_parent:
+                effects.append(NotifyParent())
+            return effects
         task = state.workflow_task
         if task is not None and not task.started_event_id:
             effects.append(OfferWorkflowTask())
-        effects += [
-            OfferActivityTask(key)
-            for key in sorted(self._unstarted)
-            if key in state.activities and state.activities[key].attempt_scheduled_at <= now
-        ]
-        effects += [StartChild(key) for key, child in state.children.items() if not child.started]
+        for key in sorted(self._unstarted):
+            activity = state.activities.get(key)
+            if activity is None:
+                effects.append(StartChild(key))
+            elif activity.attempt_scheduled_at <= now:
+                effects.append(OfferActivityTask(key))
         effects += [SendSignal(key) for key in state.signals_out]
         effects += [SendCancel(key) for key in state.cancels_out]
-        effects += [ApplyParentClosePolicy(key) for key in state.orphans]
-        if state.owes_parent:
-            effects.append(NotifyParent())
         return effects

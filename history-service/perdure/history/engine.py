@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -11,6 +12,7 @@ import structlog
 
 from perdure.history.alarms import WINDOW_NS
 from perdure.history.commits import Committer
+from perdure.history.effects import Effect
 from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution
 from perdure.history.outbound import Outbound
@@ -22,7 +24,7 @@ from perdure.kernel.errors import DataLoss, NamespaceNotFound
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore, Head, ShardLost
+from perdure.kernel.persistence.executions import ExecutionStore, ShardLost
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -35,6 +37,8 @@ L = TypeVar("L", bound=Loaded[Any])
 _ALARMS_PER_TURN = 100
 #: Heads read from the store at once.
 _HEADS_PER_PAGE = 500
+_RETRY_DELAY_S_MIN = 0.05
+_RETRY_DELAY_S_MAX = 5.0
 
 
 class Engine:
@@ -77,9 +81,10 @@ class Engine:
                 shard.flush(loaded, await self.namespace_of(loaded.key))
         await self._committer.drained()
         await self._outbound.stop()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._reacquiring]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def shard_of(self, key: WorkflowKey) -> Shard:
         """The owner of a workflow id. The hash is for ever: stored data depends on it."""
@@ -208,17 +213,29 @@ class Engine:
 
     async def _recover(self, shard: Shard) -> None:
         """Bring up the runs that owe something: whoever owed it before may not have delivered it."""
+        async for loaded, effect in self.outstanding(shard):
+            self._outbound.perform(shard, loaded, effect)
+
+    async def outstanding(
+        self, shard: Shard, namespace_id: NamespaceId | None = None
+    ) -> AsyncIterator[tuple[Loaded[Any], Effect]]:
+        """Everything that the runs of a shard owe, in all namespaces or in one, in the order of their keys.
+
+        Waits for a store that cannot be read. Damaged runs are left out.
+        """
         cursor: ExecutionKey | None = None
-        while True:
-            heads: list[Head] = list(await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE))
+        while not shard.has_new_owner:
+            heads = await _insist(partial(self._store.undispatched, shard.id, cursor, _HEADS_PER_PAGE))
             for head in heads:
+                if namespace_id is not None and head.key.namespace_id != namespace_id:
+                    continue
                 try:
-                    loaded = await shard.find_any(head.key)
+                    loaded = await _insist(partial(shard.find_any, head.key))
                 except DataLoss:
                     continue
                 if loaded is not None:
                     for effect in loaded.agenda.outstanding(self.runtime.clock.now_ns()):
-                        self._outbound.perform(shard, loaded, effect)
+                        yield loaded, effect
             if len(heads) < _HEADS_PER_PAGE:
                 return
             cursor = heads[-1].key
@@ -237,16 +254,26 @@ class Engine:
                 task.add_done_callback(self._reacquiring.discard)
 
     async def _reacquire(self, shard: Shard) -> None:
-        delay_s = 0.05
-        while True:
-            try:
-                self._epochs[shard.id] = await self._store.acquire_shard(shard.id)
-                await self._recover(shard)
-                return
-            except Exception:
-                logger.exception("a shard could not be taken again", shard=shard.id)
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, 5.0)
+        self._epochs[shard.id] = await _insist(partial(self._store.acquire_shard, shard.id))
+        await self._recover(shard)
+
+
+async def _insist(attempt: Callable[[], Awaitable[R]]) -> R:
+    """Try until it works.
+
+    Raises:
+        DataLoss: it never will.
+    """
+    delay_s = _RETRY_DELAY_S_MIN
+    while True:
+        try:
+            return await attempt()
+        except DataLoss:
+            raise
+        except Exception:
+            logger.exception("the store does not answer", retry_in_s=delay_s)
+        await asyncio.sleep(delay_s)
+        delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -181,18 +181,20 @@ class Loaded(ABC, Generic[T]):
 
     def put_off(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> None:
         """Hold this back until the next write."""
+        merged_events, merged_changes = self.with_unwritten(events, changes)
+        self.unwritten_events, self.unwritten_changes = list(merged_events), list(merged_changes)
+
+    def with_unwritten(
+        self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]
+    ) -> tuple[Sequence[HistoryEvent], Sequence[AnyChange]]:
+        """What is to be written now: what was held back, and then this."""
+        before = self.unwritten_changes
         if changes and self.unwritten_events:
             # Events so far come before these changes; say so, since order matters in a replay.
-            accounted = sum(change.count for change in self.unwritten_changes if type(change) is EventsRecorded)
+            accounted = sum(change.count for change in before if type(change) is EventsRecorded)
             if tail := len(self.unwritten_events) - accounted:
-                self.unwritten_changes.append(EventsRecorded(tail))
-        self.unwritten_events += events
-        self.unwritten_changes += changes
-
-    def take_unwritten(self) -> tuple[list[HistoryEvent], list[AnyChange]]:
-        events, changes = self.unwritten_events, self.unwritten_changes
-        self.unwritten_events, self.unwritten_changes = [], []
-        return events, changes
+                before = [*before, EventsRecorded(tail)]
+        return [*self.unwritten_events, *events], [*before, *changes]
 
     async def next_commit(self) -> None:
         """Return after the next commit, or when there is nothing to wait for any more: look again."""

@@ -1,7 +1,9 @@
 """Messages between executions: starts of children, signals and cancel requests, outcomes, parent-close policies.
 
 Each method delivers one message and records on the sender what became of it. It may be called again for a message
-that was delivered before: receivers recognise it by an id made from the sender's run and event.
+that was delivered before: receivers recognise it by an id made from the sender's run and event. Whatever a receiver
+refuses for good is recorded too, so that no sender waits for ever; any other error is for the caller to try again.
+A receiver whose records are damaged counts as one that is not there.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from uuid import UUID, uuid5
 
+import structlog
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
     CancelExternalWorkflowExecutionFailedCause,
@@ -34,6 +37,7 @@ from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution
 from perdure.kernel.call import Call
 from perdure.kernel.errors import (
+    DataLoss,
     InvalidArgument,
     NamespaceNotFound,
     NotFound,
@@ -41,6 +45,8 @@ from perdure.kernel.errors import (
 )
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
 from perdure.kernel.namespace import Namespace
+
+logger = structlog.get_logger(__name__)
 
 _StartFailed = StartChildWorkflowExecutionFailedCause
 _SignalFailed = SignalExternalWorkflowExecutionFailedCause
@@ -75,7 +81,8 @@ class Messages:
             return
         parent, namespace = sender
         child = parent.state.children.get(initiated_event_id)
-        if child is None or child.started:
+        # A parent that has closed starts nobody any more.
+        if child is None or child.started or not parent.state.running:
             return
         initiated = child.initiated
         request = StartWorkflowExecutionRequest(
@@ -93,20 +100,21 @@ class Messages:
             )
             await started.loaded.committed()
             run_id = started.loaded.key.run_id
-        except WorkflowExecutionAlreadyStarted:
+        except (WorkflowExecutionAlreadyStarted, DataLoss):
+            # What is damaged still has the id.
             cause = _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
         except NamespaceNotFound:
             cause = _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
+        except InvalidArgument:
+            # No cause is made for this; the command should have been refused.
+            logger.exception("a child cannot be started", run_id=key.run_id, workflow_id=initiated.workflow_id)
         sender = await self._sender(key)
         if sender is None:
             return
         parent, namespace = sender
         child = parent.state.children.get(initiated_event_id)
         if not parent.state.running:
-            if child is not None:
-                # Kept because it is to outlive its parent: started or refused now, so nothing is owed any more.
-                self._engine.decide(namespace, parent, lambda tx: tx.change(OrphanHandled(initiated_event_id)))
-            elif run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+            if run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
                 await self._close_child(key, initiated, run_id, initiated_event_id)
             return
         if child is None or child.started:
@@ -146,7 +154,7 @@ class Messages:
             )
         except NamespaceNotFound:
             cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
-        except NotFound:
+        except (NotFound, DataLoss):
             cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
         except InvalidArgument:
             cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED
@@ -186,7 +194,7 @@ class Messages:
             )
         except NamespaceNotFound:
             cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
-        except NotFound:
+        except (NotFound, DataLoss):
             cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
         sender = await self._sender(key)
         if sender is None or initiated_event_id not in sender[0].state.cancels_out:
@@ -246,7 +254,7 @@ class Messages:
                     requester=own,
                     child_of=own,
                 )
-        except NotFound:
+        except (NotFound, NamespaceNotFound, DataLoss):
             # Closed, deleted, or not ours any more: nothing is left to do.
             pass
 
@@ -257,7 +265,7 @@ class Messages:
             return
         state = sender[0].state
         # A parent that is closed or gone does not want to know.
-        with contextlib.suppress(NotFound, NamespaceNotFound):
+        with contextlib.suppress(NotFound, NamespaceNotFound, DataLoss):
             await self._tell_parent(state)
         sender = await self._sender(key)
         if sender is not None and sender[0].state.owes_parent:

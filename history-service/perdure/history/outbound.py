@@ -1,8 +1,7 @@
 """The interpreter of effects: what leaves an execution for the world, after its commit.
 
 Offers to matching are hints and cost nothing to lose. Messages to other executions are sent by tasks that try until
-they succeed or fail for good; each is idempotent at its receiver, and its outcome is recorded on the sender like any
-change.
+their outcome, good or bad, is recorded on the sender; each is idempotent at its receiver.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from perdure.history.effects import (
 from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
-from perdure.kernel.errors import ResourceExhausted, ServiceError, Unavailable
+from perdure.kernel.errors import DataLoss, NamespaceNotFound, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import MatchingClient, Task
 
@@ -96,7 +95,7 @@ class Outbound:
     def _offer_workflow_task(self, loaded: Loaded[Any]) -> None:
         state = loaded.state
         task = state.workflow_task
-        if task is None or task.started_event_id:
+        if task is None or task.started_event_id or not state.running:
             return
         priority = state.priority
         self.matching.offer(
@@ -116,7 +115,7 @@ class Outbound:
     def _offer_activity_task(self, loaded: Loaded[Any], scheduled_event_id: int) -> None:
         state = loaded.state
         activity = state.activities.get(scheduled_event_id)
-        if activity is None or not activity.waiting:
+        if activity is None or not activity.waiting or not state.running:
             return
         scheduled = activity.scheduled
         priority = scheduled.priority if scheduled.HasField("priority") else state.priority
@@ -150,7 +149,8 @@ class Outbound:
                 return
             except Unavailable:
                 pass
-            except ServiceError as error:
+            except (DataLoss, NamespaceNotFound) as error:
+                # The sender's own, since those of receivers are recorded: nobody is left to send for.
                 logger.warning("a message was given up", run_id=key.run_id, message=send.__name__, error=str(error))
                 return
             except Exception:

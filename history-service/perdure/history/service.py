@@ -20,8 +20,8 @@ from perdure.history.handlers import HANDLERS, activity, query, workflow_task
 from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound
 from perdure.kernel.call import Call
-from perdure.kernel.errors import DataLoss, Unimplemented
-from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, TaskKind, TaskQueueKey
+from perdure.kernel.errors import Unimplemented
+from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore
@@ -99,27 +99,11 @@ class HistoryService:
             task.add_done_callback(lambda _: self._redispatching.pop(queue, None))
 
     async def _redispatch(self, queue: TaskQueueKey) -> None:
+        wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
         for shard in self.engine.shards:
-            cursor: ExecutionKey | None = None
-            while True:
-                heads = await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE)
-                for head in heads:
-                    if head.key.namespace_id != queue.namespace_id:
-                        continue
-                    try:
-                        loaded = await shard.find_any(head.key)
-                    except DataLoss:
-                        continue
-                    if loaded is None:
-                        continue
-                    for effect in loaded.agenda.outstanding(self.engine.runtime.clock.now_ns()):
-                        wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
-                        if isinstance(effect, wanted):
-                            self._outbound.perform(shard, loaded, effect)
-                if len(heads) < _HEADS_PER_PAGE:
-                    break
-                cursor = heads[-1].key
-                await asyncio.sleep(0)
+            async for loaded, effect in self.engine.outstanding(shard, queue.namespace_id):
+                if isinstance(effect, wanted):
+                    self._outbound.perform(shard, loaded, effect)
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         """See `NamespaceReclaimer.reclaim`."""

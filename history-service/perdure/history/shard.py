@@ -213,9 +213,9 @@ class Shard:
     def create(self, kind: type[L], tx: BaseTransition[Any]) -> L:
         """Take a new run in, whose beginning `tx` holds, and write it."""
         loaded = kind(self, tx.state)
-        self._adopt(loaded)
         write = ShardWrite(self.id)
         effects = self._record(write, loaded, tx)
+        self._adopt(loaded)
         self._submit(write, [(loaded, effects)])
         return loaded
 
@@ -237,19 +237,19 @@ class Shard:
         tx = self.begin(type(loaded), loaded.state, namespace)
         try:
             result = decision(tx)
+            if put_off and not tx.effects and tx.successor is None:
+                if tx.dirty:
+                    loaded.put_off(tx.events, tx.changes)
+                    loaded.agenda.note(tx.events, tx.changes, tx.now)
+                    self._arm(loaded, tx.now, namespace.retention_ns, unwritten=True)
+            elif tx.dirty:
+                self._commit(loaded, tx)
+            elif tx.effects:
+                self._perform(loaded, tx.effects)
         except BaseException:
             if tx.dirty:
                 self._restore(loaded)
             raise
-        if put_off and not tx.effects and tx.successor is None:
-            if tx.dirty:
-                loaded.put_off(tx.events, tx.changes)
-                loaded.agenda.note(tx.events, tx.changes, tx.now)
-                self._arm(loaded, tx.now, namespace.retention_ns, unwritten=True)
-        elif tx.dirty:
-            self._commit(loaded, tx)
-        elif tx.effects:
-            self._perform(loaded, tx.effects)
         return result
 
     def flush(self, loaded: Loaded[Any], namespace: Namespace) -> None:
@@ -264,23 +264,30 @@ class Shard:
 
     def _commit(self, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
         write = ShardWrite(self.id)
-        done = [(loaded, self._record(write, loaded, tx))]
+        done = []
         if tx.successor is not None:
             successor = type(loaded)(self, tx.successor.state)
+            done = [(successor, self._record(write, successor, tx.successor))]
+        done.insert(0, (loaded, self._record(write, loaded, tx)))
+        if tx.successor is not None:
             self._adopt(successor)
-            done.append((successor, self._record(write, successor, tx.successor)))
         self._submit(write, done)
 
     def _record(self, write: ShardWrite, loaded: Loaded[Any], tx: BaseTransition[Any]) -> list[Effect]:
-        """Turn a transition into rows."""
+        """Turn a transition into rows. If that cannot be done, nothing of it is left but the changed state."""
         state = loaded.state
-        loaded.put_off(tx.events, tx.changes)
-        events, changes = loaded.take_unwritten()
-        loaded.agenda.note(tx.events, tx.changes, tx.now)
-        loaded.sequence += 1
-        state.state_transitions += 1
+        events, changes = loaded.with_unwritten(tx.events, tx.changes)
         blob = encode_events(events)
         change_blob = encode_changes(changes)
+        state.state_transitions += 1
+        tail_size = loaded.tail_size + len(blob) + len(change_blob)
+        due = tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size)
+        snapshot = encode_state(state) if due else None
+        shown = loaded.visibility_record(tx.namespace) if loaded.changes_visibility(events, changes) else None
+        loaded.agenda.note(tx.events, tx.changes, tx.now)
+        # Nothing can go wrong any more.
+        loaded.unwritten_events, loaded.unwritten_changes = [], []
+        loaded.sequence += 1
         first = events[0].event_id if events else state.next_event_id
         record = JournalRecord(loaded.key, loaded.sequence, first, len(events), blob, change_blob)
         write.journal.append(record)
@@ -291,11 +298,10 @@ class Shard:
         write.heads.append(
             Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
         )
-        if loaded.changes_visibility(events, changes):
-            write.visibility.append(loaded.visibility_record(tx.namespace))
-        loaded.tail_size += len(blob) + len(change_blob)
-        if loaded.tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size):
-            snapshot = encode_state(state)
+        if shown is not None:
+            write.visibility.append(shown)
+        loaded.tail_size = tail_size
+        if snapshot is not None:
             write.snapshots.append(Snapshot(loaded.key, loaded.sequence, snapshot))
             loaded.snapshot_size = len(snapshot)
             loaded.tail_size = 0

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from perdure.frontend.handlers.cluster import ClusterIdentity
+from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
 from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.namespaces import Namespaces
@@ -16,6 +16,7 @@ from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
 from perdure.infra.options import Options
 from perdure.infra.sqlite import (
+    SqliteClusterStore,
     SqliteDatabase,
     SqliteExecutionStore,
     SqliteNamespaceStore,
@@ -57,7 +58,8 @@ class EmbeddedServer:
             self._matching,
             VisibilityHandlers(SqliteVisibilityStore(self._database), limits),
             self._history,
-            ClusterIdentity(runtime.entropy.uuid(), SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
+            SqliteClusterStore(self._database),
+            ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
         )
         exporter = PrometheusExporter(self._gateway.metrics)
         self._http = HttpServer(

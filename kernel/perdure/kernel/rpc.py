@@ -20,7 +20,6 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
-from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 
 
@@ -47,18 +46,21 @@ class TaskObsolete(Exception):
     """The task was a stale hint: drop it and look for another."""
 
 
+class StickyWorkerUnavailable(Exception):
+    """The worker of a sticky queue is gone, or did not answer in time: ask on the normal queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryTask:
     """A query on its way to a worker outside of any workflow task.
 
-    When `queue` is sticky, `normal_queue` says where to ask if nobody answers there within `sticky_timeout_ns`.
+    `sticky_timeout_ns` is set when `queue` is sticky: how long its worker may take.
     """
 
     queue: TaskQueueKey
     key: ExecutionKey
     query: WorkflowQuery
-    normal_queue: str = ""
-    sticky_timeout_ns: int = 5 * SECOND_NS
+    sticky_timeout_ns: int = 0
 
 
 class HistoryClient(Protocol):
@@ -123,6 +125,7 @@ class MatchingClient(Protocol):
 
         Raises:
             QueryFailed: the worker answered with a failure.
+            StickyWorkerUnavailable: the queue is sticky, and the deadline has not passed.
             FailedPrecondition: no worker polls the queue.
             DeadlineExceeded: none answered in time.
         """
@@ -141,6 +144,7 @@ __all__ = [
     "HistoryClient",
     "MatchingClient",
     "QueryTask",
+    "StickyWorkerUnavailable",
     "Task",
     "TaskKind",
     "TaskObsolete",

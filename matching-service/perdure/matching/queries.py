@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.workflowservice.v1 import QueryWorkflowResponse, RespondQueryTaskCompletedRequest
@@ -74,8 +73,3 @@ class PendingQueries:
         for query in self._pending.values():
             query.fail(error)
         self._pending.clear()
-
-
-def on_normal_queue(task: QueryTask) -> QueryTask:
-    """The same query, for any worker of the workflow's own queue."""
-    return replace(task, queue=task.queue._replace(name=task.normal_queue), normal_queue="")

@@ -26,6 +26,7 @@ from perdure.kernel.errors import (
     Unimplemented,
 )
 from perdure.kernel.limits import Limits
+from perdure.kernel.rpc import StickyWorkerUnavailable
 from tests.support.matching import (
     ACTIVITIES,
     ANSWERED,
@@ -304,30 +305,35 @@ class TestQueries:
     def test_sticky_worker_answers(self) -> None:
         async def main(world: World) -> None:
             sticky = await started(world.poll(STICKY))
-            query = await started(world.matching.query(world.call(), world.query_task("w", STICKY, "queue")))
+            query = await started(world.matching.query(world.call(), world.query_task("w", STICKY)))
             await world.answer((await sticky).task_token, **ANSWERED)
             assert (await query).query_result.payloads
 
         scenario(main)
 
-    def test_falls_back_to_the_normal_queue_when_the_sticky_worker_does_not_come(self) -> None:
+    def test_a_sticky_worker_has_so_much_time(self) -> None:
         async def main(world: World) -> None:
             await world.poll(STICKY, timeout_s=2)
-            query = await started(world.matching.query(world.call(), world.query_task("w", STICKY, "queue")))
-            poll = await world.poll()
+            with pytest.raises(StickyWorkerUnavailable):
+                await world.matching.query(world.call(), world.query_task("w", STICKY))
             assert world.seconds == pytest.approx(6), "five seconds for the sticky worker"
-            assert world.history.queries_built[0].queue == WORKFLOWS
-            await world.answer(poll.task_token, **ANSWERED)
-            assert (await query).query_result.payloads
+            assert (await world.poll(STICKY, timeout_s=3)) == PollWorkflowTaskQueueResponse()
 
         scenario(main)
 
-    def test_goes_to_the_normal_queue_at_once_when_the_sticky_worker_is_gone(self) -> None:
+    def test_a_sticky_worker_that_is_gone_is_not_waited_for(self) -> None:
         async def main(world: World) -> None:
-            query = await started(world.matching.query(world.call(), world.query_task("w", STICKY, "queue")))
-            await world.answer((await world.poll()).task_token, **ANSWERED)
-            assert (await query).query_result.payloads
+            with pytest.raises(StickyWorkerUnavailable):
+                await world.matching.query(world.call(), world.query_task("w", STICKY))
             assert world.seconds == 0
+
+        scenario(main)
+
+    def test_a_sticky_worker_has_no_more_time_than_the_caller(self) -> None:
+        async def main(world: World) -> None:
+            await world.poll(STICKY, timeout_s=2)
+            with pytest.raises(DeadlineExceeded):
+                await world.matching.query(world.call(timeout_s=3), world.query_task("w", STICKY))
 
         scenario(main)
 

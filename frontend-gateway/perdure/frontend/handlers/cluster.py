@@ -13,6 +13,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.persistence.cluster import ClusterStore
+from perdure.kernel.runtime import Runtime
 
 CLUSTER_NAME = "active"
 #: Clients decide from this what they may ask for: the release of the protocol's reference server that we answer like.
@@ -28,28 +30,32 @@ _SUPPORTED_CLIENTS = {
 }
 
 
-class ClusterIdentity(NamedTuple):
-    """`id` names the stored data and survives restarts."""
+class ClusterDescription(NamedTuple):
+    """What this cluster says of itself."""
 
-    id: str
     shard_count: int
     store: str
     address: str
 
 
 class ClusterHandlers:
-    def __init__(self, identity: ClusterIdentity) -> None:
-        self._identity = identity
+    def __init__(self, runtime: Runtime, store: ClusterStore, description: ClusterDescription) -> None:
+        self._runtime = runtime
+        self._store = store
+        self._description = description
+
+    async def _id(self) -> str:
+        return await self._store.identify(self._runtime.entropy.uuid())
 
     async def cluster_info(self, request: GetClusterInfoRequest) -> GetClusterInfoResponse:
         return GetClusterInfoResponse(
             supported_clients=_SUPPORTED_CLIENTS,
             server_version=PROTOCOL_SERVER_VERSION,
-            cluster_id=self._identity.id,
+            cluster_id=await self._id(),
             cluster_name=CLUSTER_NAME,
-            history_shard_count=self._identity.shard_count,
-            persistence_store=self._identity.store,
-            visibility_store=self._identity.store,
+            history_shard_count=self._description.shard_count,
+            persistence_store=self._description.store,
+            visibility_store=self._description.store,
             initial_failover_version=1,
             failover_version_increment=10,
         )
@@ -77,10 +83,10 @@ class ClusterHandlers:
             clusters=[
                 ClusterMetadata(
                     cluster_name=CLUSTER_NAME,
-                    cluster_id=self._identity.id,
-                    address=self._identity.address,
+                    cluster_id=await self._id(),
+                    address=self._description.address,
                     initial_failover_version=1,
-                    history_shard_count=self._identity.shard_count,
+                    history_shard_count=self._description.shard_count,
                     is_connection_enabled=True,
                 )
             ]

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
+from temporalio.api.common.v1 import Memo, SearchAttributes
 
 from perdure.history.commands.batch import Batch, Cause, CommandFailure, camel_case
 from perdure.history.transition import Transition
@@ -47,18 +48,26 @@ def check_cron(cause: Cause.ValueType, command: str, schedule: str, after: str) 
             raise CommandFailure(cause, f"invalid CronSchedule on {command}: invalid CronSchedule.{after}") from error
 
 
-def check_search_attributes(tx: Transition, namespace: Namespace, given: Any) -> None:
+def check_memo(tx: Transition, cause: Cause.ValueType, message: str, memo: Memo) -> None:
+    if memo.ByteSize() > tx.limits.memo_size_max:
+        raise CommandFailure(cause, message, terminate=True)
+
+
+def check_search_attributes(tx: Transition, namespace: Namespace, given: SearchAttributes) -> None:
+    limit = tx.limits.search_attributes_max
     try:
+        if (count := len(given.indexed_fields)) > limit:
+            raise InvalidArgument(f"number of search attributes {count} exceeds limit {limit}")
         search_attributes.decode_request(given, namespace.search_attributes, namespace.name)
     except InvalidArgument as error:
         raise CommandFailure(Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES, error.message) from error
     search_attributes.set_types(given, namespace.search_attributes)
 
 
-def check_search_attribute_sizes(tx: Transition, cause: Cause.ValueType, given: Any) -> None:
+def check_search_attribute_sizes(tx: Transition, cause: Cause.ValueType, resulting: SearchAttributes) -> None:
     """Values that are too large end the run: they would not get smaller in another attempt."""
     limits = tx.limits
-    for attribute, payload in given.indexed_fields.items():
+    for attribute, payload in resulting.indexed_fields.items():
         if len(payload.data) > limits.search_attribute_value_size_max:
             raise CommandFailure(
                 cause,
@@ -66,8 +75,7 @@ def check_search_attribute_sizes(tx: Transition, cause: Cause.ValueType, given: 
                 f"{limits.search_attribute_value_size_max}",
                 terminate=True,
             )
-    size = sum(len(name) + len(payload.data) for name, payload in given.indexed_fields.items())
-    if size > limits.search_attributes_size_max:
+    if (size := resulting.ByteSize()) > limits.search_attributes_size_max:
         raise CommandFailure(
             cause,
             f"total size of search attributes {size} exceeds size limit {limits.search_attributes_size_max}",

@@ -70,5 +70,9 @@ def continue_as_new(tx: Transition, command: ContinueAsNewWorkflowExecutionComma
             after=f". {where}",
         )
     checks.check_size(tx, cause, "ContinueAsNewWorkflowExecutionCommandAttributes. Input", command.input.ByteSize())
+    checks.check_memo(
+        tx, cause, "ContinueAsNewWorkflowExecutionCommandAttributes. Memo exceeds size limit.", command.memo
+    )
     checks.check_search_attributes(tx, tx.namespace, command.search_attributes)
+    checks.check_search_attribute_sizes(tx, cause, command.search_attributes)
     workflow.continue_as_new(tx, command, batch.completed_event_id)

@@ -105,7 +105,9 @@ def _check_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttr
             after=checks.shown_queue(about, command.task_queue.name),
         )
     checks.check_size(tx, cause, "StartChildWorkflowExecutionCommandAttributes. Input", command.input.ByteSize())
+    checks.check_memo(tx, cause, "StartChildWorkflowExecutionCommandAttributes.Memo exceeds size limit.", command.memo)
     checks.check_search_attributes(tx, namespace, command.search_attributes)
+    checks.check_search_attribute_sizes(tx, cause, command.search_attributes)
     limit = tx.limits.pending_children_max
     if limit and len(tx.state.children) >= limit:
         raise CommandFailure(

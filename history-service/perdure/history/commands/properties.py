@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from temporalio.api.command.v1 import (
     ModifyWorkflowPropertiesCommandAttributes,
     ProtocolMessageCommandAttributes,
     RecordMarkerCommandAttributes,
     UpsertWorkflowSearchAttributesCommandAttributes,
 )
+from temporalio.api.common.v1 import Memo, Payload, SearchAttributes
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.protocol.v1 import Message
 
 from perdure.history.commands import checks
 from perdure.history.commands.batch import Batch, Cause, CommandFailure
+from perdure.history.fold.workflow import merge_payloads
 from perdure.history.machines import update
 from perdure.history.transition import Transition
 
@@ -42,7 +46,11 @@ def upsert_search_attributes(
     if not command.search_attributes.indexed_fields:
         raise CommandFailure(cause, f"IndexedFields is not set on {name}.")
     checks.check_search_attributes(tx, tx.namespace, command.search_attributes)
-    checks.check_search_attribute_sizes(tx, cause, command.search_attributes)
+    _check_payload_sizes(tx, cause, name, command.search_attributes.indexed_fields)
+    resulting = SearchAttributes()
+    resulting.CopyFrom(tx.state.search_attributes)
+    merge_payloads(resulting.indexed_fields, command.search_attributes.indexed_fields)
+    checks.check_search_attribute_sizes(tx, cause, resulting)
     tx.record(
         EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         workflow_task_completed_event_id=batch.completed_event_id,
@@ -57,14 +65,22 @@ def modify_properties(tx: Transition, command: ModifyWorkflowPropertiesCommandAt
         raise CommandFailure(cause, f"UpsertedMemo is not set on {name}.")
     if not command.upserted_memo.fields:
         raise CommandFailure(cause, f"UpsertedMemo.Fields is not set on {name}.")
-    size = tx.state.memo.ByteSize() + command.upserted_memo.ByteSize()
-    if size > tx.limits.memo_size_max:
-        raise CommandFailure(cause, "ModifyWorkflowPropertiesCommandAttributes exceeds size limit.", terminate=True)
+    _check_payload_sizes(tx, cause, name, command.upserted_memo.fields)
+    resulting = Memo()
+    resulting.CopyFrom(tx.state.memo)
+    merge_payloads(resulting.fields, command.upserted_memo.fields)
+    checks.check_memo(tx, cause, f"{name}Attributes. Memo exceeds size limit.", resulting)
     tx.record(
         EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
         workflow_task_completed_event_id=batch.completed_event_id,
         upserted_memo=command.upserted_memo,
     )
+
+
+def _check_payload_sizes(tx: Transition, cause: Cause.ValueType, command: str, fields: Mapping[str, Payload]) -> None:
+    size = sum(len(name) + len(payload.data) for name, payload in fields.items())
+    if size > tx.limits.blob_size_max:
+        raise CommandFailure(cause, f"{command}Attributes exceeds size limit.", terminate=True)
 
 
 def protocol_message(tx: Transition, command: ProtocolMessageCommandAttributes, batch: Batch) -> None:

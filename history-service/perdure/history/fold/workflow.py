@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
+
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
@@ -51,29 +53,28 @@ def _cancel_requested(state: Execution, event: HistoryEvent) -> None:
 
 
 def _upserted(state: Execution, event: HistoryEvent) -> None:
-    _merge(
+    merge_payloads(
         state.search_attributes.indexed_fields,
         event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields,
     )
 
 
 def _properties_modified(state: Execution, event: HistoryEvent) -> None:
-    _merge(state.memo.fields, event.workflow_properties_modified_event_attributes.upserted_memo.fields)
+    merge_payloads(state.memo.fields, event.workflow_properties_modified_event_attributes.upserted_memo.fields)
 
 
-def _merge(target: object, changes: object) -> None:
-    """A payload that encodes null removes its key."""
-    for name, payload in changes.items():  # type: ignore[attr-defined]
-        if is_null(payload):
-            if name in target:  # type: ignore[operator]
-                del target[name]  # type: ignore[attr-defined]
+def merge_payloads(target: MutableMapping[str, Payload], changes: Mapping[str, Payload]) -> None:
+    """Change and add fields. A payload that stands for "no value" removes its field."""
+    for name, payload in changes.items():
+        if payload.data in _NO_VALUE:
+            if name in target:
+                del target[name]
         else:
-            target[name].CopyFrom(payload)  # type: ignore[index]
+            target[name].CopyFrom(payload)
 
 
-def is_null(payload: Payload) -> bool:
-    """Whether the payload stands for "no value"."""
-    return payload.metadata.get("encoding") == b"binary/null" or payload.data in (b"null", b"[]")
+#: Null as SDKs encode it, null in JSON, and the empty list.
+_NO_VALUE = (b"", b"null", b"[]")
 
 
 def _nothing(state: Execution, event: HistoryEvent) -> None:
@@ -97,30 +98,21 @@ def _closed(state: Execution, event: HistoryEvent) -> None:
     state.closed_at = instant_ns(event.event_time)
     state.close_event = event
     state.successor_run_id = _successor(event)
-    state.workflow_task = None
+    if state.workflow_task is not None and state.workflow_task.started_event_id:
+        state.workflow_task = None
     state.sticky_queue = ""
     # A retry, cron or continue-as-new run goes on in the parent's eyes: only the last one reports.
     state.owes_parent = bool(state.started.parent_workflow_namespace_id) and not state.successor_run_id
-    abandoned = ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
     state.orphans = [
         key
         for key, child in state.children.items()
-        if child.started and child.initiated.parent_close_policy != abandoned
+        if child.started and child.initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
     ]
-    # A child that is to outlive its parent is started even if the parent closes first.
-    unstarted = [
-        key
-        for key, child in state.children.items()
-        if not child.started and child.initiated.parent_close_policy == abandoned
-    ]
-    # What was pending can no longer happen; forgetting it here keeps closed runs small.
-    state.activities.clear()
-    state.activity_ids.clear()
+    # What was pending stays as it was, for whoever looks; what nobody can see is forgotten, to keep closed runs small.
     state.timers.clear()
     state.signals_out.clear()
     state.cancels_out.clear()
     state.updates = {key: update for key, update in state.updates.items() if update.accepted_event_id}
-    state.children = {key: state.children[key] for key in (*state.orphans, *unstarted)}
 
 
 def _successor(event: HistoryEvent) -> str:
@@ -158,7 +150,6 @@ def _parent_notified(state: Execution, change: ParentNotified) -> None:
 
 def _orphan_handled(state: Execution, change: OrphanHandled) -> None:
     state.orphans = [orphan for orphan in state.orphans if orphan != change.initiated_event_id]
-    state.children.pop(change.initiated_event_id, None)
 
 
 AMEND = {

@@ -57,7 +57,7 @@ async def describe_workflow_execution(
                 initiated_id=child.initiated_event_id,
                 parent_close_policy=ParentClosePolicy.ValueType(child.initiated.parent_close_policy),
             )
-            for child in (state.children.values() if state.running else ())
+            for child in state.children.values()
         ],
         workflow_extended_info=_extended(state),
     )

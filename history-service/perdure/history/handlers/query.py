@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from temporalio.api.enums.v1 import (
     QueryRejectCondition,
@@ -22,12 +23,14 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history import tasks
 from perdure.history.engine import Engine
 from perdure.history.loaded import LoadedExecution, PendingQuery
+from perdure.history.machines import workflow_task
 from perdure.history.state.execution import Execution
+from perdure.history.transition import Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DeadlineExceeded, QueryFailed, ResourceExhausted, WorkflowNotReady
 from perdure.kernel.ids import TaskKind, TaskQueueKey
-from perdure.kernel.rpc import MatchingClient, QueryTask
+from perdure.kernel.rpc import MatchingClient, QueryTask, StickyWorkerUnavailable
 
 #: With this many failed workflow tasks in a row, a worker is not going to get to the state that is asked about.
 _HOPELESS_ATTEMPT = 3
@@ -54,7 +57,7 @@ async def query_workflow(
         answered = await _with_workflow_task(engine, loaded, request, deadline)
         if answered is not None:
             return answered
-    return await _by_itself(matching, call, loaded, request)
+    return await _by_itself(engine, matching, call, loaded, request)
 
 
 def _rejected(condition: QueryRejectCondition.ValueType, state: Execution) -> bool:
@@ -114,17 +117,30 @@ async def _with_workflow_task(
 
 
 async def _by_itself(
-    matching: MatchingClient, call: Call, loaded: LoadedExecution, request: QueryWorkflowRequest
+    engine: Engine, matching: MatchingClient, call: Call, loaded: LoadedExecution, request: QueryWorkflowRequest
 ) -> QueryWorkflowResponse:
+    """Ask the worker that has the workflow in its cache, if there is one, and then any worker."""
     state = loaded.state
+    normal = QueryTask(TaskQueueKey(state.namespace_id, state.task_queue, TaskKind.WORKFLOW), loaded.key, request.query)
     sticky = state.sticky_queue
-    task = QueryTask(
-        queue=TaskQueueKey(state.namespace_id, sticky or state.task_queue, TaskKind.WORKFLOW),
-        key=loaded.key,
-        query=request.query,
-        normal_queue=state.task_queue if sticky else "",
-    )
-    return await matching.query(call, task)
+    if sticky and state.sticky_timeout:
+        queue = normal.queue._replace(name=sticky)
+        try:
+            return await matching.query(call, replace(normal, queue=queue, sticky_timeout_ns=state.sticky_timeout))
+        except StickyWorkerUnavailable:
+            await _forget_sticky(engine, call, loaded, sticky)
+    return await matching.query(call, normal)
+
+
+async def _forget_sticky(engine: Engine, call: Call, loaded: LoadedExecution, queue: str) -> None:
+    """The worker is gone: nobody else should have to wait for it."""
+
+    def forget(tx: Transition) -> None:
+        # Another worker may have taken the workflow over meanwhile.
+        if tx.state.running and tx.state.sticky_queue == queue:
+            workflow_task.reset_sticky(tx)
+
+    await engine.update(call, loaded.key.workflow_id, loaded.key.run_id, forget)
 
 
 async def query_task(

@@ -1,5 +1,6 @@
 """Stores on one SQLite file: executions, namespaces and visibility, committed together."""
 
+from perdure.infra.sqlite.cluster import SqliteClusterStore
 from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
@@ -7,6 +8,7 @@ from perdure.infra.sqlite.visibility import SqliteVisibilityStore
 
 __all__ = [
     "DatabaseUnusable",
+    "SqliteClusterStore",
     "SqliteDatabase",
     "SqliteExecutionStore",
     "SqliteNamespaceStore",

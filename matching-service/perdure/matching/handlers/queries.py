@@ -15,9 +15,9 @@ from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DeadlineExceeded, FailedPrecondition
 from perdure.kernel.ids import NamespaceId
-from perdure.kernel.rpc import QueryTask
+from perdure.kernel.rpc import QueryTask, StickyWorkerUnavailable
 from perdure.matching.partition import RECENT_POLL_NS, Partition
-from perdure.matching.queries import PendingQuery, on_normal_queue
+from perdure.matching.queries import PendingQuery
 from perdure.matching.queues import TaskQueues
 
 #: How long a query waits whose caller names no deadline.
@@ -29,27 +29,28 @@ _POLLER_MISSING_NS = 20 * SECOND_NS
 
 
 async def query(queues: TaskQueues, call: Call, task: QueryTask) -> QueryWorkflowResponse:
-    """Have a worker answer the query: first the one that holds the workflow in its cache, if any, then any.
+    """Have a worker of the queue answer the query.
 
     Raises:
         QueryFailed: the worker answered with a failure.
+        StickyWorkerUnavailable: the queue is a sticky one, and its worker is gone or takes too long.
         FailedPrecondition: no worker polls the queue.
         DeadlineExceeded: none answered in time.
         ResourceExhausted: too many queries wait.
     """
     now_ns = queues.runtime.clock.now_ns()
     deadline_ns = call.deadline_ns if call.deadline_ns is not None else now_ns + _DEFAULT_TIMEOUT_NS
-    if task.normal_queue and task.normal_queue != task.queue.name:
-        sticky = queues.find(task.queue)
-        if sticky is not None and sticky.polled_within(RECENT_POLL_NS):
-            sticky_deadline_ns = min(deadline_ns, now_ns + task.sticky_timeout_ns)
-            try:
-                return await _ask(queues, sticky, task, sticky_deadline_ns, last_chance=False)
-            except DeadlineExceeded:
-                if queues.runtime.clock.now_ns() >= deadline_ns:
-                    raise
-        task = on_normal_queue(task)
-    return await _ask(queues, queues.for_query(task.queue), task, deadline_ns, last_chance=True)
+    if not task.sticky_timeout_ns:
+        return await _ask(queues, queues.for_query(task.queue), task, deadline_ns, last_chance=True)
+    sticky = queues.find(task.queue)
+    if sticky is None or not sticky.polled_within(RECENT_POLL_NS):
+        raise StickyWorkerUnavailable
+    try:
+        return await _ask(queues, sticky, task, min(deadline_ns, now_ns + task.sticky_timeout_ns), last_chance=False)
+    except DeadlineExceeded:
+        if queues.runtime.clock.now_ns() >= deadline_ns:
+            raise
+        raise StickyWorkerUnavailable from None
 
 
 async def respond_query_task_completed(

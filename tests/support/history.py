@@ -1,0 +1,179 @@
+"""A history role on virtual time and on a store that can be told to fail, with a worker that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+)
+
+from perdure.frontend.routes import WORKFLOW_SERVICE
+from perdure.history.loaded import LoadedExecution
+from perdure.history.service import HistoryService
+from perdure.history.shard import Shard
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore
+from perdure.kernel.call import Call
+from perdure.kernel.clock import VirtualClock
+from perdure.kernel.entropy import Entropy
+from perdure.kernel.ids import ExecutionKey, TaskKind
+from perdure.kernel.limits import Limits
+from perdure.kernel.persistence.executions import DamagedRecord
+from perdure.kernel.rpc import Task
+from perdure.kernel.runtime import Runtime
+from tests.simulation.cluster import NAMESPACE, Directory
+from tests.support import virtual_time
+
+QUEUE = "orders"
+CALL = Call(NAMESPACE)
+#: How long a test may take, in its own time.
+PATIENCE_S = 60
+
+
+class UnreliableStore:
+    """Lets others run during every call, as a store far away does, and fails where it is told to."""
+
+    def __init__(self, store: SqliteExecutionStore) -> None:
+        self._store = store
+        #: What the next calls of a method raise.
+        self.failures: defaultdict[str, list[Exception]] = defaultdict(list)
+        #: What happens during the next call of a method, after it has read and before it answers.
+        self.meanwhile: dict[str, Callable[[], Awaitable[Any]]] = {}
+        self.damaged: set[ExecutionKey] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        async def call(*arguments: Any) -> Any:
+            await asyncio.sleep(0)
+            if self.failures[name]:
+                raise self.failures[name].pop(0)
+            if name == "load" and arguments[1] in self.damaged:
+                raise DamagedRecord(arguments[1], "snapshot")
+            result = await method(*arguments)
+            if (meanwhile := self.meanwhile.pop(name, None)) is not None:
+                await meanwhile()
+            return result
+
+        return call
+
+
+class Offers:
+    """A matching role that only remembers."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    def offer(self, task: Task) -> None:
+        self.tasks.append(task)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"history did not mean to use matching's {name} here")
+
+
+class HistoryBench:
+    def __init__(self, database: SqliteDatabase, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.store = UnreliableStore(SqliteExecutionStore(database))
+        self.offers = Offers()
+        self._runtime = Runtime(clock, Entropy(1))
+        self.service = self._new_service()
+
+    def _new_service(self) -> HistoryService:
+        service = HistoryService(self._runtime, Limits(), self.store, Directory())  # type: ignore[arg-type]
+        service.connect(self.offers)  # type: ignore[arg-type]
+        return service
+
+    async def restart(self) -> None:
+        """Stop, and begin again on what is stored."""
+        await self.service.stop()
+        self.offers.tasks.clear()
+        self.service = self._new_service()
+        await self.service.start()
+
+    @property
+    def shard(self) -> Shard:
+        return self.service.engine.shards[0]
+
+    async def call(self, rpc: str, **fields: Any) -> Any:
+        """Serve one RPC of the public API."""
+        request: Message = GetMessageClass(WORKFLOW_SERVICE.methods_by_name[rpc].input_type)(**fields)
+        return await self.service.handle(rpc, CALL, request)
+
+    async def start(self, workflow_id: str) -> ExecutionKey:
+        response = await self.call(
+            "StartWorkflowExecution",
+            workflow_id=workflow_id,
+            workflow_type={"name": "Order"},
+            task_queue={"name": QUEUE},
+            request_id=workflow_id,
+        )
+        return ExecutionKey(NAMESPACE.id, workflow_id, response.run_id)  # type: ignore[arg-type]
+
+    async def take_task(self) -> PollWorkflowTaskQueueResponse:
+        """The workflow task that was offered last, started."""
+        task = next(task for task in reversed(self.offers.tasks) if task.queue.kind is TaskKind.WORKFLOW)
+        return await self.service.start_workflow_task(CALL, task, PollWorkflowTaskQueueRequest())
+
+    async def turn(self, *commands: Command, **fields: Any) -> None:
+        """Take the workflow task that was offered last and complete it with these commands."""
+        task = await self.take_task()
+        request = RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=commands, **fields)
+        await self.service.handle("RespondWorkflowTaskCompleted", CALL, request)
+
+    async def loaded(self, key: ExecutionKey) -> LoadedExecution:
+        return await self.shard.get(LoadedExecution, key.workflow, key.run_id)
+
+    async def events(self, key: ExecutionKey) -> list[HistoryEvent]:
+        response = await self.call(
+            "GetWorkflowExecutionHistory", execution={"workflow_id": key.workflow_id, "run_id": key.run_id}
+        )
+        return list(response.history.events)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let time pass until something holds."""
+        while not condition():  # noqa: ASYNC110  the time is virtual
+            await asyncio.sleep(0.01)
+
+    async def await_event(self, key: ExecutionKey, name: str) -> HistoryEvent:
+        """The first event of this type, once it is there. Time passes as needed."""
+        wanted = EventType.Value(f"EVENT_TYPE_{name}")
+        while True:
+            for event in await self.events(key):
+                if event.event_type == wanted:
+                    return event
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def _running(database: SqliteDatabase, clock: VirtualClock) -> AsyncIterator[HistoryBench]:
+    bench = HistoryBench(database, clock)
+    await bench.service.start()
+    try:
+        yield bench
+    finally:
+        await bench.service.stop()
+
+
+def with_history(main: Callable[[HistoryBench], Coroutine[Any, Any, None]]) -> None:
+    """Run a test on a started history role, in no time."""
+    clock = VirtualClock()
+
+    async def body() -> None:
+        database = SqliteDatabase.open(None)
+        async with asyncio.timeout(PATIENCE_S), _running(database, clock) as bench:
+            await main(bench)
+        await database.close()
+
+    virtual_time.run(clock, body())

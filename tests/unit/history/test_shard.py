@@ -1,0 +1,78 @@
+"""The write path of a shard when something goes wrong on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perdure.history.machines import workflow
+from perdure.history.state.changes import SignalRequestSeen, StickySet
+from perdure.history.transition import Transition
+from perdure.kernel.ids import ExecutionKey
+from tests.differential import commands as c
+from tests.simulation.cluster import NAMESPACE
+from tests.support.history import HistoryBench, with_history
+
+
+async def signal(bench: HistoryBench, name: str) -> None:
+    await bench.call("SignalWorkflowExecution", workflow_execution={"workflow_id": "order"}, signal_name=name)
+
+
+async def check_written(bench: HistoryBench, key: ExecutionKey, events: int) -> None:
+    """What is in memory is what is on the disk, which has no gaps."""
+    loaded = await bench.loaded(key)
+    await loaded.committed()
+    bench.shard.forget()
+    again = await bench.loaded(key)
+    assert again is not loaded
+    assert again.state == loaded.state and again.sequence == loaded.sequence
+    assert [event.event_id for event in await bench.events(key)] == list(range(1, events + 1))
+
+
+def unwritable(tx: Transition) -> None:
+    """A decision that takes effect and cannot be written down."""
+    workflow.signal(tx, "lost", None, "", None, "")
+    tx.change(StickySet(object(), 0))  # type: ignore[arg-type]
+
+
+def test_a_decision_that_cannot_be_written_leaves_no_trace() -> None:
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        with pytest.raises(TypeError):
+            bench.shard.decide(await bench.loaded(key), NAMESPACE, unwritable)
+        await signal(bench, "kept")
+        assert (await bench.loaded(key)).state.signal_count == 1
+        await check_written(bench, key, events=3)
+
+    with_history(main)
+
+
+def test_nor_does_it_take_along_what_was_put_off() -> None:
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        task = await bench.take_task()
+        with pytest.raises(TypeError):
+            bench.shard.decide(await bench.loaded(key), NAMESPACE, unwritable)
+        await bench.call("RespondWorkflowTaskCompleted", task_token=task.task_token, commands=[c.start_timer()])
+        await check_written(bench, key, events=5)
+
+    with_history(main)
+
+
+def test_nor_if_it_is_the_next_run_that_cannot_be_written() -> None:
+    def continue_badly(tx: Transition) -> None:
+        attributes: Any = c.continue_as_new().continue_as_new_workflow_execution_command_attributes
+        workflow.continue_as_new(tx, attributes, 4)
+        assert tx.successor is not None
+        tx.successor.change(SignalRequestSeen(object()))  # type: ignore[arg-type]
+
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        with pytest.raises(TypeError):
+            bench.shard.decide(await bench.loaded(key), NAMESPACE, continue_badly)
+        assert await bench.shard.current_run(key.workflow) == key.run_id
+        await signal(bench, "kept")
+        await check_written(bench, key, events=3)
+
+    with_history(main)
