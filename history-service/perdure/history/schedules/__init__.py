@@ -1,0 +1,1 @@
+"""PURE: schedules: when they fire (`spec`), and what they do about it (`machine`)."""
