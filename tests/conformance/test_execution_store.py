@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from perdure.kernel.ids import ShardId
+from perdure.kernel.ids import ExecutionKind, RunId, ShardId
 from perdure.kernel.persistence.executions import CurrentRun, ExecutionStore, ShardLost, Snapshot, StoredExecution
 from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
@@ -241,3 +241,23 @@ async def test_a_quarantined_run_is_left_alone(executions: ExecutionStore) -> No
     assert [found.key for found in await executions.due(SHARD, 10, None, 10)] == [good]
     assert [found.key for found in await executions.undispatched(SHARD, None, 10)] == [good]
     assert [found.key for found in await executions.runs(SHARD, NAMESPACE, None, 10)] == [bad, good]
+
+
+async def test_kinds_do_not_share_ids(executions: ExecutionStore) -> None:
+    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+    workflow = key(run_id="one")
+    schedule = workflow._replace(run_id=RunId("two"), kind=ExecutionKind.SCHEDULE)
+    for run in (workflow, schedule):
+        await executions.write(
+            [write(journal=[record(run, 1, 1, 1)], heads=[head(run)], current=[CurrentRun(run.workflow, run.run_id)])],
+            epochs,
+        )
+    assert await executions.current_run(SHARD, workflow.workflow) == "one"
+    assert await executions.current_run(SHARD, schedule.workflow) == "two"
+    assert [each.key for each in await executions.runs(SHARD, NAMESPACE, None, 10)] == [workflow, schedule]
+
+    await executions.write([write(deleted=[schedule])], epochs)
+    assert await executions.current_run(SHARD, schedule.workflow) is None
+    assert await executions.load(SHARD, schedule) is None
+    assert await executions.current_run(SHARD, workflow.workflow) == "one"
+    assert await executions.load(SHARD, workflow) is not None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.visibility import CountGroup, VisibilityRecord, VisibilityStore
 from perdure.kernel.visibility.attributes import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, TEXT, Text
@@ -61,6 +62,7 @@ RECORDS = [
         },
     ),
     visible("schedule", start_time_ns=MOMENT, search_attributes={"TemporalNamespaceDivision": "TemporalScheduler"}),
+    visible("closed", run_id="of another kind", kind=ExecutionKind.SCHEDULE, workflow_type=""),
 ]
 
 WORKFLOWS = ["open-new", "open-old", "closed", "attributed"]
@@ -274,3 +276,11 @@ async def test_counting_by_group(executions: ExecutionStore, visibility: Visibil
 async def test_the_largest_queries_run(executions: ExecutionStore, visibility: VisibilityStore, text: str) -> None:
     await store_all(executions, [visible(search_attributes={"Customer": "Ann"})])
     assert await found(visibility, text) == []
+
+
+async def test_a_query_finds_executions_of_one_kind(executions: ExecutionStore, visibility: VisibilityStore) -> None:
+    await store_all(executions, RECORDS)
+    query = Query(parse("WorkflowId = 'closed'", {}).condition, kind=ExecutionKind.SCHEDULE)
+    page = await visibility.list(NAMESPACE, query, 10, b"")
+    assert [(each.run_id, each.kind) for each in page.records] == [("of another kind", ExecutionKind.SCHEDULE)]
+    assert (await visibility.count(NAMESPACE, query))[0] == 1

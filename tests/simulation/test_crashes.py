@@ -13,6 +13,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from perdure.history.fold import evolve
+from perdure.history.loaded import LoadedExecution
 from perdure.history.state.execution import Execution
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.ids import ExecutionKey, RunId, WorkflowId
@@ -76,10 +77,10 @@ def _check(workflow_id: str, promises: Promises, events: list[object]) -> None:
 async def _check_state(cluster: Cluster, workflow_id: str, run_id: str) -> None:
     """The state that the shard holds is the fold over the history."""
     shard = cluster.history.engine.shards[0]
-    loaded = await shard.find(ExecutionKey(NAMESPACE.id, WorkflowId(workflow_id), RunId(run_id)))
+    loaded = await shard.find(LoadedExecution, ExecutionKey(NAMESPACE.id, WorkflowId(workflow_id), RunId(run_id)))
     assert loaded is not None
     events = await actors.outcome(cluster, workflow_id)
-    folded = Execution(*loaded.key)
+    folded = Execution(*loaded.key[:3])
     for event in events:
         evolve(folded, event)
     for name in Execution.__struct_fields__:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowId
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, ShardId, WorkflowId
 from perdure.kernel.persistence.executions import Head, JournalRecord, ShardWrite
 from perdure.kernel.persistence.visibility import VisibilityRecord
 
@@ -35,6 +35,7 @@ def write(**parts: Any) -> ShardWrite:
 def visible(workflow_id: str = "order", run_id: str = "run-1", **fields: Any) -> VisibilityRecord:
     defaults: dict[str, Any] = {
         "namespace_id": NAMESPACE,
+        "kind": ExecutionKind.WORKFLOW,
         "workflow_type": "Order",
         "task_queue": "orders",
         "status": 1 if fields.get("close_time_ns") is None else 2,

@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.ids import RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKind, RunId, WorkflowId
 from perdure.kernel.persistence.visibility import CountGroup, VisibilityRecord
 from perdure.kernel.visibility.parser import parse
 from tests.support.gateway import DEFAULT_NAMESPACE, GatewayBench, running
@@ -20,6 +20,7 @@ CLOSED = VisibilityRecord(
     namespace_id=DEFAULT_NAMESPACE.id,
     workflow_id=WorkflowId("w"),
     run_id=RunId("r"),
+    kind=ExecutionKind.WORKFLOW,
     workflow_type="T",
     task_queue="q",
     status=WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
 import structlog
 
 from perdure.history.alarms import WINDOW_NS
 from perdure.history.commits import Committer
+from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution
 from perdure.history.outbound import Outbound
 from perdure.history.shard import Shard
-from perdure.history.transition import Transition
+from perdure.history.transition import BaseTransition, Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DataLoss, NamespaceNotFound
@@ -27,6 +28,8 @@ from perdure.kernel.runtime import Runtime
 logger = structlog.get_logger(__name__)
 
 R = TypeVar("R")
+T = TypeVar("T", bound=BaseTransition[Any])
+L = TypeVar("L", bound=Loaded[Any])
 
 #: Runs handled between two looks at anything else.
 _ALARMS_PER_TURN = 100
@@ -95,19 +98,23 @@ class Engine:
         return [*self._tasks, *self._reacquiring, *self._outbound.sending]
 
     async def get(self, call: Call, workflow_id: str, run_id: str = "") -> LoadedExecution:
-        """The run that a call addresses; the current one if it names none.
+        """The workflow run that a call addresses; the current one if it names none.
 
         Raises:
             NotFound: there is none in the call's namespace.
         """
-        key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id))
-        return await self.shard_of(key).get(key, run_id)
+        return await self.get_as(LoadedExecution, call, workflow_id, run_id)
+
+    async def get_as(self, kind: type[L], call: Call, workflow_id: str, run_id: str = "") -> L:
+        """As `get`, for executions of any kind."""
+        key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id), kind.kind)
+        return await self.shard_of(key).get(kind, key, run_id)
 
     def decide(
         self,
         namespace: Namespace,
-        loaded: LoadedExecution,
-        decision: Callable[[Transition], R],
+        loaded: Loaded[T],
+        decision: Callable[[T], R],
         *,
         put_off: bool = False,
     ) -> R:
@@ -117,7 +124,7 @@ class Engine:
     async def update(
         self, call: Call, workflow_id: str, run_id: str, decision: Callable[[Transition], R]
     ) -> tuple[LoadedExecution, R]:
-        """Decide on a run and wait until the decision is durable.
+        """Decide on a workflow run and wait until the decision is durable.
 
         Raises:
             NotFound: there is no such run.
@@ -176,7 +183,7 @@ class Engine:
         """Let everything happen on this run that is due."""
         try:
             namespace = await self.namespace_of(key)
-            loaded = await shard.find(key)
+            loaded = await shard.find_any(key)
             if loaded is None:
                 return
             if not loaded.state.running:
@@ -200,7 +207,7 @@ class Engine:
             heads: list[Head] = list(await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE))
             for head in heads:
                 try:
-                    loaded = await shard.find(head.key)
+                    loaded = await shard.find_any(head.key)
                 except DataLoss:
                     continue
                 if loaded is not None:

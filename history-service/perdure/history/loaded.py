@@ -1,4 +1,4 @@
-"""A run in memory: its state, and what belongs to it that is never written down."""
+"""A workflow run in memory: its state, and what belongs to it that is never written down."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.update.v1 import Outcome
 
+from perdure.history import visibility
 from perdure.history.agenda import Agenda
-from perdure.history.commits import Commit
-from perdure.history.state.changes import AnyChange, EventsRecorded
+from perdure.history.kind import Loaded
+from perdure.history.state.changes import AnyChange
 from perdure.history.state.execution import Execution
-from perdure.kernel.ids import ExecutionKey
+from perdure.history.transition import Transition
+from perdure.kernel.errors import NotFound, Unavailable, workflow_not_found
+from perdure.kernel.ids import ExecutionKind
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.executions import JournalRecord
+from perdure.kernel.persistence.visibility import VisibilityRecord
 
 if TYPE_CHECKING:
     from perdure.history.shard import Shard
@@ -56,105 +62,63 @@ class UpdateNews(NamedTuple):
     error: Exception | None = None
 
 
-class LoadedExecution:
-    """One run that a shard holds in memory.
+class LoadedExecution(Loaded[Transition]):
+    """One workflow run that a shard holds in memory."""
 
-    `unwritten` is what was recorded without a commit of its own (the start of a workflow task); it goes along with the
-    next write, and is lost with the process, after which the task is simply given out again.
-    """
+    __slots__ = ("queries", "recent", "recent_size", "update_waiters")
 
-    __slots__ = (
-        "agenda",
-        "commit",
-        "history_waiters",
-        "key",
-        "queries",
-        "recent",
-        "recent_size",
-        "restoring",
-        "sequence",
-        "shard",
-        "snapshot_size",
-        "state",
-        "tail_size",
-        "unwritten_changes",
-        "unwritten_events",
-        "update_waiters",
-        "wake_at",
-    )
+    kind = ExecutionKind.WORKFLOW
+    state_type = Execution
+    new_agenda = Agenda
+    new_transition = Transition
+
+    state: Execution
+    agenda: Agenda
 
     def __init__(
         self, shard: Shard, state: Execution, sequence: int = 0, snapshot_size: int = 0, tail_size: int = 0
     ) -> None:
-        self.shard = shard
-        self.key: ExecutionKey = state.key
-        self.state = state
-        self.agenda = Agenda(state)
-        self.sequence = sequence
-        self.snapshot_size = snapshot_size
-        self.tail_size = tail_size
-        self.commit: Commit | None = None
-        self.unwritten_events: list[HistoryEvent] = []
-        self.unwritten_changes: list[AnyChange] = []
+        super().__init__(shard, state, sequence, snapshot_size, tail_size)
         self.recent: deque[EventBatch] = deque()
         self.recent_size = 0
-        #: When the shard's alarm for this run is set; 0 if it is not.
-        self.wake_at = 0
-        self.history_waiters: list[asyncio.Future[None]] = []
         self.update_waiters: dict[str, list[asyncio.Future[UpdateNews]]] = {}
         self.queries: dict[str, PendingQuery] = {}
-        #: Set while the state is being folded anew after a decision that raised half-way.
-        self.restoring: asyncio.Future[None] | None = None
 
-    async def committed(self) -> None:
-        """Return when everything decided on this run so far is durable.
+    @staticmethod
+    def not_found(workflow_id: str, run_id: str) -> NotFound:
+        return workflow_not_found(workflow_id, run_id)
 
-        Raises:
-            Unavailable: it was lost.
-        """
-        if self.commit is not None:
-            await self.commit.wait()
+    def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
+        return visibility.changes_visibility(self.state, events)
+
+    def visibility_record(self, namespace: Namespace) -> VisibilityRecord:
+        return visibility.visibility_record(self.state, namespace)
 
     @property
     def evictable(self) -> bool:
-        """Whether nothing would be lost by forgetting this run."""
-        return not (
-            (self.commit is not None and not self.commit.done)
-            or self.unwritten_events
-            or self.unwritten_changes
-            or self.history_waiters
-            or self.update_waiters
-            or self.queries
-            or self.restoring
-        )
+        return super().evictable and not self.update_waiters and not self.queries
 
-    def remember(self, batch: EventBatch) -> None:
+    def take_in(self, record: JournalRecord) -> None:
         """Keep the newest events at hand."""
-        self.recent.append(batch)
-        self.recent_size += len(batch.blob)
+        if not record.event_count:
+            return
+        self.recent.append(EventBatch(record.first_event_id, record.event_count, record.events))
+        self.recent_size += len(record.events)
         while self.recent_size > RECENT_BYTES_MAX and len(self.recent) > 1:
             self.recent_size -= len(self.recent.popleft().blob)
 
-    def put_off(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> None:
-        """Hold this back until the next write."""
-        if changes and self.unwritten_events:
-            # Events so far come before these changes; say so, since order matters in a replay.
-            accounted = sum(change.count for change in self.unwritten_changes if type(change) is EventsRecorded)
-            if tail := len(self.unwritten_events) - accounted:
-                self.unwritten_changes.append(EventsRecorded(tail))
-        self.unwritten_events += events
-        self.unwritten_changes += changes
+    def settled(self) -> None:
+        super().settled()
+        if not self.state.running:
+            self.release_queries()
 
-    def take_unwritten(self) -> tuple[list[HistoryEvent], list[AnyChange]]:
-        events, changes = self.unwritten_events, self.unwritten_changes
-        self.unwritten_events, self.unwritten_changes = [], []
-        return events, changes
-
-    def wake_history_waiters(self) -> None:
-        waiters, self.history_waiters = self.history_waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def lost(self) -> None:
+        super().lost()
+        for update_id in list(self.update_waiters):
+            self.tell_update_waiters(update_id, UpdateNews(error=Unavailable("the shard was lost, try again")))
+        for pending in self.queries.values():
+            if not pending.answer.done():
+                pending.answer.set_exception(Unavailable("the shard was lost, try again"))
 
     def release_queries(self) -> None:
         """No workflow task will carry the waiting queries any more: let each go to a worker by itself."""

@@ -60,7 +60,7 @@ class Messages:
 
     async def _sender(self, key: ExecutionKey) -> tuple[LoadedExecution, Namespace] | None:
         """The sending run; None if it was deleted meanwhile."""
-        loaded = await self._engine.shard_of(key.workflow).find(key)
+        loaded = await self._engine.shard_of(key.workflow).find(LoadedExecution, key)
         if loaded is None:
             return None
         return loaded, await self._engine.namespace_of(key)

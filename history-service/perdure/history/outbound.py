@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 from temporalio.api.enums.v1 import ResourceExhaustedCause
@@ -27,6 +27,7 @@ from perdure.history.effects import (
     SendSignal,
     StartChild,
 )
+from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
 from perdure.kernel.errors import ResourceExhausted, ServiceError, Unavailable
@@ -66,7 +67,7 @@ class Outbound:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
 
-    def perform(self, shard: Shard, loaded: LoadedExecution, effect: Effect) -> None:
+    def perform(self, shard: Shard, loaded: Loaded[Any], effect: Effect) -> None:
         """Do it, or start doing it."""
         match effect:
             case OfferWorkflowTask():
@@ -74,8 +75,10 @@ class Outbound:
             case OfferActivityTask(scheduled_event_id):
                 self._offer_activity_task(loaded, scheduled_event_id)
             case ResolveUpdate(update_id, outcome):
+                assert isinstance(loaded, LoadedExecution)
                 loaded.tell_update_waiters(update_id, UpdateNews(outcome=outcome))
             case AbortUpdates():
+                assert isinstance(loaded, LoadedExecution)
                 _abort_updates(loaded, effect)
             case StartChild(initiated_event_id):
                 self._send(loaded.key, self.messages.start_child, initiated_event_id)
@@ -90,7 +93,7 @@ class Outbound:
             case _:
                 assert_never(effect)
 
-    def _offer_workflow_task(self, loaded: LoadedExecution) -> None:
+    def _offer_workflow_task(self, loaded: Loaded[Any]) -> None:
         state = loaded.state
         task = state.workflow_task
         if task is None or task.started_event_id:
@@ -110,7 +113,7 @@ class Outbound:
             )
         )
 
-    def _offer_activity_task(self, loaded: LoadedExecution, scheduled_event_id: int) -> None:
+    def _offer_activity_task(self, loaded: Loaded[Any], scheduled_event_id: int) -> None:
         state = loaded.state
         activity = state.activities.get(scheduled_event_id)
         if activity is None or activity.started:

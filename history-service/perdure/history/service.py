@@ -107,7 +107,7 @@ class HistoryService:
                     if head.key.namespace_id != queue.namespace_id:
                         continue
                     try:
-                        loaded = await shard.find(head.key)
+                        loaded = await shard.find_any(head.key)
                     except DataLoss:
                         continue
                     if loaded is None:

@@ -11,16 +11,16 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from perdure.history.agenda import Agenda
 from perdure.history.alarms import Alarms
 from perdure.history.commits import Commit, Committer
 from perdure.history.effects import Effect
 from perdure.history.fold import replay
-from perdure.history.loaded import EventBatch, LoadedExecution, UpdateNews
+from perdure.history.kind import Loaded
+from perdure.history.kinds import KINDS
 from perdure.history.state.codec import (
     decode_changes,
     decode_events,
@@ -29,10 +29,8 @@ from perdure.history.state.codec import (
     encode_events,
     encode_state,
 )
-from perdure.history.state.execution import Execution
-from perdure.history.transition import Transition
-from perdure.history.visibility import changes_visibility, visibility_record
-from perdure.kernel.errors import DataLoss, Unavailable, workflow_not_found
+from perdure.history.transition import BaseTransition
+from perdure.kernel.errors import DataLoss, Unavailable
 from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
@@ -44,6 +42,7 @@ from perdure.kernel.persistence.executions import (
     JournalRecord,
     ShardWrite,
     Snapshot,
+    StoredExecution,
     StoreUnavailable,
 )
 from perdure.kernel.runtime import Runtime
@@ -51,6 +50,8 @@ from perdure.kernel.runtime import Runtime
 logger = structlog.get_logger(__name__)
 
 R = TypeVar("R")
+T = TypeVar("T", bound=BaseTransition[Any])
+L = TypeVar("L", bound=Loaded[Any])
 
 #: Runs that a shard keeps in memory; the least recently used that nobody waits for go first.
 LOADED_MAX = 10_000
@@ -61,7 +62,7 @@ SNAPSHOT_TAIL_BYTES_MIN = 64 * 1024
 class EffectSink(Protocol):
     """Performs effects; called after the commit, in order, and never blocks."""
 
-    def perform(self, shard: Shard, loaded: LoadedExecution, effect: Effect) -> None: ...
+    def perform(self, shard: Shard, loaded: Loaded[Any], effect: Effect) -> None: ...
 
 
 class Shard:
@@ -85,8 +86,8 @@ class Shard:
         self.has_new_owner = False
         self._committer = committer
         self._effects = effects
-        self._loaded: OrderedDict[ExecutionKey, LoadedExecution] = OrderedDict()
-        self._loading: dict[ExecutionKey, asyncio.Future[LoadedExecution | None]] = {}
+        self._loaded: OrderedDict[ExecutionKey, Loaded[Any]] = OrderedDict()
+        self._loading: dict[ExecutionKey, asyncio.Future[Loaded[Any] | None]] = {}
         self._current: OrderedDict[WorkflowKey, RunId] = OrderedDict()
         #: Runs whose removal is on its way to the disk: they must not be loaded again from what is still there.
         self._deleting: dict[ExecutionKey, Commit] = {}
@@ -110,21 +111,31 @@ class Shard:
         """Whether `current_run`'s answer still holds, to be asked right before deciding on it."""
         return self._current.get(key) == run_id
 
-    async def get(self, key: WorkflowKey, run_id: str = "") -> LoadedExecution:
-        """The run, or the current one if none is named.
+    async def get(self, kind: type[L], key: WorkflowKey, run_id: str = "") -> L:
+        """The run, or the current one if none is named. `key` is of that kind.
 
         Raises:
             NotFound: there is none.
             DataLoss: its records are damaged.
         """
         wanted = RunId(run_id) if run_id else await self.current_run(key)
-        loaded = await self.find(ExecutionKey(*key, wanted)) if wanted is not None else None
+        loaded = await self.find(kind, key.run(wanted)) if wanted is not None else None
         if loaded is None:
-            raise workflow_not_found(key.workflow_id, run_id)
+            raise kind.not_found(key.workflow_id, run_id)
         return loaded
 
-    async def find(self, key: ExecutionKey) -> LoadedExecution | None:
-        """The run, loaded if need be, or None if it does not exist.
+    async def find(self, kind: type[L], key: ExecutionKey) -> L | None:
+        """The run, loaded if need be, or None if it does not exist. `key` is of that kind.
+
+        Raises:
+            DataLoss: its records are damaged.
+        """
+        loaded = await self.find_any(key)
+        assert loaded is None or isinstance(loaded, kind)
+        return loaded
+
+    async def find_any(self, key: ExecutionKey) -> Loaded[Any] | None:
+        """The run of whatever kind.
 
         Raises:
             DataLoss: its records are damaged.
@@ -135,7 +146,7 @@ class Shard:
             while loaded.restoring is not None:
                 await asyncio.shield(loaded.restoring)
             # What could not be restored, or was forgotten meanwhile, is loaded anew.
-            return loaded if self._loaded.get(key) is loaded else await self.find(key)
+            return loaded if self._loaded.get(key) is loaded else await self.find_any(key)
         if (deletion := self._deleting.get(key)) is not None:
             await deletion.wait()
             return None
@@ -158,25 +169,19 @@ class Shard:
             return loaded
         return await asyncio.shield(loading)
 
-    def peek(self, key: ExecutionKey) -> LoadedExecution | None:
+    def peek(self, kind: type[L], key: ExecutionKey) -> L | None:
         """The run if it is in memory."""
-        return self._loaded.get(key)
+        loaded = self._loaded.get(key)
+        assert loaded is None or isinstance(loaded, kind)
+        return loaded
 
-    async def _load(self, key: ExecutionKey) -> LoadedExecution | None:
+    async def _load(self, key: ExecutionKey) -> Loaded[Any] | None:
+        kind = KINDS[key.kind]
         try:
             stored = await self.store.load(self.id, key)
             if stored is None:
                 return None
-            state = decode_state(stored.snapshot.state) if stored.snapshot else Execution(*key)
-            loaded = None
-            tail_size = 0
-            batches = []
-            for record in stored.tail:
-                events = decode_events(record.events)
-                replay(state, events, decode_changes(record.changes))
-                tail_size += len(record.events) + len(record.changes)
-                if events:
-                    batches.append(EventBatch(record.first_event_id, len(events), record.events))
+            state = _fold(kind, stored)
         except DamagedRecord as error:
             await self._set_aside(key, error)
             raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} are damaged") from error
@@ -185,11 +190,11 @@ class Shard:
         except Exception as error:
             await self._set_aside(key, error)
             raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} cannot be read") from error
-        loaded = LoadedExecution(
-            self, state, stored.head.sequence, len(stored.snapshot.state) if stored.snapshot else 0, tail_size
-        )
-        for batch in batches:
-            loaded.remember(batch)
+        snapshot_size = len(stored.snapshot.state) if stored.snapshot else 0
+        tail_size = sum(len(record.events) + len(record.changes) for record in stored.tail)
+        loaded = kind(self, state, stored.head.sequence, snapshot_size, tail_size)
+        for record in stored.tail:
+            loaded.take_in(record)
         self._loaded[key] = loaded
         self._evict()
         return loaded
@@ -200,14 +205,14 @@ class Shard:
 
     # Deciding
 
-    def begin(self, state: Execution, namespace: Namespace) -> Transition:
+    def begin(self, kind: type[Loaded[T]], state: Any, namespace: Namespace) -> T:
         """A transition on a state, at this instant."""
         runtime = self.runtime
-        return Transition(state, runtime.clock.now_ns(), runtime.entropy, self.limits, namespace)
+        return kind.new_transition(state, runtime.clock.now_ns(), runtime.entropy, self.limits, namespace)
 
-    def create(self, tx: Transition) -> LoadedExecution:
-        """Take a new run in, whose first events `tx` holds, and write it."""
-        loaded = LoadedExecution(self, tx.state)
+    def create(self, kind: type[L], tx: BaseTransition[Any]) -> L:
+        """Take a new run in, whose beginning `tx` holds, and write it."""
+        loaded = kind(self, tx.state)
         self._adopt(loaded)
         write = ShardWrite(self.id)
         effects = self._record(write, loaded, tx)
@@ -216,9 +221,9 @@ class Shard:
 
     def decide(
         self,
-        loaded: LoadedExecution,
+        loaded: Loaded[T],
         namespace: Namespace,
-        decision: Callable[[Transition], R],
+        decision: Callable[[T], R],
         *,
         put_off: bool = False,
     ) -> R:
@@ -229,7 +234,7 @@ class Shard:
         """
         if loaded.restoring is not None or self._loaded.get(loaded.key) is not loaded:
             raise Unavailable("the run was reloaded, try again")
-        tx = self.begin(loaded.state, namespace)
+        tx = self.begin(type(loaded), loaded.state, namespace)
         try:
             result = decision(tx)
         except BaseException:
@@ -247,26 +252,26 @@ class Shard:
             self._perform(loaded, tx.effects)
         return result
 
-    def flush(self, loaded: LoadedExecution, namespace: Namespace) -> None:
+    def flush(self, loaded: Loaded[Any], namespace: Namespace) -> None:
         """Write what was put off, because somebody wants to see it."""
         stale = loaded.restoring is not None or self._loaded.get(loaded.key) is not loaded
         if not stale and (loaded.unwritten_events or loaded.unwritten_changes):
-            self._commit(loaded, self.begin(loaded.state, namespace))
+            self._commit(loaded, self.begin(type(loaded), loaded.state, namespace))
 
-    def unwritten(self) -> list[LoadedExecution]:
+    def unwritten(self) -> list[Loaded[Any]]:
         """Runs with something that was put off."""
         return [each for each in self._loaded.values() if each.unwritten_events or each.unwritten_changes]
 
-    def _commit(self, loaded: LoadedExecution, tx: Transition) -> None:
+    def _commit(self, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
         write = ShardWrite(self.id)
         done = [(loaded, self._record(write, loaded, tx))]
         if tx.successor is not None:
-            successor = LoadedExecution(self, tx.successor.state)
+            successor = type(loaded)(self, tx.successor.state)
             self._adopt(successor)
             done.append((successor, self._record(write, successor, tx.successor)))
         self._submit(write, done)
 
-    def _record(self, write: ShardWrite, loaded: LoadedExecution, tx: Transition) -> list[Effect]:
+    def _record(self, write: ShardWrite, loaded: Loaded[Any], tx: BaseTransition[Any]) -> list[Effect]:
         """Turn a transition into rows."""
         state = loaded.state
         loaded.put_off(tx.events, tx.changes)
@@ -277,17 +282,17 @@ class Shard:
         blob = encode_events(events)
         change_blob = encode_changes(changes)
         first = events[0].event_id if events else state.next_event_id
-        write.journal.append(JournalRecord(loaded.key, loaded.sequence, first, len(events), blob, change_blob))
-        if events:
-            loaded.remember(EventBatch(first, len(events), blob))
+        record = JournalRecord(loaded.key, loaded.sequence, first, len(events), blob, change_blob)
+        write.journal.append(record)
+        loaded.take_in(record)
         if loaded.sequence == 1:
             write.current.append(CurrentRun(loaded.key.workflow, loaded.key.run_id))
         wake_at = self._arm(loaded, tx.now, tx.namespace.retention_ns)
         write.heads.append(
             Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
         )
-        if changes_visibility(state, events):
-            write.visibility.append(visibility_record(state, tx.namespace))
+        if loaded.changes_visibility(events, changes):
+            write.visibility.append(loaded.visibility_record(tx.namespace))
         loaded.tail_size += len(blob) + len(change_blob)
         if loaded.tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size):
             snapshot = encode_state(state)
@@ -296,23 +301,21 @@ class Shard:
             loaded.tail_size = 0
         return tx.effects
 
-    def _submit(self, write: ShardWrite, done: list[tuple[LoadedExecution, list[Effect]]]) -> None:
+    def _submit(self, write: ShardWrite, done: list[tuple[Loaded[Any], list[Effect]]]) -> None:
         def committed() -> None:
             for loaded, effects in done:
-                loaded.wake_history_waiters()
-                if not loaded.state.running:
-                    loaded.release_queries()
+                loaded.settled()
                 self._perform(loaded, effects)
 
         commit = self._committer.submit(write, committed)
         for loaded, _ in done:
             loaded.commit = commit
 
-    def _perform(self, loaded: LoadedExecution, effects: list[Effect]) -> None:
+    def _perform(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
         for effect in effects:
             self._effects.perform(self, loaded, effect)
 
-    def _restore(self, loaded: LoadedExecution) -> None:
+    def _restore(self, loaded: Loaded[Any]) -> None:
         """A decision raised after it had begun to change the state: fold the state anew, without that decision."""
         events, changes = loaded.unwritten_events, loaded.unwritten_changes
         loaded.restoring = restoring = asyncio.get_running_loop().create_future()
@@ -324,14 +327,12 @@ class Shard:
                 if stored is None:
                     self._drop(loaded)
                     return
-                state = decode_state(stored.snapshot.state) if stored.snapshot else Execution(*loaded.key)
-                for record in stored.tail:
-                    replay(state, decode_events(record.events), decode_changes(record.changes))
+                state = _fold(type(loaded), stored)
                 if events or changes:
                     replay(state, events, changes)
                     state.state_transitions -= 1
                 loaded.state = state
-                loaded.agenda = Agenda(state)
+                loaded.agenda = loaded.new_agenda(state)
             except Exception:
                 logger.exception("a run could not be restored", run_id=loaded.key.run_id)
                 self._drop(loaded)
@@ -345,24 +346,24 @@ class Shard:
 
     # Keeping
 
-    def _drop(self, loaded: LoadedExecution) -> None:
+    def _drop(self, loaded: Loaded[Any]) -> None:
         if self._loaded.get(loaded.key) is loaded:
             del self._loaded[loaded.key]
 
-    def _adopt(self, loaded: LoadedExecution) -> None:
+    def _adopt(self, loaded: Loaded[Any]) -> None:
         self._loaded[loaded.key] = loaded
         self._current[loaded.key.workflow] = loaded.key.run_id
         self._evict()
         self._bound_current()
 
-    def _arm(self, loaded: LoadedExecution, now: int, retention: int, *, unwritten: bool = False) -> int:
+    def _arm(self, loaded: Loaded[Any], now: int, retention: int, *, unwritten: bool = False) -> int:
         """See to it that the run is looked at when it next wants to be. Returns that instant."""
         wake_at = loaded.agenda.next_deadline(now, retention)
         if wake_at and (unwritten or self.alarms.covers(wake_at, now)):
             self.alarms.set(loaded.key, wake_at)
         return wake_at
 
-    def rearm(self, loaded: LoadedExecution, namespace: Namespace) -> None:
+    def rearm(self, loaded: Loaded[Any], namespace: Namespace) -> None:
         """Set the alarm again after it rang, also if nothing came of it."""
         unwritten = bool(loaded.unwritten_events or loaded.unwritten_changes)
         self._arm(loaded, self.runtime.clock.now_ns(), namespace.retention_ns, unwritten=unwritten)
@@ -379,12 +380,12 @@ class Shard:
     def _bound_current(self) -> None:
         while len(self._current) > 4 * LOADED_MAX:
             key, run_id = self._current.popitem(last=False)
-            if ExecutionKey(*key, run_id) in self._loaded:
+            if key.run(run_id) in self._loaded:
                 # Still in use, perhaps not written yet: keep it, as the newest.
                 self._current[key] = run_id
                 return
 
-    def delete(self, loaded: LoadedExecution) -> Commit:
+    def delete(self, loaded: Loaded[Any]) -> Commit:
         """Remove every trace of a run."""
         key = loaded.key
         write = ShardWrite(self.id, deleted=[key])
@@ -394,7 +395,7 @@ class Shard:
 
         def deleted() -> None:
             self._deleting.pop(key, None)
-            loaded.wake_history_waiters()
+            loaded.wake_waiters()
 
         commit = self._committer.submit(write, deleted)
         self._deleting[key] = loaded.commit = commit
@@ -416,14 +417,20 @@ class Shard:
         self._deleting.clear()
         self.alarms.clear()
         for loaded in loaded_runs:
-            loaded.wake_history_waiters()
-            for update_id in list(loaded.update_waiters):
-                error = Unavailable("the shard was lost, try again")
-                loaded.tell_update_waiters(update_id, UpdateNews(error=error))
-            for pending in loaded.queries.values():
-                if not pending.answer.done():
-                    pending.answer.set_exception(Unavailable("the shard was lost, try again"))
+            loaded.lost()
 
     @property
     def loaded_count(self) -> int:
         return len(self._loaded)
+
+
+def _fold(kind: type[Loaded[Any]], stored: StoredExecution) -> Any:
+    """The state that the stored records amount to."""
+    if stored.snapshot:
+        state = decode_state(kind.state_type, stored.snapshot.state)
+    else:
+        key = stored.head.key
+        state = kind.state_type(key.namespace_id, key.workflow_id, key.run_id)
+    for record in stored.tail:
+        replay(state, decode_events(record.events), decode_changes(record.changes))
+    return state

@@ -9,7 +9,7 @@ and folding. A decision that raises leaves no trace: the shard throws the change
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import EventType
@@ -24,6 +24,8 @@ from perdure.kernel.entropy import Entropy
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.prototime import timestamp
+
+S = TypeVar("S")
 
 _ATTRIBUTES = {
     number: f"{name.removeprefix('EVENT_TYPE_').lower()}_event_attributes" for name, number in EventType.items()
@@ -42,42 +44,49 @@ _OUTCOMES = frozenset(
 _IGNORABLE = frozenset({EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED})
 
 
-class Transition:
-    """One decision in the making. `now` is the same instant for all of it (nanoseconds)."""
+class BaseTransition(Generic[S]):
+    """One decision in the making, on an execution of any kind. `now` is the same instant for all of it (ns)."""
 
-    __slots__ = (
-        "_tail",
-        "changes",
-        "effects",
-        "entropy",
-        "events",
-        "limits",
-        "namespace",
-        "now",
-        "state",
-        "successor",
-        "user_metadata",
-    )
+    __slots__ = ("changes", "effects", "entropy", "events", "limits", "namespace", "now", "state", "successor")
 
-    def __init__(self, state: Execution, now: int, entropy: Entropy, limits: Limits, namespace: Namespace) -> None:
+    def __init__(self, state: S, now: int, entropy: Entropy, limits: Limits, namespace: Namespace) -> None:
         self.state = state
         self.now = now
         self.entropy = entropy
         self.limits = limits
         self.namespace = namespace
+        #: Stays empty for kinds that have no history.
         self.events: list[HistoryEvent] = []
         self.changes: list[AnyChange] = []
         self.effects: list[Effect] = []
-        self.successor: Transition | None = None
-        #: Summary and details that the command being applied wants on its events.
-        self.user_metadata: UserMetadata | None = None
-        #: Events at the end of `events` that no `EventsRecorded` change accounts for yet.
-        self._tail = 0
+        #: A next run, created in the same commit.
+        self.successor: BaseTransition[Any] | None = None
 
     @property
     def dirty(self) -> bool:
         """Whether anything happened that must be written."""
         return bool(self.events or self.changes)
+
+    def change(self, change: AnyChange) -> None:
+        """Note and fold what no event records."""
+        self.changes.append(change)
+        amend(self.state, change)
+
+    def effect(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+
+class Transition(BaseTransition[Execution]):
+    """One decision in the making on a workflow run, whose history it may add to."""
+
+    __slots__ = ("_tail", "user_metadata")
+
+    def __init__(self, state: Execution, now: int, entropy: Entropy, limits: Limits, namespace: Namespace) -> None:
+        super().__init__(state, now, entropy, limits, namespace)
+        #: Summary and details that the command being applied wants on its events.
+        self.user_metadata: UserMetadata | None = None
+        #: Events at the end of `events` that no `EventsRecorded` change accounts for yet.
+        self._tail = 0
 
     def record(
         self,
@@ -112,15 +121,10 @@ class Transition:
         return event
 
     def change(self, change: AnyChange) -> None:
-        """Note and fold what no event records."""
         if self._tail:
             self.changes.append(EventsRecorded(self._tail))
             self._tail = 0
-        self.changes.append(change)
-        amend(self.state, change)
-
-    def effect(self, effect: Effect) -> None:
-        self.effects.append(effect)
+        super().change(change)
 
     def flush_buffer(self) -> None:
         """Let the buffered events enter the history: no workflow task is running any more."""

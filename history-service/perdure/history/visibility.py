@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.state.execution import Execution
-from perdure.kernel.ids import NamespaceId
+from perdure.kernel.ids import ExecutionKind, NamespaceId
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import VisibilityRecord
 from perdure.kernel.visibility import attributes
@@ -47,6 +47,7 @@ def visibility_record(state: Execution, namespace: Namespace) -> VisibilityRecor
         namespace_id=NamespaceId(state.namespace_id),
         workflow_id=state.workflow_id,
         run_id=state.run_id,
+        kind=ExecutionKind.WORKFLOW,
         workflow_type=started.workflow_type.name,
         task_queue=state.task_queue,
         status=state.status,

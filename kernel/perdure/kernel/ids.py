@@ -12,23 +12,40 @@ RunId = NewType("RunId", str)
 ShardId = NewType("ShardId", int)
 
 
+class ExecutionKind(IntEnum):
+    """What an execution is. Stored: numbers are never used again for anything else."""
+
+    WORKFLOW = 0
+    ACTIVITY = 1
+    SCHEDULE = 2
+
+
 class WorkflowKey(NamedTuple):
-    """A workflow id inside its namespace: the unit of routing, of which any number of runs may exist, one at a time."""
+    """A user's id inside its namespace: the unit of routing, of which any number of runs may exist, one at a time.
+
+    `workflow_id` is the id that the user gave: of a workflow, or, by `kind`, of a standalone activity or a schedule.
+    Kinds do not share ids: a workflow and a schedule may have the same.
+    """
 
     namespace_id: NamespaceId
     workflow_id: WorkflowId
+    kind: ExecutionKind = ExecutionKind.WORKFLOW
+
+    def run(self, run_id: RunId) -> ExecutionKey:
+        return ExecutionKey(self.namespace_id, self.workflow_id, run_id, self.kind)
 
 
 class ExecutionKey(NamedTuple):
-    """One run of a workflow."""
+    """One run of a workflow, or of an execution of another kind."""
 
     namespace_id: NamespaceId
     workflow_id: WorkflowId
     run_id: RunId
+    kind: ExecutionKind = ExecutionKind.WORKFLOW
 
     @property
     def workflow(self) -> WorkflowKey:
-        return WorkflowKey(self.namespace_id, self.workflow_id)
+        return WorkflowKey(self.namespace_id, self.workflow_id, self.kind)
 
 
 class TaskKind(IntEnum):

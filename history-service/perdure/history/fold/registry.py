@@ -15,7 +15,7 @@ from perdure.history.state.execution import Execution
 _MACHINES = (workflow, workflow_task, activity, timer, child, external, update)
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}
-AMEND: dict[type, Callable[[Execution, Any], None]] = {}
+AMEND: dict[type, Callable[[Any, Any], None]] = {}
 for _machine in _MACHINES:
     EVOLVE.update(_machine.EVOLVE)
     AMEND.update(getattr(_machine, "AMEND", {}))
@@ -71,12 +71,12 @@ AMEND[EventBuffered] = _buffered
 AMEND[BufferedTimerDropped] = _buffered_timer_dropped
 
 
-def amend(state: Execution, change: AnyChange) -> None:
+def amend(state: Any, change: AnyChange) -> None:
     """Fold one change."""
     AMEND[type(change)](state, change)
 
 
-def replay(state: Execution, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> None:
+def replay(state: Any, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> None:
     """Fold one journal record."""
     position = 0
     for change in changes:

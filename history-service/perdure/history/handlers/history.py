@@ -122,7 +122,7 @@ async def _wait(
         async with asyncio.timeout((deadline - now) / SECOND_NS):
             while loaded.state.running and (closed or loaded.state.next_event_id <= from_event_id):
                 waiter = asyncio.get_running_loop().create_future()
-                loaded.history_waiters.append(waiter)
+                loaded.waiters.append(waiter)
                 await waiter
                 if not closed:
                     shard.flush(loaded, call.namespace)

@@ -33,7 +33,7 @@ from perdure.history.transition import Transition
 from perdure.kernel import cron
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStarted
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.prototime import duration, length_ns, timestamp
 from perdure.kernel.visibility import attributes as search_attributes
@@ -159,7 +159,7 @@ async def current_run(engine: Engine, call: Call, workflow_id: str) -> LoadedExe
     shard = engine.shard_of(key)
     while True:
         run_id = await shard.current_run(key)
-        existing = await shard.find(ExecutionKey(*key, run_id)) if run_id is not None else None
+        existing = await shard.find(LoadedExecution, key.run(run_id)) if run_id is not None else None
         if shard.is_current(key, run_id):
             return existing
 
@@ -189,7 +189,7 @@ async def start(
         if standing is not None:
             return standing
     run_id = RunId(engine.runtime.entropy.uuid_at(engine.runtime.clock.now_ns()))
-    new = shard.begin(Execution(key.namespace_id, key.workflow_id, run_id), call.namespace)
+    new = shard.begin(LoadedExecution, Execution(key.namespace_id, key.workflow_id, run_id), call.namespace)
     attributes = started_attributes(request, new, engine.limits, parent)
     attributes.eager_execution_accepted = eager and not length_ns(attributes.first_workflow_task_backoff)
     _begin(new, attributes, request, first)
@@ -200,10 +200,10 @@ async def start(
             tx.successor = new
 
         shard.decide(existing, call.namespace, replace)
-        loaded = shard.peek(new.state.key)
+        loaded = shard.peek(LoadedExecution, new.state.key)
         assert loaded is not None
     else:
-        loaded = shard.create(new)
+        loaded = shard.create(LoadedExecution, new)
     return Started(loaded, is_new=True)
 
 

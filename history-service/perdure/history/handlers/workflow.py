@@ -142,7 +142,7 @@ async def _settle(loaded: LoadedExecution) -> None:
         async with asyncio.timeout(_SETTLE_S):
             while loaded.state.owes_parent or loaded.state.orphans:
                 waiter = asyncio.get_running_loop().create_future()
-                loaded.history_waiters.append(waiter)
+                loaded.waiters.append(waiter)
                 await waiter
 
 

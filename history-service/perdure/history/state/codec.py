@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import msgspec
 from google.protobuf.message import Message
 from temporalio.api.history.v1 import History, HistoryEvent
 
 from perdure.history.state.changes import AnyChange
-from perdure.history.state.execution import Execution
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def _encode_proto(value: Any) -> bytes:
@@ -26,18 +28,23 @@ def _decode_proto(kind: type[Any], value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_encode_proto)
-_state_decoder = msgspec.msgpack.Decoder(Execution, dec_hook=_decode_proto)
 _changes_decoder = msgspec.msgpack.Decoder(list[AnyChange], dec_hook=_decode_proto)
 
 
-def encode_state(state: Execution) -> bytes:
+def encode_state(state: msgspec.Struct) -> bytes:
     """A snapshot."""
     return _encoder.encode(state)
 
 
-def decode_state(blob: bytes) -> Execution:
-    """Raises msgspec.DecodeError if the blob is not a snapshot."""
-    return _state_decoder.decode(blob)
+@cache
+def _state_decoder(state_type: type[S]) -> msgspec.msgpack.Decoder[S]:
+    return msgspec.msgpack.Decoder(state_type, dec_hook=_decode_proto)
+
+
+def decode_state(state_type: type[S], blob: bytes) -> S:
+    """Raises msgspec.DecodeError if the blob is not a snapshot of such a state."""
+    state: S = _state_decoder(state_type).decode(blob)
+    return state
 
 
 def encode_changes(changes: Sequence[AnyChange]) -> bytes:

@@ -11,7 +11,7 @@ import apsw
 
 from perdure.infra.sqlite.database import SqliteDatabase
 from perdure.infra.sqlite.visibility_rows import write_visibility
-from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, RunId, ShardId, WorkflowKey
 from perdure.kernel.persistence.executions import (
     DamagedRecord,
     Head,
@@ -23,7 +23,7 @@ from perdure.kernel.persistence.executions import (
 )
 from perdure.kernel.persistence.visibility import VisibilityRecord
 
-_OF_RUN = "WHERE namespace_id = ? AND workflow_id = ? AND run_id = ?"
+_OF_RUN = "WHERE namespace_id = ? AND workflow_id = ? AND run_id = ? AND kind = ?"
 
 ACQUIRE_SHARD = """
     INSERT INTO shards (shard, epoch) VALUES (?, 1)
@@ -33,23 +33,23 @@ ACQUIRE_SHARD = """
 EPOCH = "SELECT epoch FROM shards WHERE shard = ?"
 
 INSERT_JOURNAL = """
-    INSERT INTO journal (namespace_id, workflow_id, run_id, first_event_id, sequence, event_count,
+    INSERT INTO journal (namespace_id, workflow_id, run_id, kind, first_event_id, sequence, event_count,
                          events_checksum, changes_checksum, changes, events)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 UPSERT_HEAD = """
-    INSERT INTO heads (namespace_id, workflow_id, run_id, shard, sequence, next_event_id, status,
+    INSERT INTO heads (namespace_id, workflow_id, run_id, kind, shard, sequence, next_event_id, status,
                        wake_at_ns, needs_dispatch)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (namespace_id, workflow_id, run_id) DO UPDATE SET
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (namespace_id, workflow_id, run_id, kind) DO UPDATE SET
         sequence = excluded.sequence, next_event_id = excluded.next_event_id, status = excluded.status,
         wake_at_ns = excluded.wake_at_ns, needs_dispatch = excluded.needs_dispatch"""
 
-REPLACE_SNAPSHOT = (
-    "REPLACE INTO snapshots (namespace_id, workflow_id, run_id, sequence, checksum, state) VALUES (?, ?, ?, ?, ?, ?)"
-)
+REPLACE_SNAPSHOT = """
+    REPLACE INTO snapshots (namespace_id, workflow_id, run_id, kind, sequence, checksum, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
-REPLACE_CURRENT = "REPLACE INTO current_runs (namespace_id, workflow_id, run_id) VALUES (?, ?, ?)"
+REPLACE_CURRENT = "REPLACE INTO current_runs (namespace_id, workflow_id, kind, run_id) VALUES (?, ?, ?, ?)"
 
 ADD_USAGE = """
     INSERT INTO usage (namespace_id, kind, count) VALUES (?, ?, ?)
@@ -60,11 +60,11 @@ DELETE_RUN = tuple(
     for table in ("journal", "heads", "snapshots", "current_runs", "quarantine", "visibility", "search_attributes")
 )
 
-CURRENT_RUN = "SELECT run_id FROM current_runs WHERE namespace_id = ? AND workflow_id = ?"
+CURRENT_RUN = "SELECT run_id FROM current_runs WHERE namespace_id = ? AND workflow_id = ? AND kind = ?"
 
-_HEAD = (
-    "SELECT namespace_id, workflow_id, run_id, sequence, next_event_id, status, wake_at_ns, needs_dispatch FROM heads "
-)
+_HEAD = """
+    SELECT namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch
+    FROM heads """
 
 HEAD = _HEAD + _OF_RUN
 
@@ -93,23 +93,23 @@ DUE = (
     _HEAD
     + """
     WHERE shard = ? AND wake_at_ns IS NOT NULL AND quarantined = 0 AND wake_at_ns <= ?
-      AND (wake_at_ns, namespace_id, workflow_id, run_id) > (?, ?, ?, ?)
-    ORDER BY wake_at_ns, namespace_id, workflow_id, run_id LIMIT ?"""
+      AND (wake_at_ns, namespace_id, workflow_id, run_id, kind) > (?, ?, ?, ?, ?)
+    ORDER BY wake_at_ns, namespace_id, workflow_id, run_id, kind LIMIT ?"""
 )
 
 UNDISPATCHED = (
     _HEAD
     + """
     WHERE shard = ? AND needs_dispatch = 1 AND quarantined = 0
-      AND (namespace_id, workflow_id, run_id) > (?, ?, ?)
-    ORDER BY namespace_id, workflow_id, run_id LIMIT ?"""
+      AND (namespace_id, workflow_id, run_id, kind) > (?, ?, ?, ?)
+    ORDER BY namespace_id, workflow_id, run_id, kind LIMIT ?"""
 )
 
 RUNS = (
     _HEAD
     + """
-    WHERE shard = ? AND namespace_id = ? AND (namespace_id, workflow_id, run_id) > (?, ?, ?)
-    ORDER BY namespace_id, workflow_id, run_id LIMIT ?"""
+    WHERE shard = ? AND namespace_id = ? AND (namespace_id, workflow_id, run_id, kind) > (?, ?, ?, ?)
+    ORDER BY namespace_id, workflow_id, run_id, kind LIMIT ?"""
 )
 
 USAGE = "SELECT kind, count FROM usage WHERE namespace_id = ?"
@@ -117,11 +117,11 @@ USAGE = "SELECT kind, count FROM usage WHERE namespace_id = ?"
 MARK_QUARANTINED = f"UPDATE heads SET quarantined = 1 {_OF_RUN}"
 
 REPLACE_QUARANTINE = """
-    REPLACE INTO quarantine (namespace_id, workflow_id, run_id, shard, reason, noticed_at_ns)
-    VALUES (?, ?, ?, ?, ?, ?)"""
+    REPLACE INTO quarantine (namespace_id, workflow_id, run_id, kind, shard, reason, noticed_at_ns)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 #: Sorts before every key: no id is empty.
-_FIRST_KEY = ("", "", "")
+_FIRST_KEY = ("", "", "", 0)
 #: Sorts before every instant.
 _FIRST_INSTANT = -(2**63)
 
@@ -273,8 +273,8 @@ class _Rows:
 
 
 def _head(row: tuple[Any, ...]) -> Head:
-    namespace_id, workflow_id, run_id, sequence, next_event_id, status, wake_at_ns, needs_dispatch = row
-    key = ExecutionKey(namespace_id, workflow_id, run_id)
+    namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch = row
+    key = ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind))
     return Head(key, sequence, next_event_id, status, wake_at_ns, bool(needs_dispatch))
 
 

@@ -197,7 +197,7 @@ def compile_value(attribute: Attribute) -> Fragment:
 
 
 def _where(namespace_id: str, query: Query) -> Fragment:
-    in_namespace = Fragment("namespace_id = ?", (namespace_id,))
+    in_namespace = Fragment("namespace_id = ? AND kind = ?", (namespace_id, query.kind))
     if query.condition is None:
         return in_namespace
     return _join(" AND ", [in_namespace, compile_condition(query.condition, namespace_id)])

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import apsw
 
-from perdure.kernel.ids import ExecutionKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind
 from perdure.kernel.persistence.visibility import VisibilityRecord
 from perdure.kernel.visibility.attributes import NAMESPACE_DIVISION, AttributeValue, Text
 from perdure.kernel.visibility.text import words
@@ -20,33 +20,32 @@ OPEN = 2**63 - 1
 
 REPLACE = """
     REPLACE INTO visibility (
-        namespace_id, workflow_id, run_id, workflow_type, task_queue, status, start_time_ns, execution_time_ns,
+        namespace_id, workflow_id, run_id, kind, workflow_type, task_queue, status, start_time_ns, execution_time_ns,
         close_time_ns, listed_at_ns, history_length, history_size_bytes, state_transition_count,
         parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, namespace_division,
         checksum, memo, indexed_fields)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 #: Columns in the order of `record`.
 COLUMNS = (
-    "namespace_id, workflow_id, run_id, workflow_type, task_queue, status, start_time_ns, execution_time_ns, "
-    "close_time_ns, history_length, history_size_bytes, state_transition_count, "
+    "namespace_id, workflow_id, run_id, kind, workflow_type, task_queue, status, start_time_ns, "
+    "execution_time_ns, close_time_ns, history_length, history_size_bytes, state_transition_count, "
     "parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, memo, indexed_fields, checksum"
 )
 
-FORGET_ATTRIBUTES = "DELETE FROM search_attributes WHERE namespace_id = ? AND workflow_id = ? AND run_id = ?"
+FORGET_ATTRIBUTES = """
+    DELETE FROM search_attributes WHERE namespace_id = ? AND workflow_id = ? AND run_id = ? AND kind = ?"""
 
 INSERT_ATTRIBUTE = """
-    INSERT INTO search_attributes (namespace_id, workflow_id, run_id, name, position, value)
-    VALUES (?, ?, ?, ?, ?, ?)"""
+    INSERT INTO search_attributes (namespace_id, workflow_id, run_id, kind, name, position, value)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
 _log = logging.getLogger(__name__)
 
 
 def write_visibility(cursor: apsw.Cursor, records: Collection[VisibilityRecord]) -> None:
     cursor.executemany(REPLACE, [_row(record) for record in records])
-    cursor.executemany(
-        FORGET_ATTRIBUTES, [(record.namespace_id, record.workflow_id, record.run_id) for record in records]
-    )
+    cursor.executemany(FORGET_ATTRIBUTES, [_key(record) for record in records])
     attributes = [row for record in records if record.search_attributes for row in _attribute_rows(record)]
     if attributes:
         cursor.executemany(INSERT_ATTRIBUTE, attributes)
@@ -54,18 +53,21 @@ def write_visibility(cursor: apsw.Cursor, records: Collection[VisibilityRecord])
 
 def read_record(row: tuple[Any, ...]) -> VisibilityRecord:
     """The record of a row of `COLUMNS`. A damaged memo hides itself, not the run and not the rest of the list."""
-    record, checksum = VisibilityRecord(*row[:-1]), row[-1]
+    namespace_id, workflow_id, run_id, kind, *values, checksum = row
+    record = VisibilityRecord(namespace_id, workflow_id, run_id, ExecutionKind(kind), *values)
     if crc32(record.indexed_fields, crc32(record.memo)) == checksum:
         return record
-    _log.error("damaged visibility record of %s", ExecutionKey(*row[:3]))
+    _log.error("damaged visibility record of %s", _key(record))
     return replace(record, memo=b"", indexed_fields=b"")
+
+
+def _key(record: VisibilityRecord) -> ExecutionKey:
+    return ExecutionKey(record.namespace_id, record.workflow_id, record.run_id, record.kind)
 
 
 def _row(record: VisibilityRecord) -> tuple[Any, ...]:
     return (
-        record.namespace_id,
-        record.workflow_id,
-        record.run_id,
+        *_key(record),
         record.workflow_type,
         record.task_queue,
         record.status,
@@ -92,7 +94,7 @@ def _attribute_rows(record: VisibilityRecord) -> Iterator[tuple[Any, ...]]:
         if name == NAMESPACE_DIVISION:  # Has its own column: nearly every query looks at it.
             continue
         for position, part in enumerate(_parts(value)):
-            yield record.namespace_id, record.workflow_id, record.run_id, name, position, part
+            yield *_key(record), name, position, part
 
 
 def _parts(value: AttributeValue) -> list[Any]:

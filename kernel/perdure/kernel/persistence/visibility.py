@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from perdure.kernel.ids import NamespaceId, RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId
 from perdure.kernel.visibility.attributes import AttributeValue
 from perdure.kernel.visibility.query import Query
 
@@ -23,6 +23,7 @@ class VisibilityRecord:
     namespace_id: NamespaceId
     workflow_id: WorkflowId
     run_id: RunId
+    kind: ExecutionKind
     workflow_type: str
     task_queue: str
     status: int

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from perdure.kernel.ids import ExecutionKind
+
 Value = str | int | float | bool
 
 
@@ -93,8 +95,12 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """No condition matches everything; no order means open runs first, then newest close, then newest start."""
+    """No condition matches everything; no order means open runs first, then newest close, then newest start.
+
+    Executions of one kind are looked at: a list of workflows never shows a schedule.
+    """
 
     condition: Condition | None = None
     order: tuple[Order, ...] = ()
     group: tuple[Attribute, ...] = ()
+    kind: ExecutionKind = ExecutionKind.WORKFLOW

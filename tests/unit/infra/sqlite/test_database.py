@@ -181,9 +181,13 @@ async def test_reads_neither_scan_nor_sort(tmp_path: Path, statement: str) -> No
 @pytest.mark.parametrize(
     ("text", "step", "sorts"),
     [
-        ("", "INDEX visibility_listed (namespace_id=?)", False),
-        ("WorkflowType = 'x'", "INDEX visibility_listed (namespace_id=?)", False),
-        ("ExecutionStatus = 'Running'", "INDEX visibility_listed (namespace_id=? AND listed_at_ns=?)", False),
+        ("", "INDEX visibility_listed (namespace_id=? AND kind=?)", False),
+        ("WorkflowType = 'x'", "INDEX visibility_listed (namespace_id=? AND kind=?)", False),
+        (
+            "ExecutionStatus = 'Running'",
+            "INDEX visibility_listed (namespace_id=? AND kind=? AND listed_at_ns=?)",
+            False,
+        ),
         ("WorkflowId = 'x'", "PRIMARY KEY (namespace_id=? AND workflow_id=?)", True),
         ("Customer = 'x'", "INDEX search_attributes_value (namespace_id=? AND name=? AND value=?)", True),
     ],

@@ -1,4 +1,5 @@
--- Checksums are CRC-32 of the blob beside them. Instants are nanoseconds since the Unix epoch.
+-- `kind` is a number of `ExecutionKind`. Checksums are CRC-32 of the blob beside them. Instants are nanoseconds since
+-- the Unix epoch.
 
 CREATE TABLE shards (
     shard INTEGER PRIMARY KEY,
@@ -9,6 +10,7 @@ CREATE TABLE heads (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
     shard INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     next_event_id INTEGER NOT NULL,
@@ -16,13 +18,13 @@ CREATE TABLE heads (
     wake_at_ns INTEGER,
     needs_dispatch INTEGER NOT NULL,
     quarantined INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (namespace_id, workflow_id, run_id)
+    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
 ) WITHOUT ROWID;
 
-CREATE INDEX heads_due ON heads (shard, wake_at_ns, namespace_id, workflow_id, run_id)
+CREATE INDEX heads_due ON heads (shard, wake_at_ns, namespace_id, workflow_id, run_id, kind)
     WHERE wake_at_ns IS NOT NULL AND quarantined = 0;
 
-CREATE INDEX heads_undispatched ON heads (shard, namespace_id, workflow_id, run_id)
+CREATE INDEX heads_undispatched ON heads (shard, namespace_id, workflow_id, run_id, kind)
     WHERE needs_dispatch = 1 AND quarantined = 0;
 
 -- The first event id stands before the sequence in the key: both only grow, so the order is the same, and a history page
@@ -31,6 +33,7 @@ CREATE TABLE journal (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
     first_event_id INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     event_count INTEGER NOT NULL,
@@ -38,34 +41,37 @@ CREATE TABLE journal (
     changes_checksum INTEGER NOT NULL,
     changes BLOB NOT NULL,
     events BLOB NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, first_event_id, sequence)
+    PRIMARY KEY (namespace_id, workflow_id, run_id, kind, first_event_id, sequence)
 ) WITHOUT ROWID;
 
 CREATE TABLE snapshots (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     checksum INTEGER NOT NULL,
     state BLOB NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id)
+    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE current_runs (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id)
+    kind INTEGER NOT NULL,
+    PRIMARY KEY (namespace_id, workflow_id, kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE quarantine (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
     shard INTEGER NOT NULL,
     reason TEXT NOT NULL,
     noticed_at_ns INTEGER NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id)
+    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE usage (
@@ -80,6 +86,7 @@ CREATE TABLE visibility (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
     workflow_type TEXT NOT NULL,
     task_queue TEXT NOT NULL,
     status INTEGER NOT NULL,
@@ -98,10 +105,10 @@ CREATE TABLE visibility (
     checksum INTEGER NOT NULL,
     memo BLOB NOT NULL,
     indexed_fields BLOB NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id)
+    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
 ) WITHOUT ROWID;
 
-CREATE INDEX visibility_listed ON visibility (namespace_id, listed_at_ns, start_time_ns, run_id);
+CREATE INDEX visibility_listed ON visibility (namespace_id, kind, listed_at_ns, start_time_ns, run_id);
 
 -- One row per value of a search attribute: one for a scalar, one per element of a keyword list, one per word of a text.
 -- A run without search attributes has no rows here and pays nothing.
@@ -109,10 +116,11 @@ CREATE TABLE search_attributes (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
     name TEXT NOT NULL,
     position INTEGER NOT NULL,
     value NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, name, position)
+    PRIMARY KEY (namespace_id, workflow_id, run_id, kind, name, position)
 ) WITHOUT ROWID;
 
 CREATE INDEX search_attributes_value ON search_attributes (namespace_id, name, value, workflow_id, run_id);
@@ -130,7 +138,7 @@ CREATE TABLE namespaces (
 -- is said to be cheaper to walk than its index, for the sake of counts: walking the index they would look up every row.
 ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-    ('visibility', 'visibility', '1000000 500000 2 1'),
-    ('visibility', 'visibility_listed', '1000000 1000000 100 2 1'),
-    ('search_attributes', 'search_attributes', '1000000 1000000 10 5 1 1'),
+    ('visibility', 'visibility', '1000000 500000 2 1 1'),
+    ('visibility', 'visibility_listed', '1000000 1000000 1000000 100 2 1'),
+    ('search_attributes', 'search_attributes', '1000000 1000000 10 5 5 1 1'),
     ('search_attributes', 'search_attributes_value', '1000000 1000000 100000 20 2 1');
