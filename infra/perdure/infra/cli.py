@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from perdure.infra import logs
+from perdure.infra import logs, protos
 
 DEFAULT_DATABASE = Path("perdure.db")
 
@@ -59,7 +58,8 @@ def dev(
     logs.configure(log_level)
     # grpc's own log would tell the same once more, in its words, before our one line does.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # Late, because these load a lot: `--version`, `--help` and bad flags need little of it.
+    protos.without_sdk()
+    # Late, because these load a lot: `--version` and `--help` need none of it.
     from perdure.infra import options
 
     try:
@@ -96,6 +96,9 @@ def main() -> None:
 
 
 def _version() -> str:
+    # Late, because it brings a parser of e-mail along.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("perdure")
     except PackageNotFoundError:
