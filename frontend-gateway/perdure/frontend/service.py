@@ -5,6 +5,7 @@ from __future__ import annotations
 from perdure.frontend.handlers.cluster import ClusterHandlers, ClusterIdentity
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
+from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
 from perdure.frontend.handlers.visibility import VisibilityHandlers
@@ -14,6 +15,7 @@ from perdure.frontend.transport import GrpcServer
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import GatewayMetrics
 from perdure.kernel.namespace import NamespaceReclaimer
+from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
 
@@ -28,7 +30,7 @@ class Gateway:
         namespaces: Namespaces,
         history: HistoryClient,
         matching: MatchingClient,
-        visibility: VisibilityHandlers,
+        visibility: VisibilityStore,
         reclaimer: NamespaceReclaimer,
         identity: ClusterIdentity,
     ) -> None:
@@ -38,7 +40,11 @@ class Gateway:
         handlers = Handlers(
             history=history.handle,
             matching=matching.handle,
-            composed={**WorkerAnswers(history, limits).handlers, **visibility.handlers},
+            composed={
+                **WorkerAnswers(history, limits).handlers,
+                **VisibilityHandlers(visibility, limits).handlers,
+                **ScheduleLists(visibility, limits).handlers,
+            },
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),
                 SearchAttributeHandlers(limits, namespaces),

@@ -17,6 +17,7 @@ from perdure.history.effects import (
     ApplyParentClosePolicy,
     Effect,
     NotifyParent,
+    NotifySchedule,
     OfferActivityTask,
     OfferWorkflowTask,
     SendCancel,
@@ -152,6 +153,7 @@ class Agenda:
             or state.signals_out
             or state.cancels_out
             or state.owes_parent
+            or state.owes_schedule
             or state.orphans
             or self._any_child_unstarted()
         )
@@ -193,4 +195,6 @@ class Agenda:
         effects += [ApplyParentClosePolicy(key) for key in state.orphans]
         if state.owes_parent:
             effects.append(NotifyParent())
+        if state.owes_schedule:
+            effects.append(NotifySchedule())
         return effects

@@ -50,6 +50,25 @@ class ApplyParentClosePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySchedule:
+    """Tell the schedule that started this chain of runs how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAction:
+    """Start the workflow of this action of a schedule."""
+
+    action_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAction:
+    """Cancel or terminate the workflow of this action of a schedule."""
+
+    action_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveUpdate:
     """Wake who waits for this update: it has reached a new stage, or was rejected or aborted with `outcome`."""
 
@@ -77,6 +96,9 @@ Effect = (
     | SendCancel
     | NotifyParent
     | ApplyParentClosePolicy
+    | NotifySchedule
+    | StartAction
+    | StopAction
     | ResolveUpdate
     | AbortUpdates
 )

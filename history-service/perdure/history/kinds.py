@@ -7,8 +7,10 @@ from typing import Any
 
 from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution
+from perdure.history.schedules.loaded import LoadedSchedule
 from perdure.kernel.ids import ExecutionKind
 
 KINDS: Mapping[ExecutionKind, type[Loaded[Any]]] = {
     ExecutionKind.WORKFLOW: LoadedExecution,
+    ExecutionKind.SCHEDULE: LoadedSchedule,
 }

@@ -20,12 +20,15 @@ from perdure.history.effects import (
     ApplyParentClosePolicy,
     Effect,
     NotifyParent,
+    NotifySchedule,
     OfferActivityTask,
     OfferWorkflowTask,
     ResolveUpdate,
     SendCancel,
     SendSignal,
+    StartAction,
     StartChild,
+    StopAction,
 )
 from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution, UpdateNews
@@ -90,6 +93,12 @@ class Outbound:
                 self._send(loaded.key, self.messages.apply_parent_close_policy, initiated_event_id)
             case NotifyParent():
                 self._send(loaded.key, self.messages.notify_parent, 0)
+            case NotifySchedule():
+                self._send(loaded.key, self.messages.schedules.notify_schedule, 0)
+            case StartAction(action_id):
+                self._send(loaded.key, self.messages.schedules.start_action, action_id)
+            case StopAction(action_id):
+                self._send(loaded.key, self.messages.schedules.stop_action, action_id)
             case _:
                 assert_never(effect)
 

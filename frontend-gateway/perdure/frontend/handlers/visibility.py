@@ -102,7 +102,7 @@ class VisibilityHandlers:
         for group in groups:
             response.groups.add(
                 count=group.count,
-                group_values=[_group_value(value, by) for value, by in zip(group.values, query.group, strict=True)],
+                group_values=[group_value(value, by) for value, by in zip(group.values, query.group, strict=True)],
             )
         return response
 
@@ -113,7 +113,8 @@ class VisibilityHandlers:
         return [execution_info(record) for record in page.records], page.next_page_token
 
 
-def _group_value(value: AttributeValue | None, attribute: Attribute) -> Payload:
+def group_value(value: AttributeValue | None, attribute: Attribute) -> Payload:
+    """What a group has in common, as clients see it."""
     if value is None:
         return Payload(metadata={"encoding": b"binary/null"})
     if attribute.name == EXECUTION_STATUS and isinstance(value, int):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.frontend.validation import executions, start, updates, workers
+from perdure.frontend.validation import executions, schedules, start, updates, workers
 from perdure.frontend.validation.rules import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -37,6 +37,12 @@ CHECKS: Mapping[str, Check] = {
     "RespondActivityTaskCompletedById": workers.check_activity_answer_by_id,
     "RespondActivityTaskCanceledById": workers.check_activity_answer_by_id,
     "RespondActivityTaskFailedById": workers.check_activity_failed_by_id,
+    "CreateSchedule": schedules.check_create,
+    "DescribeSchedule": schedules.check_schedule_id,
+    "UpdateSchedule": schedules.check_update,
+    "PatchSchedule": schedules.check_patch,
+    "DeleteSchedule": schedules.check_schedule_id,
+    "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
 }

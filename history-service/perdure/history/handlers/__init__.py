@@ -10,6 +10,7 @@ from perdure.history.handlers import (
     describe,
     history,
     multi_operation,
+    schedule,
     start,
     update,
     workflow,
@@ -41,4 +42,10 @@ HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "RespondActivityTaskCanceledById": activity.respond_activity_task_canceled_by_id,
     "UpdateWorkflowExecution": update.update_workflow_execution,
     "PollWorkflowExecutionUpdate": update.poll_workflow_execution_update,
+    "CreateSchedule": schedule.create_schedule,
+    "DescribeSchedule": schedule.describe_schedule,
+    "UpdateSchedule": schedule.update_schedule,
+    "PatchSchedule": schedule.patch_schedule,
+    "DeleteSchedule": schedule.delete_schedule,
+    "ListScheduleMatchingTimes": schedule.list_schedule_matching_times,
 }

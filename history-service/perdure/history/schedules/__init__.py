@@ -1,1 +1,3 @@
-"""PURE: schedules: when they fire (`spec`), and what they do about it (`machine`)."""
+"""Schedules: when they fire, and what sets them apart from other kinds of executions. What they decide is in
+`machines.schedule`.
+"""

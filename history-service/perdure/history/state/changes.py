@@ -5,15 +5,13 @@ Evolution rule: tags and field meanings are for ever; new fields go to the end a
 
 from __future__ import annotations
 
-import msgspec
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.update.v1 import Request as UpdateRequest
 
-
-class Change(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
-    """Base of all changes."""
+from perdure.history.state.change import Change
+from perdure.history.state.schedule_changes import AnyScheduleChange
 
 
 class EventsRecorded(Change, frozen=True, tag="ev"):
@@ -153,6 +151,18 @@ class OrphanHandled(Change, frozen=True, tag="oh"):
     initiated_event_id: int
 
 
+class StartedBySchedule(Change, frozen=True, tag="sb"):
+    """The run belongs to a chain that a schedule started, as this action of that run of the schedule."""
+
+    schedule_id: str
+    run_id: str
+    action_id: int
+
+
+class ScheduleNotified(Change, frozen=True, tag="sn"):
+    """The schedule has recorded how this run ended, or can no longer."""
+
+
 AnyChange = (
     EventsRecorded
     | EventBuffered
@@ -175,4 +185,7 @@ AnyChange = (
     | CancelRequestSeen
     | ParentNotified
     | OrphanHandled
+    | StartedBySchedule
+    | ScheduleNotified
+    | AnyScheduleChange
 )
