@@ -113,7 +113,7 @@ def _entry(record: VisibilityRecord) -> ScheduleListEntry:
     found_by = SearchAttributes.FromString(record.indexed_fields)
     return ScheduleListEntry(
         schedule_id=record.workflow_id,
-        memo=memo if memo.fields else None,
+        memo=memo,
         search_attributes=found_by if found_by.indexed_fields else None,
         info=info,
     )
