@@ -79,11 +79,10 @@ class GrpcServer:
                 methods[method.name] = self._method(
                     method, endpoint, interruptible=route.wait in (Wait.READ, Wait.QUERY)
                 )
-            self._server.add_registered_method_handlers(service.full_name, methods)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(Any, _Unregistered(self._server)))
         names = (*HEALTH_SERVICES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection.enable_server_reflection(names, cast(Any, _Unregistered(self._server)))
 
     async def start(self, address: str) -> int:
         """Serve on `host:port` and say which port it is (port 0 means any).
@@ -205,6 +204,20 @@ def _decoder(message: type[Message]) -> Callable[[bytes], Any]:
             return Undecodable
 
     return decode_or_mark
+
+
+class _Unregistered:
+    """A server that takes handlers by name only.
+
+    For every method that is registered, grpc.aio waits with a task of its own, and looks at all of them on each call.
+    Generated code registers its methods besides naming them.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: object) -> None:
+        """The generic handlers have them."""
 
 
 class _TextMetadata(Mapping[str, str]):

@@ -41,7 +41,7 @@ UPSERT_HEAD = """
     INSERT INTO heads (namespace_id, workflow_id, run_id, kind, shard, sequence, next_event_id, status,
                        wake_at_ns, needs_dispatch)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (namespace_id, workflow_id, run_id, kind) DO UPDATE SET
+    ON CONFLICT (namespace_id, run_id, workflow_id, kind) DO UPDATE SET
         sequence = excluded.sequence, next_event_id = excluded.next_event_id, status = excluded.status,
         wake_at_ns = excluded.wake_at_ns, needs_dispatch = excluded.needs_dispatch"""
 
@@ -93,23 +93,23 @@ DUE = (
     _HEAD
     + """
     WHERE shard = ? AND wake_at_ns IS NOT NULL AND quarantined = 0 AND wake_at_ns <= ?
-      AND (wake_at_ns, namespace_id, workflow_id, run_id, kind) > (?, ?, ?, ?, ?)
-    ORDER BY wake_at_ns, namespace_id, workflow_id, run_id, kind LIMIT ?"""
+      AND (wake_at_ns, namespace_id, run_id, workflow_id, kind) > (?, ?, ?, ?, ?)
+    ORDER BY wake_at_ns, namespace_id, run_id, workflow_id, kind LIMIT ?"""
 )
 
 UNDISPATCHED = (
     _HEAD
     + """
     WHERE shard = ? AND needs_dispatch = 1 AND quarantined = 0
-      AND (namespace_id, workflow_id, run_id, kind) > (?, ?, ?, ?)
-    ORDER BY namespace_id, workflow_id, run_id, kind LIMIT ?"""
+      AND (namespace_id, run_id, workflow_id, kind) > (?, ?, ?, ?)
+    ORDER BY namespace_id, run_id, workflow_id, kind LIMIT ?"""
 )
 
 RUNS = (
     _HEAD
     + """
-    WHERE shard = ? AND namespace_id = ? AND (namespace_id, workflow_id, run_id, kind) > (?, ?, ?, ?)
-    ORDER BY namespace_id, workflow_id, run_id, kind LIMIT ?"""
+    WHERE shard = ? AND namespace_id = ? AND (namespace_id, run_id, workflow_id, kind) > (?, ?, ?, ?)
+    ORDER BY namespace_id, run_id, workflow_id, kind LIMIT ?"""
 )
 
 USAGE = "SELECT kind, count FROM usage WHERE namespace_id = ?"
@@ -120,8 +120,8 @@ REPLACE_QUARANTINE = """
     REPLACE INTO quarantine (namespace_id, workflow_id, run_id, kind, shard, reason, noticed_at_ns)
     VALUES (?, ?, ?, ?, ?, ?, ?)"""
 
-#: Sorts before every key: no id is empty.
-_FIRST_KEY = ("", "", "", 0)
+#: Sorts before every position: no id is empty.
+_FIRST_POSITION = ("", "", "", 0)
 #: Sorts before every instant.
 _FIRST_INSTANT = -(2**63)
 
@@ -206,17 +206,17 @@ class SqliteExecutionStore:
     async def due(
         self, shard: ShardId, until_ns: int, after: tuple[int, ExecutionKey] | None, limit: int
     ) -> Sequence[Head]:
-        instant, key = after or (_FIRST_INSTANT, _FIRST_KEY)
+        instant, key = after or (_FIRST_INSTANT, None)
         with self._database.reading() as cursor:
-            return [_head(row) for row in cursor.execute(DUE, (shard, until_ns, instant, *key, limit))]
+            return [_head(row) for row in cursor.execute(DUE, (shard, until_ns, instant, *_position(key), limit))]
 
     async def undispatched(self, shard: ShardId, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
         with self._database.reading() as cursor:
-            return [_head(row) for row in cursor.execute(UNDISPATCHED, (shard, *(after or _FIRST_KEY), limit))]
+            return [_head(row) for row in cursor.execute(UNDISPATCHED, (shard, *_position(after), limit))]
 
     async def runs(self, shard: ShardId, namespace_id: str, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
         with self._database.reading() as cursor:
-            return [_head(row) for row in cursor.execute(RUNS, (shard, namespace_id, *(after or _FIRST_KEY), limit))]
+            return [_head(row) for row in cursor.execute(RUNS, (shard, namespace_id, *_position(after), limit))]
 
     async def usage(self, namespace_id: str) -> Mapping[str, int]:
         with self._database.reading() as cursor:
@@ -276,6 +276,11 @@ def _head(row: tuple[Any, ...]) -> Head:
     namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch = row
     key = ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind))
     return Head(key, sequence, next_event_id, status, wake_at_ns, bool(needs_dispatch))
+
+
+def _position(key: ExecutionKey | None) -> tuple[str, str, str, int]:
+    """The key as the tables are ordered by it; of None, what comes before all."""
+    return (key.namespace_id, key.run_id, key.workflow_id, key.kind) if key else _FIRST_POSITION
 
 
 def _take_events(

@@ -18,13 +18,18 @@ from perdure.kernel.visibility.text import words
 #: Listing time of an open run: open ones come first in the default order.
 OPEN = 2**63 - 1
 
-REPLACE = """
-    REPLACE INTO visibility (
-        namespace_id, workflow_id, run_id, kind, workflow_type, task_queue, status, start_time_ns, execution_time_ns,
-        close_time_ns, listed_at_ns, history_length, history_size_bytes, state_transition_count,
-        parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, namespace_division,
-        checksum, memo, indexed_fields)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_KEY = ("namespace_id", "workflow_id", "run_id", "kind")
+_VALUES = (
+    *("workflow_type", "task_queue", "status", "start_time_ns", "execution_time_ns", "close_time_ns", "listed_at_ns"),
+    *("history_length", "history_size_bytes", "state_transition_count", "parent_workflow_id", "parent_run_id"),
+    *("root_workflow_id", "root_run_id", "namespace_division", "checksum", "memo", "indexed_fields"),
+)
+
+#: Not REPLACE, which would write every index anew also where nothing changes.
+UPSERT = f"""
+    INSERT INTO visibility ({", ".join(_KEY + _VALUES)}) VALUES ({", ".join("?" * len(_KEY + _VALUES))})
+    ON CONFLICT (namespace_id, run_id, workflow_id, kind)
+    DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _VALUES)}"""
 
 #: Columns in the order of `record`.
 COLUMNS = (
@@ -44,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 def write_visibility(cursor: apsw.Cursor, records: Collection[VisibilityRecord]) -> None:
-    cursor.executemany(REPLACE, [_row(record) for record in records])
+    cursor.executemany(UPSERT, [_row(record) for record in records])
     cursor.executemany(FORGET_ATTRIBUTES, [_key(record) for record in records])
     attributes = [row for record in records if record.search_attributes for row in _attribute_rows(record)]
     if attributes:

@@ -156,15 +156,15 @@ class ExecutionStore(Protocol):
     async def due(
         self, shard: ShardId, until_ns: int, after: tuple[int, ExecutionKey] | None, limit: int
     ) -> Sequence[Head]:
-        """Heads with `wake_at_ns` <= until_ns, ordered by (wake_at_ns, key), strictly after the cursor."""
+        """Heads with `wake_at_ns` <= until_ns, ordered by (wake_at_ns, key) as below, strictly after the cursor."""
         ...
 
     async def undispatched(self, shard: ShardId, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
-        """Heads with `needs_dispatch`, ordered by key, strictly after the cursor."""
+        """Heads with `needs_dispatch`, ordered by namespace id, run id, workflow id, strictly after the cursor."""
         ...
 
     async def runs(self, shard: ShardId, namespace_id: str, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
-        """All heads of a namespace on this shard, ordered by key: for namespace deletion and checkers."""
+        """All heads of a namespace on this shard, in the order of `undispatched`: for deletion and checkers."""
         ...
 
     async def usage(self, namespace_id: str) -> Mapping[str, int]:

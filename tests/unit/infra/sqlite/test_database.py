@@ -188,7 +188,7 @@ async def test_reads_neither_scan_nor_sort(tmp_path: Path, statement: str) -> No
             "INDEX visibility_listed (namespace_id=? AND kind=? AND listed_at_ns=?)",
             False,
         ),
-        ("WorkflowId = 'x'", "PRIMARY KEY (namespace_id=? AND workflow_id=?)", True),
+        ("WorkflowId = 'x'", "INDEX visibility_workflow (namespace_id=? AND workflow_id=?)", True),
         ("Customer = 'x'", "INDEX search_attributes_value (namespace_id=? AND name=? AND value=?)", True),
     ],
 )

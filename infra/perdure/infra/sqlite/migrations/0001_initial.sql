@@ -1,5 +1,8 @@
 -- `kind` is a number of `ExecutionKind`. Checksums are CRC-32 of the blob beside them. Instants are nanoseconds since
 -- the Unix epoch.
+--
+-- A run id begins with the instant at which it was made, and stands before the workflow id in every key: the rows of the
+-- runs that are busy now are neighbours, share pages, and a commit writes few of them, however many runs are stored.
 
 CREATE TABLE shards (
     shard INTEGER PRIMARY KEY,
@@ -18,17 +21,18 @@ CREATE TABLE heads (
     wake_at_ns INTEGER,
     needs_dispatch INTEGER NOT NULL,
     quarantined INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
+    PRIMARY KEY (namespace_id, run_id, workflow_id, kind)
 ) WITHOUT ROWID;
 
-CREATE INDEX heads_due ON heads (shard, wake_at_ns, namespace_id, workflow_id, run_id, kind)
+CREATE INDEX heads_due ON heads (shard, wake_at_ns, namespace_id, run_id, workflow_id, kind)
     WHERE wake_at_ns IS NOT NULL AND quarantined = 0;
 
-CREATE INDEX heads_undispatched ON heads (shard, namespace_id, workflow_id, run_id, kind)
+CREATE INDEX heads_undispatched ON heads (shard, namespace_id, run_id, workflow_id, kind)
     WHERE needs_dispatch = 1 AND quarantined = 0;
 
--- The first event id stands before the sequence in the key: both only grow, so the order is the same, and a history page
--- is found without a second index.
+-- Appended to, in the order of the commits, so that what was committed together shares pages. In the index the first event
+-- id stands before the sequence: both only grow, so the order is the same, and a history page is found without another
+-- index.
 CREATE TABLE journal (
     namespace_id TEXT NOT NULL,
     workflow_id TEXT NOT NULL,
@@ -40,9 +44,10 @@ CREATE TABLE journal (
     events_checksum INTEGER NOT NULL,
     changes_checksum INTEGER NOT NULL,
     changes BLOB NOT NULL,
-    events BLOB NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, kind, first_event_id, sequence)
-) WITHOUT ROWID;
+    events BLOB NOT NULL
+);
+
+CREATE UNIQUE INDEX journal_run ON journal (namespace_id, run_id, workflow_id, kind, first_event_id, sequence);
 
 CREATE TABLE snapshots (
     namespace_id TEXT NOT NULL,
@@ -52,7 +57,7 @@ CREATE TABLE snapshots (
     sequence INTEGER NOT NULL,
     checksum INTEGER NOT NULL,
     state BLOB NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
+    PRIMARY KEY (namespace_id, run_id, workflow_id, kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE current_runs (
@@ -71,7 +76,7 @@ CREATE TABLE quarantine (
     shard INTEGER NOT NULL,
     reason TEXT NOT NULL,
     noticed_at_ns INTEGER NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
+    PRIMARY KEY (namespace_id, run_id, workflow_id, kind)
 ) WITHOUT ROWID;
 
 CREATE TABLE usage (
@@ -105,8 +110,10 @@ CREATE TABLE visibility (
     checksum INTEGER NOT NULL,
     memo BLOB NOT NULL,
     indexed_fields BLOB NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, kind)
+    PRIMARY KEY (namespace_id, run_id, workflow_id, kind)
 ) WITHOUT ROWID;
+
+CREATE INDEX visibility_workflow ON visibility (namespace_id, workflow_id);
 
 CREATE INDEX visibility_listed ON visibility (namespace_id, kind, listed_at_ns, start_time_ns, run_id);
 
@@ -120,10 +127,10 @@ CREATE TABLE search_attributes (
     name TEXT NOT NULL,
     position INTEGER NOT NULL,
     value NOT NULL,
-    PRIMARY KEY (namespace_id, workflow_id, run_id, kind, name, position)
+    PRIMARY KEY (namespace_id, run_id, workflow_id, kind, name, position)
 ) WITHOUT ROWID;
 
-CREATE INDEX search_attributes_value ON search_attributes (namespace_id, name, value, workflow_id, run_id);
+CREATE INDEX search_attributes_value ON search_attributes (namespace_id, name, value, run_id, workflow_id);
 
 CREATE TABLE namespaces (
     namespace_id TEXT NOT NULL PRIMARY KEY,
@@ -138,7 +145,8 @@ CREATE TABLE namespaces (
 -- is said to be cheaper to walk than its index, for the sake of counts: walking the index they would look up every row.
 ANALYZE sqlite_schema;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-    ('visibility', 'visibility', '1000000 500000 2 1 1'),
+    ('visibility', 'visibility', '1000000 500000 1 1 1'),
+    ('visibility', 'visibility_workflow', '1000000 500000 2'),
     ('visibility', 'visibility_listed', '1000000 1000000 1000000 100 2 1'),
-    ('search_attributes', 'search_attributes', '1000000 1000000 10 5 5 1 1'),
-    ('search_attributes', 'search_attributes_value', '1000000 1000000 100000 20 2 1');
+    ('search_attributes', 'search_attributes', '1000000 1000000 5 5 5 1 1'),
+    ('search_attributes', 'search_attributes_value', '1000000 1000000 100000 20 1 1');
