@@ -69,6 +69,13 @@ class StopAction:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckAction:
+    """See whether the workflow of this action of a schedule still runs: others wait for its end."""
+
+    action_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveUpdate:
     """Wake who waits for this update: it has reached a new stage, or was rejected or aborted with `outcome`."""
 
@@ -99,6 +106,7 @@ Effect = (
     | NotifySchedule
     | StartAction
     | StopAction
+    | CheckAction
     | ResolveUpdate
     | AbortUpdates
 )

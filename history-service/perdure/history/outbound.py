@@ -18,6 +18,7 @@ from temporalio.api.update.v1 import Outcome
 from perdure.history.effects import (
     AbortUpdates,
     ApplyParentClosePolicy,
+    CheckAction,
     Effect,
     NotifyParent,
     NotifySchedule,
@@ -99,6 +100,8 @@ class Outbound:
                 self._send(loaded.key, self.messages.schedules.start_action, action_id)
             case StopAction(action_id):
                 self._send(loaded.key, self.messages.schedules.stop_action, action_id)
+            case CheckAction(action_id):
+                self._send(loaded.key, self.messages.schedules.check_action, action_id)
             case _:
                 assert_never(effect)
 

@@ -181,6 +181,7 @@ class NamespaceHandlers:
                 capabilities=NamespaceInfo.Capabilities(
                     eager_workflow_start=True, sync_update=True, async_update=True, poller_autoscaling=True
                 ),
+                supports_schedules=True,
                 limits=NamespaceInfo.Limits(
                     blob_size_limit_error=self._limits.blob_size_max,
                     memo_size_limit_error=self._limits.memo_size_max,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy as Reuse
-from temporalio.api.schedule.v1 import Schedule
+from temporalio.api.schedule.v1 import Schedule, SchedulePatch
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CreateScheduleRequest,
@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.frontend.validation.rules import (
     Scene,
+    byte_length,
     check_blob,
     check_search_attributes,
     check_user_task_queue,
@@ -23,6 +24,7 @@ from perdure.frontend.validation.rules import (
     too_long,
 )
 from perdure.frontend.validation.start import check_timeouts
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument, Unimplemented
 from perdure.kernel.options import check_priority, check_retry_policy
 from perdure.kernel.prototime import timestamp
@@ -32,6 +34,8 @@ NOTES_LENGTH_MAX = 1000
 _ID_PREFIX = "temporal-sys-scheduler:"
 #: What a schedule appends to the id of each workflow that it starts.
 _TIME_SUFFIX = "-2009-11-10T23:00:00Z"
+#: Nanoseconds since 1970 fit into 63 bits until then.
+_INSTANT_S_MAX = 2**63 // SECOND_NS
 
 AnyRequest = DescribeScheduleRequest | DeleteScheduleRequest | ListScheduleMatchingTimesRequest
 
@@ -51,7 +55,7 @@ def check_create(request: CreateScheduleRequest, scene: Scene) -> None:
     check_blob(request.schedule.ByteSize() + request.initial_patch.ByteSize(), scene.limits)
     if request.memo.ByteSize() > scene.limits.memo_size_max:
         raise InvalidArgument("Memo size exceeds limit.")
-    _check_notes(request.initial_patch.pause, request.initial_patch.unpause)
+    _check_patch(request.initial_patch)
 
 
 def check_update(request: UpdateScheduleRequest, scene: Scene) -> None:
@@ -71,7 +75,7 @@ def check_patch(request: PatchScheduleRequest, scene: Scene) -> None:
         raise InvalidArgument("Patch is not set on request.")
     _check_request_id(request.request_id, scene)
     patch = request.patch
-    _check_notes(patch.pause, patch.unpause)
+    _check_patch(patch)
     if patch.HasField("trigger_immediately") and not patch.trigger_immediately.HasField("scheduled_time"):
         patch.trigger_immediately.scheduled_time.CopyFrom(timestamp(scene.runtime.clock.now_ns()))
     check_blob(patch.ByteSize(), scene.limits)
@@ -88,9 +92,11 @@ def _check_request_id(request_id: str, scene: Scene) -> None:
         raise InvalidArgument("RequestId length exceeds limit.")
 
 
-def _check_notes(*notes: str) -> None:
-    if any(len(each.encode()) > NOTES_LENGTH_MAX for each in notes):
+def _check_patch(patch: SchedulePatch) -> None:
+    if any(byte_length(notes) > NOTES_LENGTH_MAX for notes in (patch.pause, patch.unpause)):
         raise InvalidArgument("Schedule notes exceeds limit.")
+    if not 0 <= patch.trigger_immediately.scheduled_time.seconds < _INSTANT_S_MAX:
+        raise InvalidArgument("ScheduledTime of TriggerImmediately is out of range.")
 
 
 def _check_definition(schedule: Schedule, scene: Scene) -> None:

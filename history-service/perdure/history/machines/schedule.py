@@ -17,9 +17,9 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch, ScheduleSpec
 from temporalio.api.schedule.v1 import Schedule as ScheduleDefinition
 
-from perdure.history.effects import StartAction, StopAction
+from perdure.history.effects import CheckAction, StartAction, StopAction
 from perdure.history.schedules.overlap import sort_out
-from perdure.history.schedules.spec import Occurrence, Times, TooManyExclusions, times_of
+from perdure.history.schedules.spec import LAST_NS, Occurrence, Times, TooManyExclusions, times_of
 from perdure.history.state.schedule import Action, Backfill, BufferedStart, Schedule, Stop
 from perdure.history.state.schedule_changes import (
     ActionClosed,
@@ -262,9 +262,9 @@ def _add_backfill(tx: ScheduleTransition, request: BackfillRequest) -> None:
     if len(tx.state.backfills) >= BUFFER_MAX:
         tx.change(BackfillDropped())
         return
+    start, end = (min(max(instant_ns(at), 0), LAST_NS) for at in (request.start_time, request.end_time))
     # The first instant of the range belongs to it.
-    after = instant_ns(request.start_time) - MILLISECOND_NS
-    tx.change(BackfillAdded(after, instant_ns(request.end_time), request.overlap_policy))
+    tx.change(BackfillAdded(start - MILLISECOND_NS, end, request.overlap_policy))
 
 
 def _following(state: Schedule, after: int) -> Iterable[Occurrence]:
@@ -338,6 +338,7 @@ def _take_backfill(tx: ScheduleTransition, backfill: Backfill, count: int) -> in
 def _empty_buffer(tx: ScheduleTransition) -> None:
     """Decide on what waits in the buffer, as far as it can be decided now."""
     state = tx.state
+    waiting = len(state.buffer)
     if state.buffer and not state.definition.action.HasField("start_workflow"):
         tx.change(StartsSkipped([start.action_id for start in state.buffer], overlapping=False))
     again = True
@@ -356,6 +357,8 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
                 again = True
         if verdict.stop is not Stop.NONE:
             _stop_running(tx, verdict.stop)
+    if waiting and state.occupied:
+        tx.effects += [CheckAction(action.action_id) for action in state.started.values() if not action.overlapping]
 
 
 def _decide(tx: ScheduleTransition, start: BufferedStart, overlapping: bool) -> None:

@@ -27,7 +27,7 @@ from perdure.history.state.changes import ScheduleNotified, StartedBySchedule
 from perdure.history.state.execution import Execution, ScheduledBy
 from perdure.history.state.schedule import Action, Schedule, Stop
 from perdure.kernel.call import Call
-from perdure.kernel.errors import NamespaceNotFound, NotFound, ServiceError, Unavailable
+from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotFound, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, WorkflowId
 
 _STOP_REASONS = {
@@ -136,6 +136,29 @@ class ScheduleMessages:
                     identity=identity,
                     request_id=_request_id(state, -action.action_id),
                 ),
+            )
+
+    async def check_action(self, key: ExecutionKey, action_id: int) -> None:
+        """Take note that the workflow of an action does not run any more, should it be gone without a word.
+
+        A workflow tells its schedule when it ends; one that was deleted, or whose records are damaged, cannot.
+        """
+        loaded = await self._find(key)
+        action = loaded.state.started.get(action_id) if loaded else None
+        if loaded is None or action is None:
+            return
+        namespace = await self._engine.namespace_of(key)
+        with contextlib.suppress(DataLoss):
+            if await start.current_run(self._engine, Call(namespace), action.workflow_id) is not None:
+                # It runs, or what it has to say is on its way.
+                return
+        loaded = await self._find(key)
+        if loaded is not None:
+            unknown = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
+            self._engine.decide(
+                namespace,
+                loaded,
+                lambda tx: schedule.action_closed(tx, action_id, action.run_id, unknown, None, None),
             )
 
     async def notify_schedule(self, key: ExecutionKey, _: int) -> None:

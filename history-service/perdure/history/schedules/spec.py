@@ -16,10 +16,15 @@ from perdure.history.schedules.zone import Zone
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.prototime import instant_ns, length_ns
 
+#: Calendars, exclusions and intervals together.
+ENTRIES_MAX = 500
+TIMEZONE_DATA_SIZE_MAX = 64 * 1024
 _COMMENT_LENGTH_MAX = 200
 _LENGTH_NS_MAX = 2**63 - 1
 #: The last second of `YEAR_MAX`, in UTC.
 _LAST_S = 4_133_980_799
+#: An instant after which no schedule fires, whatever its jitter.
+LAST_NS = (_LAST_S + 100 * 86_400) * SECOND_NS
 #: Excluded stretches of time that are passed over in the search for the next time. Usual specs need a handful; all days
 #: until `YEAR_MAX` fit in.
 EXCLUSIONS_PASSED_MAX = 30_000
@@ -55,6 +60,7 @@ def canonical(spec: ScheduleSpec) -> ScheduleSpec:
         InvalidSpec: something in it is wrong.
     """
     _check_durations(spec.interval)
+    _check_size(spec)
     result = ScheduleSpec()
     result.CopyFrom(spec)
     result.ClearField("calendar")
@@ -93,7 +99,7 @@ class Times:
             (max(_capped(each.interval) // SECOND_NS, 1), max(_capped(each.phase) // SECOND_NS, 0))
             for each in spec.interval
         ]
-        self._start_s = instant_ns(spec.start_time) // SECOND_NS
+        self._start_s = max(instant_ns(spec.start_time) // SECOND_NS, 0)
         self._end_ns = instant_ns(spec.end_time) if spec.HasField("end_time") else None
         self._jitter_ns = max(_capped(spec.jitter), 0)
 
@@ -171,6 +177,15 @@ def _load_zone(spec: ScheduleSpec) -> Zone:
 
 def _capped(length: Duration) -> int:
     return min(max(length_ns(length), -_LENGTH_NS_MAX), _LENGTH_NS_MAX)
+
+
+def _check_size(spec: ScheduleSpec) -> None:
+    count = len(spec.calendar) + len(spec.structured_calendar) + len(spec.cron_string) + len(spec.interval)
+    count += len(spec.exclude_calendar) + len(spec.exclude_structured_calendar)
+    if count > ENTRIES_MAX:
+        raise InvalidSpec(f"{count} calendars, exclusions and intervals exceed the limit of {ENTRIES_MAX}")
+    if (size := len(spec.timezone_data)) > TIMEZONE_DATA_SIZE_MAX:
+        raise InvalidSpec(f"time zone data of {size} bytes exceeds the limit of {TIMEZONE_DATA_SIZE_MAX}")
 
 
 def _check_calendar(calendar: StructuredCalendarSpec) -> None:

@@ -158,6 +158,7 @@ def test_the_canonical_form() -> None:
         ),
         (ScheduleSpec(calendar=[CalendarSpec(comment="x" * 201)]), "invalid calendar spec: comment is too long"),
         (ScheduleSpec(interval=[IntervalSpec()]), "interval is too small"),
+        (cron(*["0 0 * * *"] * 501), "501 calendars, exclusions and intervals exceed the limit of 500"),
         (ScheduleSpec(timezone_name="X", timezone_data=b"abc"), "malformed time zone information"),
     ],
     ids=str,
