@@ -183,17 +183,18 @@ async def _settled(cluster: Cluster, schedule_id: str) -> ScheduleStateNow:
 
 
 async def _runs(cluster: Cluster, schedule_id: str) -> list[Execution]:
-    """All workflow runs that the schedule started, and their successors."""
+    """All workflow runs that the schedule started, and their successors, when all of them are over."""
     shard = cluster.history.engine.shards[0]
-    runs = []
-    for head in await cluster.store.runs(shard.id, NAMESPACE.id, None, 100_000):
-        if head.key.kind is ExecutionKind.WORKFLOW and head.key.workflow_id.startswith(schedule_id):
-            loaded = await shard.find(LoadedExecution, head.key)
-            assert loaded is not None
-            while loaded.state.owes_schedule:  # noqa: ASYNC110  it has been told, and is about to note it
-                await asyncio.sleep(1)
-            runs.append(loaded.state)
-    return runs
+    while True:
+        runs = []
+        for head in await cluster.store.runs(shard.id, NAMESPACE.id, None, 100_000):
+            if head.key.kind is ExecutionKind.WORKFLOW and head.key.workflow_id.startswith(schedule_id):
+                loaded = await shard.find(LoadedExecution, head.key)
+                assert loaded is not None
+                runs.append(loaded.state)
+        if not any(run.running or run.owes_schedule for run in runs):
+            return runs
+        await asyncio.sleep(1)
 
 
 def _check_chains(state: ScheduleStateNow, runs: list[Execution]) -> None:

@@ -131,7 +131,8 @@ def _started(state: Schedule, change: ActionStarted) -> None:
     action = state.starting.pop(change.action_id)
     action.run_id = change.run_id
     action.started_at = change.at
-    state.started[action.action_id] = action
+    if not action.overlapping:
+        state.started[action.action_id] = action
     state.action_count += 1
     state.recent.append(
         Action(
@@ -163,12 +164,11 @@ def _stop_sent(state: Schedule, change: ActionStopSent) -> None:
 
 
 def _closed(state: Schedule, change: ActionClosed) -> None:
-    action = state.started.pop(change.action_id)
     for recent in state.recent:
         if recent.action_id == change.action_id:
             recent.status = change.status
-    if action.overlapping:
-        # They follow no order, so that none of them is the last.
+    if state.started.pop(change.action_id, None) is None:
+        # Those that may overlap follow no order, so that none of them is the last.
         return
     if change.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED:
         state.last_failure = None

@@ -20,7 +20,7 @@ from temporalio.api.schedule.v1 import Schedule as ScheduleDefinition
 from perdure.history.effects import CheckAction, StartAction, StopAction
 from perdure.history.schedules.overlap import sort_out
 from perdure.history.schedules.spec import LAST_NS, Occurrence, Times, TooManyExclusions, times_of
-from perdure.history.state.schedule import Action, Backfill, BufferedStart, Schedule, Stop
+from perdure.history.state.schedule import RUNNING, Backfill, BufferedStart, Schedule, Stop
 from perdure.history.state.schedule_changes import (
     ActionClosed,
     ActionDecided,
@@ -133,31 +133,35 @@ def stop_sent(tx: ScheduleTransition, action_id: int) -> None:
 def action_closed(
     tx: ScheduleTransition,
     action_id: int,
+    workflow_id: str,
     run_id: str,
     status: WorkflowExecutionStatus.ValueType,
     result: Payloads | None,
     failure: Failure | None,
 ) -> None:
-    """The last run of an action's chain, which began with `run_id`, has ended. Told again, nothing changes."""
+    """The last run of an action's chain, which began with `run_id`, has ended. Told again, nothing changes.
+
+    Of an action that may overlap others nothing is known any more when enough others have been started after it.
+    """
     state = tx.state
     if action_id in state.starting:
         # It was faster than the news of its start.
         tx.change(ActionStarted(action_id, run_id, tx.now))
-    action = state.started.get(action_id)
-    if action is None:
+    is_open = any(each.action_id == action_id and each.status == RUNNING for each in state.recent)
+    if not is_open and action_id not in state.started:
         return
     tx.change(ActionClosed(action_id, status, result, failure))
     definition = state.definition
     failed = status in (_Status.WORKFLOW_EXECUTION_STATUS_FAILED, _Status.WORKFLOW_EXECUTION_STATUS_TIMED_OUT)
     if failed and definition.policies.pause_on_failure and not definition.state.paused:
-        tx.change(SchedulePaused(_failure_note(action, failure)))
+        tx.change(SchedulePaused(_failure_note(workflow_id, failure)))
     advance(tx)
 
 
-def _failure_note(action: Action, failure: Failure | None) -> str:
+def _failure_note(workflow_id: str, failure: Failure | None) -> str:
     if failure is None:
-        return f"paused due to workflow timeout: {action.workflow_id}"
-    return f"paused due to workflow failure: {action.workflow_id}: {failure.message}"
+        return f"paused due to workflow timeout: {workflow_id}"
+    return f"paused due to workflow failure: {workflow_id}: {failure.message}"
 
 
 def advance(tx: ScheduleTransition) -> None:
@@ -358,7 +362,7 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
         if verdict.stop is not Stop.NONE:
             _stop_running(tx, verdict.stop)
     if waiting and state.occupied:
-        tx.effects += [CheckAction(action.action_id) for action in state.started.values() if not action.overlapping]
+        tx.effects += [CheckAction(action_id) for action_id in state.started]
 
 
 def _decide(tx: ScheduleTransition, start: BufferedStart, overlapping: bool) -> None:
@@ -370,6 +374,6 @@ def _decide(tx: ScheduleTransition, start: BufferedStart, overlapping: bool) -> 
 
 def _stop_running(tx: ScheduleTransition, stop: Stop) -> None:
     for action in list(tx.state.started.values()):
-        if not action.overlapping and action.stop < stop:
+        if action.stop < stop:
             tx.change(ActionStopRequested(action.action_id, terminate=stop is Stop.TERMINATE))
             tx.effect(StopAction(action.action_id))

@@ -158,7 +158,9 @@ class ScheduleMessages:
             self._engine.decide(
                 namespace,
                 loaded,
-                lambda tx: schedule.action_closed(tx, action_id, action.run_id, unknown, None, None),
+                lambda tx: schedule.action_closed(
+                    tx, action_id, action.workflow_id, action.run_id, unknown, None, None
+                ),
             )
 
     async def notify_schedule(self, key: ExecutionKey, _: int) -> None:
@@ -192,7 +194,9 @@ class ScheduleMessages:
         self._engine.decide(
             await self._engine.namespace_of(key),
             loaded,
-            lambda tx: schedule.action_closed(tx, origin.action_id, state.first_run_id, status, result, failure),
+            lambda tx: schedule.action_closed(
+                tx, origin.action_id, state.workflow_id, state.first_run_id, status, result, failure
+            ),
         )
         await loaded.committed()
 

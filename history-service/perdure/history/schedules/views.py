@@ -44,9 +44,7 @@ def info(state: Schedule, now: int) -> ScheduleInfo:
         buffer_dropped=state.buffer_dropped_count,
         buffer_size=len(state.buffer),
         running_workflows=[
-            WorkflowExecution(workflow_id=action.workflow_id, run_id=action.run_id)
-            for action in state.started.values()
-            if not action.overlapping
+            WorkflowExecution(workflow_id=action.workflow_id, run_id=action.run_id) for action in state.started.values()
         ],
         recent_actions=[_result(action) for action in state.recent],
         future_action_times=[timestamp(at) for at in schedule.future_times(state, now, FUTURE_TIMES_DESCRIBED)],

@@ -97,7 +97,7 @@ class Schedule(msgspec.Struct):
 
     #: Decided on, and not known to be started.
     starting: dict[int, Action] = {}
-    #: Their workflows run.
+    #: Their workflows run. Those that may overlap are not kept here: there is no bound on how many run.
     started: dict[int, Action] = {}
     #: Started last, whether they still run or not; the newest comes last.
     recent: list[Action] = []
@@ -121,7 +121,7 @@ class Schedule(msgspec.Struct):
     @property
     def occupied(self) -> bool:
         """Whether a workflow of this schedule runs, or is about to, that others may not overlap."""
-        return any(not action.overlapping for actions in (self.starting, self.started) for action in actions.values())
+        return bool(self.started) or any(not action.overlapping for action in self.starting.values())
 
     @property
     def next_event_id(self) -> int:

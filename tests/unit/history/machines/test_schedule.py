@@ -140,9 +140,12 @@ class Playbook:
         failure: Failure | None = None,
     ) -> list[str]:
         """The oldest workflow that runs ends; returns what is wanted next."""
-        [action_id, *_] = self.state.started
+        action_id = next(each.action_id for each in self.state.recent if each.status == states.RUNNING)
+        workflow_id = next(each.workflow_id for each in self.state.recent if each.action_id == action_id)
         payloads = Payloads(payloads=[Payload(data=result.encode())]) if result else None
-        self.do(lambda tx: schedule.action_closed(tx, action_id, f"run-{action_id}", status, payloads, failure))
+        self.do(
+            lambda tx: schedule.action_closed(tx, action_id, workflow_id, f"run-{action_id}", status, payloads, failure)
+        )
         return self.wanted()
 
     def patch(self, request_id: str = "", **fields: object) -> list[str]:
@@ -256,18 +259,29 @@ def test_allow_all() -> None:
     assert len(info.recent_actions) == 2
     book.close(COMPLETED, "ignored")
     assert book.state.last_result is None
+    assert [action.status for action in book.state.recent] == [COMPLETED, states.RUNNING]
     book.check_journal()
+
+
+def test_one_that_may_overlap_is_forgotten_in_the_end() -> None:
+    book = Playbook(ALLOW_ALL, pause_on_failure=True)
+    book.at(11 * MINUTE)
+    book.start()
+    book.do(lambda tx: schedule.action_closed(tx, 1, "w", "run-1", FAILED, None, None))
+    assert not book.state.definition.state.paused
+    book.do(lambda tx: schedule.action_closed(tx, 2, "w", "run-2", FAILED, None, None))
+    assert book.state.definition.state.paused
 
 
 def test_an_outcome_that_overtakes_the_news_of_the_start() -> None:
     book = Playbook()
     book.at(60)
     [action_id] = book.state.starting
-    book.do(lambda tx: schedule.action_closed(tx, action_id, "run-1", COMPLETED, None, None))
+    book.do(lambda tx: schedule.action_closed(tx, action_id, "w", "run-1", COMPLETED, None, None))
     assert not book.state.starting
     assert book.state.action_count == 1
     book.do(lambda tx: schedule.action_started(tx, action_id, "run-1"))
-    book.do(lambda tx: schedule.action_closed(tx, action_id, "run-1", COMPLETED, None, None))
+    book.do(lambda tx: schedule.action_closed(tx, action_id, "w", "run-1", COMPLETED, None, None))
     assert book.state.action_count == 1
     assert [action.status for action in book.state.recent] == [COMPLETED]
     book.check_journal()
