@@ -40,11 +40,12 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.loaded import LoadedExecution
 from perdure.history.schedules.loaded import LoadedSchedule
+from perdure.history.schedules.messages import ScheduleMessages
 from perdure.history.state.execution import Execution
 from perdure.history.state.schedule import Schedule as ScheduleStateNow
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.errors import ServiceError, Unavailable
-from perdure.kernel.ids import ExecutionKind, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKind, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.prototime import timestamp
 from tests.simulation.actors import QUEUE, insist
 from tests.simulation.cluster import NAMESPACE, Cluster, ConnectionLost
@@ -233,3 +234,50 @@ def _check_times(state: ScheduleStateNow, runs: list[Execution], ends_at: int, t
 
 def _workflow_id(schedule_id: str, at: int) -> str:
     return f"{schedule_id}-{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_start_that_is_sent_again_finds_its_chain() -> None:
+    """The news of a start was lost, and the workflow has gone on in another run meanwhile."""
+    clock = VirtualClock()
+    virtual_time.run(clock, _send_again(clock))
+
+
+async def _send_again(clock: VirtualClock) -> None:
+    cluster = Cluster(1, clock)
+    await cluster.start()
+    await _create(cluster, "skip", clock.now_ns() // SECOND_NS)
+    await _patch(cluster, "skip", "trigger", SchedulePatch(trigger_immediately=TriggerImmediatelyRequest()))
+    task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
+    # While the first run is closed and the second is current, take back what the schedule knows of the start.
+    request = RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=[_ending(0.0)])
+    await cluster.call("RespondWorkflowTaskCompleted", request)
+    key = WorkflowKey(NAMESPACE.id, WorkflowId("skip"), ExecutionKind.SCHEDULE)
+    loaded = await cluster.history.engine.shard_of(key).get(LoadedSchedule, key)
+    [action] = loaded.state.started.values()
+    loaded.state.started.clear()
+    loaded.state.starting[action.action_id] = action
+    await ScheduleMessages(cluster.history.engine).start_action(loaded.key, action.action_id)
+    assert loaded.state.started[action.action_id].run_id == task.workflow_execution.run_id
+    assert len(await cluster.store.runs(loaded.shard.id, NAMESPACE.id, None, 100)) == 3, "the schedule and two runs"
+    await cluster.close()
+
+
+def test_a_workflow_that_is_gone_without_a_word() -> None:
+    clock = VirtualClock()
+    virtual_time.run(clock, _lose_a_workflow(clock))
+
+
+async def _lose_a_workflow(clock: VirtualClock) -> None:
+    cluster = Cluster(1, clock)
+    await cluster.start()
+    await _create(cluster, "buffer", clock.now_ns() // SECOND_NS)
+    await _patch(cluster, "buffer", "first", SchedulePatch(trigger_immediately=TriggerImmediatelyRequest()))
+    task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
+    lost = task.workflow_execution
+    shard = cluster.history.engine.shards[0]
+    await shard.erase(WorkflowKey(NAMESPACE.id, WorkflowId(lost.workflow_id)).run(RunId(lost.run_id)))
+    await asyncio.sleep(2)
+    await _patch(cluster, "buffer", "second", SchedulePatch(trigger_immediately=TriggerImmediatelyRequest()))
+    task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
+    assert task.workflow_execution.workflow_id not in ("", lost.workflow_id)
+    await cluster.close()

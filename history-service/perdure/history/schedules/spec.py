@@ -23,6 +23,9 @@ _COMMENT_LENGTH_MAX = 200
 _LENGTH_NS_MAX = 2**63 - 1
 #: The last second of `YEAR_MAX`, in UTC.
 _LAST_S = 4_133_980_799
+#: Results of a search that found no time; later than any.
+_NEVER = _LAST_S + 1
+_GIVEN_UP = _LAST_S + 2
 #: An instant after which no schedule fires, whatever its jitter.
 LAST_NS = (_LAST_S + 100 * 86_400) * SECOND_NS
 #: Excluded stretches of time that are passed over in the search for the next time. Usual specs need a handful; all days
@@ -102,6 +105,8 @@ class Times:
         self._start_s = max(instant_ns(spec.start_time) // SECOND_NS, 0)
         self._end_ns = instant_ns(spec.end_time) if spec.HasField("end_time") else None
         self._jitter_ns = max(_capped(spec.jitter), 0)
+        #: Where the last search began, and what it found: the answer to all that begin in between, as most do.
+        self._searched = (0, 0)
 
     def next_after(self, after_ns: int, seed: str) -> Occurrence | None:
         """The first time whose nominal time lies after an instant, None if there is none any more.
@@ -131,22 +136,32 @@ class Times:
             after_ns = found.at_ns
 
     def _next_unexcluded(self, after: int) -> int | None:
+        """As `next_after`, in seconds and without jitter."""
+        begin, found = self._searched
+        if not begin <= after < found:
+            begin, found = self._searched = (after, self._search(after))
+        if found == _GIVEN_UP:
+            raise TooManyExclusions
+        return found if found <= _LAST_S else None
+
+    def _search(self, after: int) -> int:
+        """The next time that is not excluded, `_NEVER`, or `_GIVEN_UP`."""
         for _ in range(EXCLUSIONS_PASSED_MAX):
             nominal = self._next(after)
             if nominal is None or (self._end_ns is not None and nominal * SECOND_NS > self._end_ns):
-                return None
+                return _NEVER
             passed = [until for each in self._exclusions if (until := each.matches_until(nominal)) is not None]
             if not passed:
                 return nominal
             after = max(passed)
-        raise TooManyExclusions
+        return _GIVEN_UP
 
     def _next(self, after: int) -> int | None:
         if after >= _LAST_S:
             return None
         candidates = [found for each in self._calendars if (found := each.next_after(after)) is not None]
         candidates += [((after - phase) // every + 1) * every + phase for every, phase in self._intervals]
-        earliest = min(candidates, default=_LAST_S + 1)
+        earliest = min(candidates, default=_NEVER)
         return earliest if earliest <= _LAST_S else None
 
 
