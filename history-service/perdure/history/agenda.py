@@ -17,6 +17,7 @@ from perdure.history.effects import (
     ApplyParentClosePolicy,
     Effect,
     NotifyParent,
+    NotifySchedule,
     OfferActivityTask,
     OfferWorkflowTask,
     SendCancel,
@@ -197,7 +198,7 @@ class Agenda:
         """Whether anything waits for somebody else: if the process dies now, it has to be brought up again."""
         state = self.state
         if not state.running:
-            return bool(state.owes_parent or state.orphans)
+            return bool(state.owes_parent or state.owes_schedule or state.orphans)
         task = state.workflow_task
         return bool(
             (task is not None and not task.started_event_id)
@@ -214,6 +215,8 @@ class Agenda:
             effects += [ApplyParentClosePolicy(key) for key in state.orphans]
             if state.owes_parent:
                 effects.append(NotifyParent())
+            if state.owes_schedule:
+                effects.append(NotifySchedule())
             return effects
         task = state.workflow_task
         if task is not None and not task.started_event_id:

@@ -8,9 +8,11 @@ from typing import Any
 from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution
 from perdure.history.loaded_activity import LoadedActivity
+from perdure.history.schedules.loaded import LoadedSchedule
 from perdure.kernel.ids import ExecutionKind
 
 KINDS: Mapping[ExecutionKind, type[Loaded[Any]]] = {
     ExecutionKind.WORKFLOW: LoadedExecution,
     ExecutionKind.ACTIVITY: LoadedActivity,
+    ExecutionKind.SCHEDULE: LoadedSchedule,
 }

@@ -17,14 +17,18 @@ from temporalio.api.update.v1 import Outcome
 from perdure.history.effects import (
     AbortUpdates,
     ApplyParentClosePolicy,
+    CheckAction,
     Effect,
     NotifyParent,
+    NotifySchedule,
     OfferActivityTask,
     OfferWorkflowTask,
     ResolveUpdate,
     SendCancel,
     SendSignal,
+    StartAction,
     StartChild,
+    StopAction,
 )
 from perdure.history.kind import Loaded
 from perdure.history.loaded import LoadedExecution, UpdateNews
@@ -89,6 +93,14 @@ class Outbound:
                 self._send(loaded.key, self.messages.apply_parent_close_policy, initiated_event_id)
             case NotifyParent():
                 self._send(loaded.key, self.messages.notify_parent, 0)
+            case NotifySchedule():
+                self._send(loaded.key, self.messages.schedules.notify_schedule, 0)
+            case StartAction(action_id):
+                self._send(loaded.key, self.messages.schedules.start_action, action_id)
+            case StopAction(action_id):
+                self._send(loaded.key, self.messages.schedules.stop_action, action_id)
+            case CheckAction(action_id):
+                self._send(loaded.key, self.messages.schedules.check_action, action_id)
             case _:
                 assert_never(effect)
 

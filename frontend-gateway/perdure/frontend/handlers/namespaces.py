@@ -187,6 +187,7 @@ class NamespaceHandlers:
                     standalone_activity_start_delay=True,
                     standalone_activity_operator_commands=True,
                 ),
+                supports_schedules=True,
                 limits=NamespaceInfo.Limits(
                     blob_size_limit_error=self._limits.blob_size_max,
                     memo_size_limit_error=self._limits.memo_size_max,

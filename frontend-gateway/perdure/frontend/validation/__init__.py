@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.frontend.validation import activity_control, executions, standalone_activity, start, updates, workers
+from perdure.frontend.validation import (
+    activity_control,
+    executions,
+    schedules,
+    standalone_activity,
+    start,
+    updates,
+    workers,
+)
 from perdure.frontend.validation.rules import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -51,6 +59,12 @@ CHECKS: Mapping[str, Check] = {
     "UnpauseActivityExecution": standalone_activity.check_resume,
     "ResetActivityExecution": standalone_activity.check_resume,
     "UpdateActivityExecutionOptions": standalone_activity.check_update_options,
+    "CreateSchedule": schedules.check_create,
+    "DescribeSchedule": schedules.check_schedule_id,
+    "UpdateSchedule": schedules.check_update,
+    "PatchSchedule": schedules.check_patch,
+    "DeleteSchedule": schedules.check_schedule_id,
+    "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
 }

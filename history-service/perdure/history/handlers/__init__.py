@@ -11,6 +11,7 @@ from perdure.history.handlers import (
     describe,
     history,
     multi_operation,
+    schedule,
     standalone_activity,
     standalone_control,
     start,
@@ -58,4 +59,10 @@ HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "UpdateActivityExecutionOptions": standalone_control.update_activity_execution_options,
     "UpdateWorkflowExecution": update.update_workflow_execution,
     "PollWorkflowExecutionUpdate": update.poll_workflow_execution_update,
+    "CreateSchedule": schedule.create_schedule,
+    "DescribeSchedule": schedule.describe_schedule,
+    "UpdateSchedule": schedule.update_schedule,
+    "PatchSchedule": schedule.patch_schedule,
+    "DeleteSchedule": schedule.delete_schedule,
+    "ListScheduleMatchingTimes": schedule.list_schedule_matching_times,
 }

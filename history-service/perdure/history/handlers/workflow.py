@@ -131,7 +131,7 @@ async def delete_workflow_execution(
     return DeleteWorkflowExecutionResponse()
 
 
-#: How long a deletion waits until the parent and the children have been told that the run is over, in seconds.
+#: How long a deletion waits until parent, schedule and children have been told that the run is over, in seconds.
 _SETTLE_S = 5.0
 
 
@@ -140,7 +140,7 @@ async def _settle(loaded: LoadedExecution) -> None:
     await loaded.committed()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_S):
-            while loaded.state.owes_parent or loaded.state.orphans:
+            while loaded.state.owes_parent or loaded.state.owes_schedule or loaded.state.orphans:
                 waiter = asyncio.get_running_loop().create_future()
                 loaded.waiters.append(waiter)
                 await waiter

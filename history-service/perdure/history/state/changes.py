@@ -5,7 +5,6 @@ Evolution rule: tags and field meanings are for ever; new fields go to the end a
 
 from __future__ import annotations
 
-import msgspec
 from temporalio.api.activity.v1 import ActivityExecutionOutcome, ActivityOptions
 from temporalio.api.common.v1 import Link, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
@@ -13,9 +12,8 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
-
-class Change(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
-    """Base of all changes."""
+from perdure.history.state.change import Change
+from perdure.history.state.schedule_changes import AnyScheduleChange
 
 
 class EventsRecorded(Change, frozen=True, tag="ev"):
@@ -269,6 +267,18 @@ class ActivityExecutionClosed(Change, frozen=True, tag="xe"):
     request_id: str = ""
 
 
+class StartedBySchedule(Change, frozen=True, tag="sb"):
+    """The run belongs to a chain that a schedule started, as this action of that run of the schedule."""
+
+    schedule_id: str
+    run_id: str
+    action_id: int
+
+
+class ScheduleNotified(Change, frozen=True, tag="sn"):
+    """The schedule has recorded how this run ended, or can no longer."""
+
+
 AnyChange = (
     EventsRecorded
     | EventBuffered
@@ -305,4 +315,7 @@ AnyChange = (
     | CancelRequestSeen
     | ParentNotified
     | OrphanHandled
+    | StartedBySchedule
+    | ScheduleNotified
+    | AnyScheduleChange
 )

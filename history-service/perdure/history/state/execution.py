@@ -180,6 +180,14 @@ class Update(msgspec.Struct):
     completed_event_id: int = 0
 
 
+class ScheduledBy(msgspec.Struct, frozen=True):
+    """The action of a schedule that started this chain of runs."""
+
+    schedule_id: str
+    run_id: str
+    action_id: int
+
+
 class RequestOrigin(msgspec.Struct):
     """Which event a caller's request id led to, so that a repeated request finds it."""
 
@@ -243,6 +251,10 @@ class Execution(msgspec.Struct):
     owes_parent: bool = False
     #: Closed, and these children (by initiated event id) have not been told what the parent-close policy wants.
     orphans: list[int] = []
+
+    scheduled_by: ScheduledBy | None = None
+    #: Closed, and the schedule that started it does not know yet.
+    owes_schedule: bool = False
 
     @property
     def key(self) -> ExecutionKey:
