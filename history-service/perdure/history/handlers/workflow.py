@@ -141,9 +141,7 @@ async def _settle(loaded: LoadedExecution) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_S):
             while loaded.state.owes_parent or loaded.state.owes_schedule or loaded.state.orphans:
-                waiter = asyncio.get_running_loop().create_future()
-                loaded.waiters.append(waiter)
-                await waiter
+                await loaded.next_commit()
 
 
 async def reset_sticky_task_queue(
