@@ -32,6 +32,7 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import TaskObsolete
 from tests.differential import commands as c
 from tests.differential import updates as u
+from tests.support import reports
 from tests.support.playbook import Run, failure, start
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -220,11 +221,11 @@ class AnySequence(RuleBasedStateMachine):
         if how == "heartbeat":
             self.attempt(activity.heartbeat, pending, None, "worker")
         elif how == "complete":
-            self.attempt(activity.complete, pending, None, "worker")
+            self.attempt(reports.complete, pending, None, "worker")
         elif how == "cancel":
-            self.attempt(activity.cancel, pending, None, "worker")
+            self.attempt(reports.cancel, pending, None, "worker")
         else:
-            self.attempt(activity.fail, pending, failure(non_retryable="good" in how), "worker")
+            self.attempt(reports.fail, pending, failure(non_retryable="good" in how), "worker")
 
     # Other executions
 
