@@ -109,7 +109,7 @@ def test_a_report_on_an_attempt_that_is_over_is_refused() -> None:
     with pytest.raises(NotFound, match="invalid activityID or activity already timed out"):
         activity_events.of_token(state, first)
     with pytest.raises(NotFound, match="cannot find pending activity with ActivityID other"):
-        activity.of_id(state, "other")
+        activity_events.of_id(state, "other")
 
 
 def test_an_outcome_during_a_workflow_task_is_held_back_and_comes_last() -> None:
