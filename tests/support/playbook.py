@@ -288,7 +288,7 @@ class Run:
         assert not unsaid, f"owed, and nobody was told: {unsaid}"
 
     def _any_attempt_due(self, at: int) -> bool:
-        return any(each.attempt > 1 and each.attempt_scheduled_at == at for each in self.state.activities.values())
+        return any(each.waiting and each.attempt_scheduled_at == at for each in self.state.activities.values())
 
     # Time
 

@@ -178,7 +178,10 @@ class Agenda:
             workflow.time_out(tx)
             return
         while (at := self._earliest(now)) and at <= now and state.running:
-            _, scheduled_event_id, timer_id = heappop(self._deadlines)
+            entry = heappop(self._deadlines)
+            while self._deadlines and self._deadlines[0] == entry:  # several changes of one transition note the same
+                heappop(self._deadlines)
+            _, scheduled_event_id, timer_id = entry
             if timer_id:
                 timers.fire(tx, state.timers[timer_id])
             else:
