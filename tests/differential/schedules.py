@@ -64,7 +64,7 @@ def describe(s: Script, name: str = "s", **fields: Any) -> DescribeScheduleRespo
 
 def describe_when(s: Script, condition: Callable[[DescribeScheduleResponse], bool], name: str = "s") -> None:
     """Describe when something holds of the schedule: the real server takes its time over what it was told."""
-    s.await_until(lambda: condition(describe(s, name, silent=True)), at_most_s=40)
+    s.await_until(lambda: condition(describe(s, name, silent=True)))
     describe(s, name)
 
 
