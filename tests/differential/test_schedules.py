@@ -212,7 +212,7 @@ def test_pause_on_failure(s: Script) -> None:
 def test_the_last_run_of_a_chain_counts(s: Script) -> None:
     create(s, policies={"pause_on_failure": True}, start={"retry_policy": {"maximum_attempts": 2}})
     trigger(s, 0)
-    s.step(c.continue_as_new(task_queue={"name": s.name("main")}))
+    s.step(c.continue_as_new(task_queue={"name": s.name("main")}, retry_policy={"maximum_attempts": 2}))
     describe_when(s, actions(1))
     s.step(c.fail("once"))
     trigger(s, 1)
