@@ -26,9 +26,9 @@ from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 
 from perdure.history.effects import Effect, StartAction, StopAction
 from perdure.history.fold import replay
+from perdure.history.kinds.schedule import ScheduleAgenda
 from perdure.history.machines import schedule
 from perdure.history.schedules import views
-from perdure.history.schedules.agenda import ScheduleAgenda
 from perdure.history.state import schedule as states
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.codec import decode_changes, decode_state, encode_changes, encode_state

@@ -14,7 +14,7 @@ from temporalio.api.enums.v1 import ActivityExecutionStatus, EventType
 from temporalio.api.workflowservice.v1 import DescribeActivityExecutionRequest
 
 from perdure.history.fold import evolve
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.state.execution import Execution
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.ids import ExecutionKey, RunId, WorkflowId

@@ -38,8 +38,8 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskCompletedRequest,
 )
 
-from perdure.history.loaded import LoadedExecution
-from perdure.history.schedules.loaded import LoadedSchedule
+from perdure.history.kinds.schedule import LoadedSchedule
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.schedules.messages import ScheduleMessages
 from perdure.history.state.execution import Execution
 from perdure.history.state.schedule import Schedule as ScheduleStateNow

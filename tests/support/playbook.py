@@ -32,11 +32,11 @@ from temporalio.api.protocol.v1 import Message as ProtocolMessage
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from perdure.history import completion
-from perdure.history.agenda import Agenda
 from perdure.history.commands import CommandFailure
 from perdure.history.effects import Effect, OfferWorkflowTask
 from perdure.history.fold import replay
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.machines import update, workflow, workflow_task
 from perdure.history.state.changes import AnyChange, Change, EventBuffered, EventsRecorded
 from perdure.history.state.codec import decode_changes, decode_events, encode_changes, encode_events

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeActivityExecutionRequest, 
 from perdure.history.activity_info import execution_info
 from perdure.history.effects import OfferActivityTask
 from perdure.history.fold import replay
-from perdure.history.loaded_activity import ActivityAgenda
+from perdure.history.kinds.activity import ActivityAgenda
 from perdure.history.machines import activity, standalone_activity
 from perdure.history.machines.standalone_activity import Standalone
 from perdure.history.state.activity_execution import ACTIVITY_KEY, ActivityExecution

@@ -6,7 +6,7 @@ from temporalio.api.activity.v1 import ActivityExecutionInfo
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflowservice.v1 import DescribeActivityExecutionRequest
 
-from perdure.history.loaded_activity import status
+from perdure.history.kinds.activity import status
 from perdure.history.machines import activity as activities
 from perdure.history.state.activity_execution import ActivityExecution
 from perdure.history.state.execution import Activity

@@ -13,8 +13,8 @@ import structlog
 from perdure.history.alarms import WINDOW_NS
 from perdure.history.commits import Committer
 from perdure.history.effects import Effect
-from perdure.history.kind import Loaded
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.outbound import Outbound
 from perdure.history.shard import Shard
 from perdure.history.transition import BaseTransition, Transition

@@ -29,7 +29,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.engine import Engine
 from perdure.history.handlers import start, workflow
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import child as children
 from perdure.history.machines import external
 from perdure.history.machines.workflow import SERVER_IDENTITY

@@ -30,8 +30,8 @@ from perdure.history.effects import (
     StartChild,
     StopAction,
 )
-from perdure.history.kind import Loaded
-from perdure.history.loaded import LoadedExecution, UpdateNews
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.workflow import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey

@@ -18,7 +18,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse
 
 from perdure.history import histories
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.shard import Shard
 from perdure.history.state.activity_execution import ActivityExecution
 from perdure.history.state.execution import Activity, Execution, WorkflowTask, WorkflowTaskType

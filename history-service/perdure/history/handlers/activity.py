@@ -30,10 +30,10 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import tasks
 from perdure.history.engine import Engine
-from perdure.history.kind import Loaded
-from perdure.history.kinds import KINDS
-from perdure.history.loaded import LoadedExecution
-from perdure.history.loaded_activity import LoadedActivity
+from perdure.history.kinds.activity import LoadedActivity
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.table import KINDS
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import activity, activity_events, standalone_activity
 from perdure.history.machines.activity import Completed, Outcome
 from perdure.history.state.execution import Activity

@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import histories
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.shard import Shard
 from perdure.history.tasks import HistoryPage, decode_page, promised_events
 from perdure.kernel.call import Call

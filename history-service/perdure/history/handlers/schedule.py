@@ -22,9 +22,9 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.engine import Engine
+from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.machines import schedule
 from perdure.history.schedules import views
-from perdure.history.schedules.loaded import LoadedSchedule
 from perdure.history.schedules.notation import InvalidSpec
 from perdure.history.schedules.spec import TooManyExclusions, canonical
 from perdure.history.state.schedule import Schedule

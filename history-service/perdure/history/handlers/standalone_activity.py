@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.activity_info import execution_info
 from perdure.history.engine import Engine
-from perdure.history.loaded_activity import LoadedActivity
+from perdure.history.kinds.activity import LoadedActivity
 from perdure.history.machines import standalone_activity
 from perdure.history.machines.standalone_activity import Standalone
 from perdure.history.state.activity_execution import ActivityExecution

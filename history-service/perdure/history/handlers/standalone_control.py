@@ -20,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.engine import Engine
 from perdure.history.handlers import activity_control
-from perdure.history.loaded_activity import LoadedActivity
+from perdure.history.kinds.activity import LoadedActivity
 from perdure.history.machines import standalone_control
 from perdure.history.machines.standalone_activity import Standalone
 from perdure.kernel.call import Call

@@ -19,9 +19,9 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.engine import Engine
 from perdure.history.handlers import start, workflow
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.schedule import LoadedSchedule
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import schedule
-from perdure.history.schedules.loaded import LoadedSchedule
 from perdure.history.schedules.views import start_attributes
 from perdure.history.state.changes import ScheduleNotified, StartedBySchedule
 from perdure.history.state.execution import Execution, ScheduledBy

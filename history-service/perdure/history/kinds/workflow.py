@@ -12,8 +12,8 @@ from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.update.v1 import Outcome
 
 from perdure.history import visibility
-from perdure.history.agenda import Agenda
-from perdure.history.kind import Loaded
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition

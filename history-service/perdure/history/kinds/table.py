@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.history.kind import Loaded
-from perdure.history.loaded import LoadedExecution
-from perdure.history.loaded_activity import LoadedActivity
-from perdure.history.schedules.loaded import LoadedSchedule
+from perdure.history.kinds.activity import LoadedActivity
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.schedule import LoadedSchedule
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.kernel.ids import ExecutionKind
 
 KINDS: Mapping[ExecutionKind, type[Loaded[Any]]] = {

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.kind import Loaded
+from perdure.history.effects import Effect, StartAction, StopAction
+from perdure.history.kinds.kind import Loaded
+from perdure.history.machines import schedule
 from perdure.history.machines.schedule import ScheduleTransition
 from perdure.history.schedules import views
-from perdure.history.schedules.agenda import ScheduleAgenda
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.schedule import Schedule
 from perdure.history.state.schedule_changes import (
@@ -31,6 +32,36 @@ from perdure.kernel.persistence.visibility import VisibilityRecord
 
 #: Changes on the way to an action, whose outcome is shown soon.
 _UNSHOWN = (ActionDecided, ActionStopRequested, ActionStopSent, ScheduleRequestSeen, StartBuffered, TimePassed)
+
+
+class ScheduleAgenda:
+    """The open ends of one schedule, read from its state."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: Schedule) -> None:
+        self.state = state
+
+    def note(self, events: Iterable[HistoryEvent], changes: Iterable[AnyChange], now: int) -> None:
+        """Nothing is kept beside the state."""
+
+    def next_deadline(self, now: int, retention: int) -> int:
+        state = self.state
+        return schedule.next_deadline(state) if state.running else state.closed_at + retention
+
+    def expire(self, tx: schedule.ScheduleTransition) -> None:
+        schedule.advance(tx)
+
+    @property
+    def owes(self) -> bool:
+        state = self.state
+        return bool(state.starting) or any(action.owes_stop for action in state.started.values())
+
+    def outstanding(self, now: int) -> list[Effect]:
+        state = self.state
+        effects: list[Effect] = [StartAction(action_id) for action_id in state.starting]
+        effects += [StopAction(action_id) for action_id, action in state.started.items() if action.owes_stop]
+        return effects
 
 
 class LoadedSchedule(Loaded[ScheduleTransition]):

@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import ActivityExecutionStatus, WorkflowExecutionSt
 from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.effects import Effect, OfferActivityTask
-from perdure.history.kind import Loaded
+from perdure.history.kinds.kind import Loaded
 from perdure.history.machines import activity as activities
 from perdure.history.machines import standalone_activity
 from perdure.history.machines.standalone_activity import Standalone
