@@ -193,6 +193,26 @@ def test_another_policy_is_another_interval_but_what_is_final_stays_so() -> None
     assert list(run.activity("pay").scheduled.retry_policy.non_retryable_error_types) == ["Fatal"]
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {},
+        {"initial_interval": {"seconds": -5}, "maximum_interval": {"seconds": -1}, "maximum_attempts": -1},
+        {"initial_interval": {"seconds": 315_576_000_000}, "maximum_interval": {"seconds": 315_576_000_000}},
+        {"backoff_coefficient": float("nan")},
+        {"backoff_coefficient": float("-inf")},
+    ],
+)
+def test_a_whole_policy_is_taken_as_it_is_and_does_no_harm(policy: dict[str, Any]) -> None:
+    run = taken()
+    update(run, "retry_policy", retry_policy=policy)
+    for _ in range(3):
+        fail(run)
+        run.wait(run.wakes_after or 0)
+        take(run)
+    assert run.activity("pay").attempt == 4
+
+
 def test_original_options_come_back_and_the_history_never_changed() -> None:
     run = scheduled(heartbeat_timeout={"seconds": 9})
     said = run.history[4].activity_task_scheduled_event_attributes

@@ -67,7 +67,7 @@ def next_attempt(policy: RetryPolicy, failure: Failure, attempt: int, now: int, 
     """Decide about the attempt after `attempt`, which ended with `failure`; `expires_at` 0 is never."""
     if not is_retryable(failure, list(policy.non_retryable_error_types)):
         return Retry(RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE)
-    if policy.maximum_attempts and attempt >= policy.maximum_attempts:
+    if 0 < policy.maximum_attempts <= attempt:
         return Retry(RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED)
     interval = requested_delay(failure)
     if interval is None:
@@ -94,7 +94,7 @@ def back_off(policy: RetryPolicy, attempt: int) -> int:
         interval = int(initial * coefficient ** (attempt - 1))
     except (OverflowError, ValueError):  # infinite, or not a number
         interval = _FOREVER_NS
-    return max(0, min(interval, maximum))
+    return max(0, min(interval, maximum, _FOREVER_NS))
 
 
 def with_defaults(policy: RetryPolicy) -> RetryPolicy:
