@@ -49,6 +49,8 @@ def _real(port: int, directory: Path) -> list[str]:
         "matching.numTaskqueueReadPartitions=1",
         "matching.numTaskqueueWritePartitions=1",
         "admin.matchingNamespaceTaskqueueToPartitionDispatchRate=4000",
+        "activity.enableStandalone=true",
+        "history.enableStandaloneActivityOperatorCommands=true",
     )
     flags = [flag for setting in settings for flag in ("--dynamic-config-value", setting)]
     return [*real_command(port, directory), *flags, *_search_attributes()]

@@ -23,6 +23,7 @@ _POSITION = re.compile(r" at position \d+( near '\w+')?")
 _MASKED = {
     "task_token",
     "next_page_token",
+    "long_poll_token",
     "execution_duration",
     "build_id_based_versioning_info",
 }
@@ -31,6 +32,7 @@ _MASKED = {
 _IGNORED = {
     "task_id",
     "history_size_bytes",
+    "state_size_bytes",
     "state_transition_count",
     "backlog_count_hint",
     "poller_scaling_decision",

@@ -13,6 +13,7 @@ import temporalio.api.errordetails.v1  # noqa: F401  registers the details of er
 import temporalio.api.workflowservice.v1 as workflowservice
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload, Payloads
@@ -220,9 +221,11 @@ class Script:
         for _ in range(20):
             self.call("GetSystemInfo", silent=True)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, message: Message | None = None) -> None:
         """Record something that is not the answer of one call."""
         self.record.append(self._normaliser.text(text))
+        if message is not None:
+            self.record.extend(json.dumps(self._normaliser.message(message), indent=1).splitlines())
 
     @contextmanager
     def expecting(self, note: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.command.v1 import Command
 
 from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
-from perdure.history.machines import activity, workflow
+from perdure.history.machines import activity, activity_events, workflow
 from perdure.history.state.changes import ActivityHeartbeat, ActivityRetried, ActivityStarted, WorkflowTaskScheduled
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument, NotFound
@@ -17,6 +17,7 @@ from perdure.kernel.rpc import TaskObsolete
 from perdure.kernel.tokens import ActivityToken
 from tests.differential import commands as c
 from tests.differential.script import payloads
+from tests.support import reports
 from tests.support.playbook import Play, Run, buffered, change, event, failure, start
 
 RETRIES: dict[str, Any] = {"retry_policy": {"initial_interval": {"seconds": 1}, "backoff_coefficient": 2}}
@@ -41,7 +42,7 @@ def taken(**options: Any) -> Run:
 
 
 def fail(run: Run, *arguments: Any, **info: Any) -> Play:
-    return run.decide(activity.fail, run.activity("pay"), failure(*arguments, **info), "worker")
+    return run.decide(reports.fail, run.activity("pay"), failure(*arguments, **info), "worker")
 
 
 def seconds(number: int) -> dict[str, int]:
@@ -70,7 +71,7 @@ def test_an_attempt_leaves_its_events_when_it_is_over() -> None:
         OfferActivityTask(5),
     )
     take(run).expect(change(ActivityStarted, scheduled_event_id=5, identity="worker"))
-    run.decide(activity.complete, run.activity("pay"), payloads("paid"), "worker").expect(
+    run.decide(reports.complete, run.activity("pay"), payloads("paid"), "worker").expect(
         event("ActivityTaskStarted", id=6, scheduled_event_id=5, identity="worker", attempt=1),
         event("ActivityTaskCompleted", id=7, scheduled_event_id=5, started_event_id=6, result=["paid"]),
         event("WorkflowTaskScheduled", id=8),
@@ -105,19 +106,19 @@ def test_a_report_on_an_attempt_that_is_over_is_refused() -> None:
         )
 
     first = token()
-    assert activity.of_token(state, first) is pay
+    assert activity_events.of_token(state, first) is pay
     fail(run)
     with pytest.raises(NotFound, match="invalid activityID or activity already timed out"):
-        activity.of_token(state, first)
+        activity_events.of_token(state, first)
     with pytest.raises(NotFound, match="cannot find pending activity with ActivityID other"):
-        activity.of_id(state, "other")
+        activity_events.of_id(state, "other")
 
 
 def test_an_outcome_during_a_workflow_task_is_held_back_and_comes_last() -> None:
     run = taken()
     run.decide(workflow.signal, "one", None, "", None, "")
     run.take_task()
-    run.decide(activity.complete, run.activity("pay"), None, "worker").expect(
+    run.decide(reports.complete, run.activity("pay"), None, "worker").expect(
         buffered("ActivityTaskStarted", scheduled_event_id=5),
         buffered("ActivityTaskCompleted", scheduled_event_id=5, started_event_id=0),
     )
@@ -164,7 +165,7 @@ def test_a_failed_attempt_is_followed_by_another_after_a_growing_interval() -> N
         assert run.wakes_after == interval
         run.wake().expect(OfferActivityTask(5))
         take(run)
-    run.decide(activity.complete, run.activity("pay"), None, "worker").expect(
+    run.decide(reports.complete, run.activity("pay"), None, "worker").expect(
         event("ActivityTaskStarted", attempt=4, last_failure="failure 3"),
         event("ActivityTaskCompleted"),
         event("WorkflowTaskScheduled"),
@@ -351,13 +352,13 @@ def test_an_activity_that_has_not_started_is_cancelled_on_the_spot() -> None:
 def test_a_running_attempt_learns_by_heartbeat_and_confirms() -> None:
     run = taken(**RETRIES)
     with pytest.raises(InvalidArgument, match="without activity being request canceled first"):
-        run.decide(activity.cancel, run.activity("pay"), None, "worker")
+        run.decide(reports.cancel, run.activity("pay"), None, "worker")
     run.decide(workflow.signal, "go", None, "", None, "")
     run.turn(c.cancel_activity(5)).expect(
         event("WorkflowTaskCompleted"), event("ActivityTaskCancelRequested", id=10, scheduled_event_id=5)
     )
     assert run.activity("pay").cancel_requested
-    run.decide(activity.cancel, run.activity("pay"), payloads("undone"), "worker").expect(
+    run.decide(reports.cancel, run.activity("pay"), payloads("undone"), "worker").expect(
         event("ActivityTaskStarted", id=11),
         event(
             "ActivityTaskCanceled",
@@ -387,7 +388,7 @@ def test_an_activity_whose_outcome_is_still_held_back_can_be_cancelled_in_vain()
     run = taken()
     run.decide(workflow.signal, "go", None, "", None, "")
     run.take_task()
-    run.decide(activity.complete, run.activity("pay"), None, "worker")
+    run.decide(reports.complete, run.activity("pay"), None, "worker")
     run.answer(c.cancel_activity(5)).expect(
         event("WorkflowTaskCompleted", id=9),
         event("ActivityTaskCancelRequested", id=10),

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import RetryPolicy, WorkflowExecution
 from temporalio.api.enums.v1 import (
@@ -24,14 +25,16 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Request
 
-from perdure.history.machines import activity, child, external, update, workflow, workflow_task
+from perdure.history.machines import activity, activity_control, child, external, update, workflow, workflow_task
 from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution, UpdateStage, WorkflowTask
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import ServiceError
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import TaskObsolete
 from tests.differential import commands as c
 from tests.differential import updates as u
+from tests.support import reports
 from tests.support.playbook import Run, failure, start
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -228,12 +231,29 @@ class AnySequence(RuleBasedStateMachine):
         if how == "heartbeat":
             self.attempt(activity.heartbeat, pending, None, "worker")
         elif how == "complete":
-            self.attempt(activity.complete, pending, None, "worker")
+            self.attempt(reports.complete, pending, None, "worker")
         elif how == "cancel":
-            self.attempt(activity.cancel, pending, None, "worker")
+            self.attempt(reports.cancel, pending, None, "worker")
         else:
             delay: dict[str, Any] = {"next_retry_delay": {"seconds": 0}} if "go on" in how else {}
-            self.attempt(activity.fail, pending, failure(non_retryable="good" in how, **delay), "worker")
+            self.attempt(reports.fail, pending, failure(non_retryable="good" in how, **delay), "worker")
+
+    @precondition(lambda self: self.state.running and self.state.activities)
+    @rule(data=st.data(), how=st.sampled_from(["pause", "unpause", "reset", "change", "restore"]), anew=st.booleans())
+    def control_activity(self, data: st.DataObject, how: str, anew: bool) -> None:
+        pending = data.draw(st.sampled_from(list(self.state.activities.values())))
+        if how == "pause":
+            self.attempt(activity_control.pause, pending, "operator", "why", "request")
+        elif how == "unpause":
+            self.attempt(activity_control.unpause, pending, reset_attempts=anew, reset_heartbeat=anew, jitter=0)
+        elif how == "reset":
+            options = {"reset_heartbeat": anew, "keep_paused": anew, "restore_options": not anew}
+            self.attempt(activity_control.reset, pending, **options, jitter=SECOND_NS)
+        elif how == "change":
+            changed = ActivityOptions(start_to_close_timeout={"seconds": 2})  # type: ignore[arg-type]
+            self.attempt(activity_control.update_options, pending, changed, ["start_to_close_timeout"])
+        else:
+            self.attempt(activity_control.restore_options, pending)
 
     # Other executions
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from temporalio.api.activity.v1 import ActivityExecutionOutcome
 from temporalio.api.command.v1 import (
     Command,
     CompleteWorkflowExecutionCommandAttributes,
@@ -16,17 +17,20 @@ from temporalio.api.command.v1 import (
     StartTimerCommandAttributes,
 )
 from temporalio.api.common.v1 import ActivityType, RetryPolicy, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import CommandType, EventType
+from temporalio.api.enums.v1 import ActivityIdReusePolicy, CommandType, EventType
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
+    PollActivityExecutionRequest,
+    PollActivityExecutionResponse,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     RespondActivityTaskCompletedRequest,
     RespondActivityTaskFailedRequest,
     RespondWorkflowTaskCompletedRequest,
     SignalWorkflowExecutionRequest,
+    StartActivityExecutionRequest,
     StartWorkflowExecutionRequest,
 )
 
@@ -51,6 +55,7 @@ class Promises:
     started: dict[str, str] = field(default_factory=dict)
     signaled: set[tuple[str, str]] = field(default_factory=set)
     handed_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ended: dict[str, ActivityExecutionOutcome] = field(default_factory=dict)
 
 
 async def insist(cluster: Cluster, rpc: str, request: Message) -> Any:
@@ -87,6 +92,28 @@ async def client(cluster: Cluster, promises: Promises, workflow_id: str) -> None
             ),
         )
         promises.signaled.add((workflow_id, f"signal-{number}"))
+
+
+async def activity_client(cluster: Cluster, promises: Promises, activity_id: str, activity_type: str) -> None:
+    """Start one standalone activity and wait for its outcome."""
+    started = await insist(
+        cluster,
+        "StartActivityExecution",
+        StartActivityExecutionRequest(
+            activity_id=activity_id,
+            request_id=f"start-{activity_id}",
+            activity_type=ActivityType(name=activity_type),
+            task_queue=QUEUE,
+            start_to_close_timeout=Duration(seconds=20),
+            retry_policy=RetryPolicy(maximum_attempts=ACTIVITIES[activity_type]),
+            id_reuse_policy=ActivityIdReusePolicy.ACTIVITY_ID_REUSE_POLICY_REJECT_DUPLICATE,
+        ),
+    )
+    ended = PollActivityExecutionResponse()
+    while not ended.run_id:
+        ended = await insist(cluster, "PollActivityExecution", PollActivityExecutionRequest(activity_id=activity_id))
+    assert ended.run_id == started.run_id
+    promises.ended[activity_id] = ended.outcome
 
 
 async def workflow_worker(cluster: Cluster) -> None:
@@ -157,12 +184,12 @@ async def activity_worker(cluster: Cluster, promises: Promises) -> None:
             task = await cluster.call("PollActivityTaskQueue", PollActivityTaskQueueRequest(task_queue=QUEUE))
             if not task.task_token:
                 continue
-            promises.handed_out[task.workflow_execution.workflow_id, task.activity_id] += 1
+            promises.handed_out[task.workflow_execution.workflow_id or task.activity_id, task.activity_type.name] += 1
             await asyncio.sleep(cluster.chance.uniform(0, 1))
             fate = cluster.chance.random()
             if fate < 0.1:
                 continue
-            if fate < 0.3 and task.activity_id == "retried":
+            if fate < 0.3 and task.activity_type.name == "retried":
                 failure = Failure(message="bad luck", application_failure_info=ApplicationFailureInfo())
                 await cluster.call(
                     "RespondActivityTaskFailed",

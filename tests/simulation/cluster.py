@@ -106,7 +106,7 @@ class Cluster:
             ConnectionLost: it died before it answered.
             ServiceError: as the RPC documents.
         """
-        role = self.matching if rpc.startswith("Poll") else self.history
+        role = self.matching if rpc.startswith("Poll") and rpc.endswith("TaskQueue") else self.history
         deadline_ns = self._runtime.clock.now_ns() + int(timeout_s * SECOND_NS)
         gone = self._gone
         answer = asyncio.ensure_future(role.handle(rpc, Call(NAMESPACE, deadline_ns), request))

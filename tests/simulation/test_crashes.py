@@ -10,10 +10,11 @@ from collections import Counter
 
 import msgspec
 import pytest
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import ActivityExecutionStatus, EventType
+from temporalio.api.workflowservice.v1 import DescribeActivityExecutionRequest
 
 from perdure.history.fold import evolve
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.state.execution import Execution
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.ids import ExecutionKey, RunId, WorkflowId
@@ -23,6 +24,7 @@ from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.support import virtual_time
 
 WORKFLOWS = 6
+STANDALONE = 3
 CRASHES = 10
 #: What no event records, and a fold over the history alone therefore cannot know.
 _NOT_IN_EVENTS = {"requests", "signal_request_ids", "cancel_request_id", "state_transitions", "history_size"}
@@ -41,6 +43,8 @@ async def _simulate(seed: int, clock: VirtualClock) -> None:
     workers = [asyncio.create_task(actors.workflow_worker(cluster)) for _ in range(3)]
     workers += [asyncio.create_task(actors.activity_worker(cluster, promises)) for _ in range(3)]
     clients = [asyncio.create_task(actors.client(cluster, promises, f"w{n}")) for n in range(WORKFLOWS)]
+    standalone = [(f"{kind}-{n}", kind) for n in range(STANDALONE) for kind in ACTIVITIES]
+    clients += [asyncio.create_task(actors.activity_client(cluster, promises, *each)) for each in standalone]
     for _ in range(CRASHES):
         await asyncio.sleep(cluster.chance.uniform(0, 4))
         await cluster.crash(zombie=cluster.chance.random() < 0.3)
@@ -50,6 +54,8 @@ async def _simulate(seed: int, clock: VirtualClock) -> None:
         for workflow_id in promises.started:
             _check(workflow_id, promises, await actors.outcome(cluster, workflow_id))
             await _check_state(cluster, workflow_id, promises.started[workflow_id])
+        for activity_id, kind in standalone:
+            await _check_standalone(cluster, promises, activity_id, kind)
     for worker in workers:
         worker.cancel()
     await asyncio.wait(workers)
@@ -72,6 +78,16 @@ def _check(workflow_id: str, promises: Promises, events: list[object]) -> None:
     assert kinds[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED] == len(ACTIVITIES)
     assert kinds[EventType.EVENT_TYPE_TIMER_FIRED] == 1
     assert promises.handed_out[workflow_id, "once"] <= 1, "an activity that may run once was handed out twice"
+
+
+async def _check_standalone(cluster: Cluster, promises: Promises, activity_id: str, kind: str) -> None:
+    request = DescribeActivityExecutionRequest(activity_id=activity_id, include_outcome=True)
+    described = await actors.insist(cluster, "DescribeActivityExecution", request)
+    assert described.outcome == promises.ended[activity_id], "an outcome that was told has changed"
+    if kind == "once":
+        assert promises.handed_out[activity_id, kind] <= 1, "an activity that may run once was handed out twice"
+    else:
+        assert described.info.status == ActivityExecutionStatus.ACTIVITY_EXECUTION_STATUS_COMPLETED
 
 
 async def _check_state(cluster: Cluster, workflow_id: str, run_id: str) -> None:

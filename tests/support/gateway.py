@@ -9,7 +9,6 @@ from typing import Any, cast
 import grpc.aio
 
 from perdure.frontend.handlers.cluster import ClusterDescription
-from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
 from perdure.kernel.ids import NamespaceId, NamespaceName
@@ -36,7 +35,6 @@ class GatewayBench:
         self.history = RecordingRole()
         self.matching = RecordingRole()
         self.reclaimer = RecordingReclaimer()
-        visibility = VisibilityHandlers(self.visibility, self.limits)
         self.gateway = Gateway(
             self.runtime,
             self.limits,
@@ -44,7 +42,7 @@ class GatewayBench:
             # The gateway calls nothing but `handle` of these two.
             cast(HistoryClient, self.history),
             cast(MatchingClient, self.matching),
-            visibility,
+            self.visibility,
             self.reclaimer,
             MemoryCluster("a-cluster"),
             ClusterDescription(1, "memory", "127.0.0.1:0"),

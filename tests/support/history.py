@@ -21,7 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.frontend.routes import WORKFLOW_SERVICE
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.service import HistoryService
 from perdure.history.shard import Shard
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore

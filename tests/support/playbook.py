@@ -32,11 +32,11 @@ from temporalio.api.protocol.v1 import Message as ProtocolMessage
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from perdure.history import completion
-from perdure.history.agenda import Agenda
 from perdure.history.commands import CommandFailure
 from perdure.history.effects import Effect, OfferActivityTask, OfferWorkflowTask
 from perdure.history.fold import replay
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.machines import update, workflow, workflow_task
 from perdure.history.state.changes import AnyChange, Change, EventBuffered, EventsRecorded
 from perdure.history.state.codec import decode_changes, decode_events, encode_changes, encode_events
@@ -210,6 +210,8 @@ class Run:
         self._journal: list[tuple[bytes, bytes]] = []
         #: What is owed and was said so, see `_owed`.
         self._said: set[Any] = set()
+        #: Attempts of activities that were still to come when they were last looked at.
+        self._later: set[Any] = set()
         self._loaded = LoadedExecution(cast(Any, None), state)
 
     @property
@@ -245,6 +247,11 @@ class Run:
             self._journal.append((encode_events(events), encode_changes(changes)))
             self.state.state_transitions += 1
         self._said = {each for each in self._owed() if each in self._said or each[0] in tx.effects}
+        self._later |= {
+            (OfferActivityTask(key), each.stamp)
+            for key, each in self.state.activities.items()
+            if each.waiting and each.attempt_scheduled_at > tx.now
+        }
         self._check(tx.now)
         play = Play([*_in_order(tx), *tx.effects], result)
         if tx.successor is not None:
@@ -285,19 +292,13 @@ class Run:
         fresh = Agenda(self.state)
         kept, anew = (each.next_deadline(now, self.namespace.retention_ns) for each in (self.agenda, fresh))
         # One made anew cannot know whether an attempt that has become due was offered, and does it again.
-        due = {each.attempt_scheduled_at for each in self.state.activities.values() if each.attempt > 1}
+        due = {each.attempt_scheduled_at for each in self.state.activities.values() if each.waiting}
         assert kept == anew or (anew <= now and anew in due), "the agenda missed a deadline"
         assert self.agenda.owes == fresh.owes
         assert self.agenda.outstanding(now) == fresh.outstanding(now)
         assert self.agenda.owes or not fresh.outstanding(now), "a restart would not find what is owed"
-        assert all(self._comes_with_time(effect) for effect, _ in self._owed() - self._said), "owed, but not said"
-
-    def _comes_with_time(self, effect: Effect) -> bool:
-        """Whether this is said only when the run is woken for it: a later attempt of an activity."""
-        return (
-            isinstance(effect, OfferActivityTask)
-            and self.state.activities[effect.scheduled_event_id].retry_interval > 0
-        )
+        # What comes with time alone is said when the run is woken for it.
+        assert self._owed() <= self._said | self._later, "owed, but not said"
 
     # Time
 

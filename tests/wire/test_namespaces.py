@@ -40,7 +40,7 @@ async def test_register_and_describe() -> None:
         assert by_name == await described(client, id=by_name.namespace_info.id)
         assert by_name.namespace_info.data == {"team": "a"}
         assert by_name.config.workflow_execution_retention_ttl.ToSeconds() == 86_400
-        assert not by_name.namespace_info.supports_schedules
+        assert by_name.namespace_info.supports_schedules
         assert (await client.call("StartWorkflowExecution", START)).code == "OK"
 
 

@@ -34,7 +34,7 @@ OwnHandler = Callable[[Any], Awaitable[Message]]
 
 NAMESPACE_LENGTH_MAX = 1000
 #: A deprecated namespace goes on with what it runs and starts nothing new.
-_STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution"})
+_STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution", "StartActivityExecution"})
 _STATES_FOR_STARTS = (REGISTERED,)
 _STATES = (REGISTERED, DEPRECATED)
 _STATE_NAMES = {REGISTERED: "Registered", DEPRECATED: "Deprecated", DELETED: "Deleted"}

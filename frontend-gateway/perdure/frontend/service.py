@@ -5,6 +5,7 @@ from __future__ import annotations
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
+from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
 from perdure.frontend.handlers.visibility import VisibilityHandlers
@@ -15,6 +16,7 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import GatewayMetrics
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.persistence.cluster import ClusterStore
+from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
 
@@ -29,7 +31,7 @@ class Gateway:
         namespaces: Namespaces,
         history: HistoryClient,
         matching: MatchingClient,
-        visibility: VisibilityHandlers,
+        visibility: VisibilityStore,
         reclaimer: NamespaceReclaimer,
         clusters: ClusterStore,
         description: ClusterDescription,
@@ -40,7 +42,11 @@ class Gateway:
         handlers = Handlers(
             history=history.handle,
             matching=matching.handle,
-            composed={**WorkerAnswers(history, limits).handlers, **visibility.handlers},
+            composed={
+                **WorkerAnswers(history, limits).handlers,
+                **VisibilityHandlers(visibility, limits).handlers,
+                **ScheduleLists(visibility, limits).handlers,
+            },
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),
                 SearchAttributeHandlers(limits, namespaces),

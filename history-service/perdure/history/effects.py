@@ -50,6 +50,32 @@ class ApplyParentClosePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySchedule:
+    """Tell the schedule that started this chain of runs how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAction:
+    """Start the workflow of this action of a schedule."""
+
+    action_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAction:
+    """Cancel or terminate the workflow of this action of a schedule."""
+
+    action_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAction:
+    """See whether the workflow of this action of a schedule still runs: others wait for its end."""
+
+    action_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveUpdate:
     """Wake who waits for this update: it has reached a new stage, or was rejected or aborted with `outcome`."""
 
@@ -77,6 +103,10 @@ Effect = (
     | SendCancel
     | NotifyParent
     | ApplyParentClosePolicy
+    | NotifySchedule
+    | StartAction
+    | StopAction
+    | CheckAction
     | ResolveUpdate
     | AbortUpdates
 )

@@ -13,8 +13,8 @@ import structlog
 from perdure.history.alarms import WINDOW_NS
 from perdure.history.commits import Committer
 from perdure.history.effects import Effect
-from perdure.history.kind import Loaded
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.outbound import Outbound
 from perdure.history.shard import Shard
 from perdure.history.transition import BaseTransition, Transition
@@ -135,7 +135,13 @@ class Engine:
             NotFound: there is no such run.
             Unavailable: the write did not go through.
         """
-        loaded = await self.get(call, workflow_id, run_id)
+        return await self.update_as(LoadedExecution, call, workflow_id, run_id, decision)
+
+    async def update_as(
+        self, kind: type[L], call: Call, workflow_id: str, run_id: str, decision: Callable[[Any], R]
+    ) -> tuple[L, R]:
+        """As `update`, for executions of any kind."""
+        loaded = await self.get_as(kind, call, workflow_id, run_id)
         result = self.decide(call.namespace, loaded, decision)
         await loaded.committed()
         return loaded, result

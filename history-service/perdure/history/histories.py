@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.loaded import EventBatch, LoadedExecution
+from perdure.history.kinds.workflow import EventBatch, LoadedExecution
 from perdure.history.shard import Shard
 from perdure.history.state.codec import decode_events
 from perdure.kernel.errors import DataLoss

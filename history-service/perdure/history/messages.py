@@ -29,10 +29,11 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.engine import Engine
 from perdure.history.handlers import start, workflow
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import child as children
 from perdure.history.machines import external
 from perdure.history.machines.workflow import SERVER_IDENTITY
+from perdure.history.schedules.messages import ScheduleMessages
 from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution
 from perdure.kernel.call import Call
@@ -63,6 +64,7 @@ class Messages:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.schedules = ScheduleMessages(engine)
 
     async def _sender(self, key: ExecutionKey) -> tuple[LoadedExecution, Namespace] | None:
         """The sending run; None if it was deleted meanwhile."""

@@ -17,17 +17,21 @@ from temporalio.api.update.v1 import Outcome
 from perdure.history.effects import (
     AbortUpdates,
     ApplyParentClosePolicy,
+    CheckAction,
     Effect,
     NotifyParent,
+    NotifySchedule,
     OfferActivityTask,
     OfferWorkflowTask,
     ResolveUpdate,
     SendCancel,
     SendSignal,
+    StartAction,
     StartChild,
+    StopAction,
 )
-from perdure.history.kind import Loaded
-from perdure.history.loaded import LoadedExecution, UpdateNews
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.workflow import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
@@ -89,6 +93,14 @@ class Outbound:
                 self._send(loaded.key, self.messages.apply_parent_close_policy, initiated_event_id)
             case NotifyParent():
                 self._send(loaded.key, self.messages.notify_parent, 0)
+            case NotifySchedule():
+                self._send(loaded.key, self.messages.schedules.notify_schedule, 0)
+            case StartAction(action_id):
+                self._send(loaded.key, self.messages.schedules.start_action, action_id)
+            case StopAction(action_id):
+                self._send(loaded.key, self.messages.schedules.stop_action, action_id)
+            case CheckAction(action_id):
+                self._send(loaded.key, self.messages.schedules.check_action, action_id)
             case _:
                 assert_never(effect)
 
@@ -97,7 +109,7 @@ class Outbound:
         task = state.workflow_task
         if task is None or task.started_event_id or not state.running:
             return
-        priority = state.started.priority
+        priority = state.priority
         self.matching.offer(
             Task(
                 queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
@@ -115,10 +127,10 @@ class Outbound:
     def _offer_activity_task(self, loaded: Loaded[Any], scheduled_event_id: int) -> None:
         state = loaded.state
         activity = state.activities.get(scheduled_event_id)
-        if activity is None or activity.started or not state.running:
+        if activity is None or not activity.waiting or not state.running:
             return
         scheduled = activity.scheduled
-        priority = scheduled.priority if scheduled.HasField("priority") else state.started.priority
+        priority = scheduled.priority if scheduled.HasField("priority") else state.priority
         self.matching.offer(
             Task(
                 queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),

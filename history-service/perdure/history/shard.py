@@ -19,8 +19,8 @@ from perdure.history.alarms import Alarms
 from perdure.history.commits import Commit, Committer
 from perdure.history.effects import Effect
 from perdure.history.fold import replay
-from perdure.history.kind import Loaded
-from perdure.history.kinds import KINDS
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.table import KINDS
 from perdure.history.state.codec import (
     decode_changes,
     decode_events,

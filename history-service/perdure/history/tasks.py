@@ -18,11 +18,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse
 
 from perdure.history import histories
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.shard import Shard
+from perdure.history.state.activity_execution import ActivityExecution
 from perdure.history.state.execution import Activity, Execution, WorkflowTask, WorkflowTaskType
 from perdure.kernel import tokens
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.ids import ExecutionKey
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.prototime import duration, timestamp
 
@@ -162,24 +164,45 @@ async def query_only(shard: Shard, loaded: LoadedExecution, *, partial: bool) ->
 
 
 def activity_task(namespace: Namespace, state: Execution, activity: Activity) -> PollActivityTaskQueueResponse:
-    """The started attempt of an activity."""
+    """The started attempt of an activity of a workflow."""
+    response = _attempt(namespace, state.key, activity)
+    response.workflow_type.CopyFrom(state.started.workflow_type)
+    response.workflow_execution.workflow_id = state.workflow_id
+    response.workflow_execution.run_id = state.run_id
+    return response
+
+
+def standalone_activity_task(
+    namespace: Namespace, state: ActivityExecution, activity: Activity
+) -> PollActivityTaskQueueResponse:
+    """The started attempt of a standalone activity."""
+    response = _attempt(namespace, state.key, activity)
+    response.activity_run_id = state.run_id
+    response.workflow_execution.SetInParent()  # there, and empty, for workers that look at it
+    return response
+
+
+def _attempt(namespace: Namespace, key: ExecutionKey, activity: Activity) -> PollActivityTaskQueueResponse:
+    """An attempt. Its worker is told the time-outs that the workflow asked for, even if an operator has changed them
+    since.
+    """
     scheduled = activity.scheduled
+    original = scheduled if activity.standalone or activity.original is None else activity.original
     response = PollActivityTaskQueueResponse(
         task_token=tokens.encode(
             tokens.ActivityToken(
-                state.namespace_id,
-                state.workflow_id,
-                state.run_id,
+                key.namespace_id,
+                key.workflow_id,
+                key.run_id,
                 activity.scheduled_event_id,
                 scheduled.activity_id,
                 activity.attempt,
                 activity.stamp,
                 activity.started_at,
+                key.kind,
             )
         ),
         workflow_namespace=namespace.name,
-        workflow_type=state.started.workflow_type,
-        workflow_execution=WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id),
         activity_type=scheduled.activity_type,
         activity_id=scheduled.activity_id,
         header=scheduled.header if scheduled.HasField("header") else None,
@@ -189,9 +212,9 @@ def activity_task(namespace: Namespace, state: Execution, activity: Activity) ->
         current_attempt_scheduled_time=timestamp(activity.attempt_scheduled_at),
         started_time=timestamp(activity.started_at),
         attempt=activity.attempt,
-        schedule_to_close_timeout=scheduled.schedule_to_close_timeout,
-        start_to_close_timeout=scheduled.start_to_close_timeout,
-        heartbeat_timeout=scheduled.heartbeat_timeout,
+        schedule_to_close_timeout=original.schedule_to_close_timeout,
+        start_to_close_timeout=original.start_to_close_timeout,
+        heartbeat_timeout=original.heartbeat_timeout,
         retry_policy=scheduled.retry_policy if scheduled.HasField("retry_policy") else None,
     )
     if scheduled.HasField("priority"):

@@ -8,7 +8,6 @@ import msgspec
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
-from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
 from perdure.history.service import HistoryService
@@ -56,7 +55,7 @@ class EmbeddedServer:
             self._namespaces,
             self._history,
             self._matching,
-            VisibilityHandlers(SqliteVisibilityStore(self._database), limits),
+            SqliteVisibilityStore(self._database),
             self._history,
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),

@@ -11,12 +11,11 @@ days in English, steps without an end, Sunday as 0 only, and Go's notation of du
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from perdure.kernel import durations, timezones
 from perdure.kernel.clock import SECOND_NS
 
 #: How far ahead a match is looked for; beyond it the schedule is held to never happen (February 30th).
@@ -35,18 +34,6 @@ _DESCRIPTORS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_UNITS_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "\N{MICRO SIGN}s": 1_000,
-    "\N{GREEK SMALL LETTER MU}s": 1_000,
-    "ms": 1_000_000,
-    "s": SECOND_NS,
-    "m": 60 * SECOND_NS,
-    "h": 3600 * SECOND_NS,
-}
-_DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
-_DURATION_NS_MAX = 2**63 - 1
 
 
 class InvalidSchedule(ValueError):
@@ -102,7 +89,7 @@ def _parse(spec: str) -> _Fields | _Every:
         zone = _zone(head.partition("=")[2])
         spec = spec.strip()
     if spec.startswith("@every "):
-        return _Every(max(_duration_ns(spec.removeprefix("@every ")) // SECOND_NS, 1))
+        return _Every(_interval_s(spec.removeprefix("@every ")))
     if spec.startswith("@"):
         if spec not in _DESCRIPTORS:
             raise InvalidSchedule(f"unknown descriptor {spec}")
@@ -121,12 +108,17 @@ def _parse(spec: str) -> _Fields | _Every:
 
 
 def _zone(name: str) -> tzinfo:
-    if name in ("", "UTC"):
-        return UTC
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidSchedule(f"unknown time zone {name}") from error
+        return timezones.load(name)
+    except timezones.UnknownTimeZone as error:
+        raise InvalidSchedule(str(error)) from error
+
+
+def _interval_s(text: str) -> int:
+    try:
+        return max(durations.parse(text) // SECOND_NS, 1)
+    except durations.InvalidDuration as error:
+        raise InvalidSchedule(str(error)) from error
 
 
 def _field(text: str, low: int, high: int, names: dict[str, int] | None = None) -> _Field:
@@ -161,27 +153,6 @@ def _number(text: str, names: dict[str, int]) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise InvalidSchedule(f"{text!r} is no number")
     return int(text)
-
-
-def _duration_ns(text: str) -> int:
-    """Go's notation: `1h30m`, `1.5s`, `-2m`."""
-    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-    if rest == "0":
-        return 0
-    total = 0
-    position = 0
-    while match := _DURATION_PART.match(rest, position):
-        whole, fraction, unit = match.groups()
-        if not whole and not fraction:
-            break
-        scale = _UNITS_NS[unit]
-        total += int(whole or "0") * scale
-        if fraction:
-            total += int(fraction) * scale // 10 ** len(fraction)
-        position = match.end()
-    if not rest or position != len(rest) or total > _DURATION_NS_MAX:
-        raise InvalidSchedule(f"{text!r} is no duration")
-    return sign * total
 
 
 def _next_match(fields: _Fields, after_ns: int) -> int | None:

@@ -97,6 +97,18 @@ class WorkflowExecutionAlreadyStarted(ServiceError):
         )
 
 
+class ActivityExecutionAlreadyStarted(ServiceError):
+    """A start of a standalone activity was refused by the id-reuse or id-conflict policy."""
+
+    code = Code.ALREADY_EXISTS
+
+    def __init__(self, message: str, start_request_id: str, run_id: str) -> None:
+        super().__init__(
+            message,
+            details.ActivityExecutionAlreadyStartedFailure(start_request_id=start_request_id, run_id=run_id),
+        )
+
+
 class QueryFailed(ServiceError):
     """The worker answered the query with a failure."""
 

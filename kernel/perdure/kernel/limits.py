@@ -60,6 +60,9 @@ class Limits:
     user_metadata_details_max: int = _limit(20_000, "limit.userMetadataDetailsSize", "size of details")
     links_max: int = _limit(10, "frontend.maxlinksPerRequest", "links in one request")
     link_size_max: int = _limit(4000, "frontend.linkMaxSize", "size of one link")
+    links_per_activity_max: int = _limit(
+        2000, "chasm.maxLinksPerComponent", "links on one standalone activity, from all requests"
+    )
     workflow_task_timeout_default_ns: int = _limit(
         10 * SECOND_NS, "history.defaultWorkflowTaskTimeout", "workflow task timeout when none is given"
     )

@@ -56,6 +56,11 @@ def check_retry_policy(policy: RetryPolicy) -> None:
         policy.maximum_interval.FromNanoseconds(100 * first)
     if policy.backoff_coefficient == 0:
         policy.backoff_coefficient = 2.0
+    check_complete_retry_policy(policy)
+
+
+def check_complete_retry_policy(policy: RetryPolicy) -> None:
+    """A policy in which everything is set."""
     if policy.maximum_attempts == 1:
         return  # one attempt is no retry: nothing else is looked at
     check_duration(policy, "initial_interval", "invalid InitialInterval set on retry policy: ")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from perdure.kernel.errors import InvalidArgument, NotFound
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, WorkflowId
 
 
 class WorkflowTaskToken(msgspec.Struct, frozen=True, array_like=True, tag="w"):
@@ -39,10 +39,12 @@ class ActivityToken(msgspec.Struct, frozen=True, array_like=True, tag="a"):
     attempt: int
     stamp: int
     started_at_ns: int
+    #: What `workflow_id` and `run_id` name: a workflow, or the activity itself if it is a standalone one.
+    kind: ExecutionKind = ExecutionKind.WORKFLOW
 
     @property
     def key(self) -> ExecutionKey:
-        return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
+        return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id, self.kind)
 
 
 class QueryToken(msgspec.Struct, frozen=True, array_like=True, tag="q"):

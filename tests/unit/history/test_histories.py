@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from perdure.history import histories, loaded
+from perdure.history import histories
+from perdure.history.kinds import workflow as loaded
 from perdure.history.machines import workflow
 from perdure.history.transition import Transition
 from perdure.kernel.errors import DataLoss

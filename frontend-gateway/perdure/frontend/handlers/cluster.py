@@ -69,6 +69,7 @@ class ClusterHandlers:
                 activity_failure_include_heartbeat=True,
                 encoded_failure_attributes=True,
                 upsert_memo=True,
+                supports_schedules=True,
                 eager_workflow_start=True,
                 sdk_metadata=True,
                 count_group_by_execution_status=True,

@@ -179,8 +179,15 @@ class NamespaceHandlers:
                 owner_email=namespace.owner_email,
                 data=namespace.data,
                 capabilities=NamespaceInfo.Capabilities(
-                    eager_workflow_start=True, sync_update=True, async_update=True, poller_autoscaling=True
+                    eager_workflow_start=True,
+                    sync_update=True,
+                    async_update=True,
+                    poller_autoscaling=True,
+                    standalone_activities=True,
+                    standalone_activity_start_delay=True,
+                    standalone_activity_operator_commands=True,
                 ),
+                supports_schedules=True,
                 limits=NamespaceInfo.Limits(
                     blob_size_limit_error=self._limits.blob_size_max,
                     memo_size_limit_error=self._limits.memo_size_max,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Memo, Payload, SearchAttributes, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Memo, SearchAttributes, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.filter.v1 import StartTimeFilter, WorkflowExecutionFilter, WorkflowTypeFilter
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -25,14 +25,14 @@ from temporalio.api.workflowservice.v1 import (
     ScanWorkflowExecutionsResponse,
 )
 
+from perdure.frontend.handlers.activity_lists import ActivityLists
+from perdure.frontend.handlers.groups import group_value, status_name
 from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
 from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
-from perdure.kernel.visibility.attributes import EXECUTION_STATUS, AttributeValue, encode_value
 from perdure.kernel.visibility.parser import parse
-from perdure.kernel.visibility.query import Attribute
 
 _Page = tuple[list[WorkflowExecutionInfo], bytes]
 
@@ -48,6 +48,7 @@ class VisibilityHandlers:
             "ListClosedWorkflowExecutions": self.list_closed,
             "ListArchivedWorkflowExecutions": self.list_archived,
             "CountWorkflowExecutions": self.count,
+            **ActivityLists(store, limits).handlers,
         }
 
     async def list(
@@ -102,7 +103,7 @@ class VisibilityHandlers:
         for group in groups:
             response.groups.add(
                 count=group.count,
-                group_values=[_group_value(value, by) for value, by in zip(group.values, query.group, strict=True)],
+                group_values=[group_value(value, by) for value, by in zip(group.values, query.group, strict=True)],
             )
         return response
 
@@ -111,14 +112,6 @@ class VisibilityHandlers:
         query = parse(text, call.namespace.search_attributes)
         page = await self._store.list(call.namespace.id, query, size, token)
         return [execution_info(record) for record in page.records], page.next_page_token
-
-
-def _group_value(value: AttributeValue | None, attribute: Attribute) -> Payload:
-    if value is None:
-        return Payload(metadata={"encoding": b"binary/null"})
-    if attribute.name == EXECUTION_STATUS and isinstance(value, int):
-        return encode_value(_status_name(WorkflowExecutionStatus.ValueType(value)), attribute.type)
-    return encode_value(value, attribute.type)
 
 
 def execution_info(record: VisibilityRecord) -> WorkflowExecutionInfo:
@@ -193,10 +186,4 @@ def _closed_status(status: WorkflowExecutionStatus.ValueType) -> str:
         raise InvalidArgument("StatusFilter must be specified and must be not Running.")
     if status not in WorkflowExecutionStatus.values():
         raise InvalidArgument(f"StatusFilter {status} is unknown.")
-    return _status_name(status)
-
-
-def _status_name(status: WorkflowExecutionStatus.ValueType) -> str:
-    """As queries spell it: `TimedOut`."""
-    name = WorkflowExecutionStatus.Name(status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
-    return "".join(word.capitalize() for word in name.split("_"))
+    return status_name(status)

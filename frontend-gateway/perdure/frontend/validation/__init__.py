@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perdure.frontend.validation import executions, start, updates, workers
+from perdure.frontend.validation import (
+    activity_control,
+    executions,
+    schedules,
+    standalone_activity,
+    start,
+    updates,
+    workers,
+)
 from perdure.frontend.validation.rules import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -37,6 +45,26 @@ CHECKS: Mapping[str, Check] = {
     "RespondActivityTaskCompletedById": workers.check_activity_answer_by_id,
     "RespondActivityTaskCanceledById": workers.check_activity_answer_by_id,
     "RespondActivityTaskFailedById": workers.check_activity_failed_by_id,
+    "PauseActivity": activity_control.check_pause,
+    "UnpauseActivity": activity_control.check_resume,
+    "ResetActivity": activity_control.check_resume,
+    "UpdateActivityOptions": activity_control.check_update_options,
+    "StartActivityExecution": standalone_activity.check_start,
+    "DescribeActivityExecution": standalone_activity.check_describe,
+    "PollActivityExecution": standalone_activity.check_address,
+    "RequestCancelActivityExecution": standalone_activity.check_end,
+    "TerminateActivityExecution": standalone_activity.check_end,
+    "DeleteActivityExecution": standalone_activity.check_address,
+    "PauseActivityExecution": standalone_activity.check_pause,
+    "UnpauseActivityExecution": standalone_activity.check_resume,
+    "ResetActivityExecution": standalone_activity.check_resume,
+    "UpdateActivityExecutionOptions": standalone_activity.check_update_options,
+    "CreateSchedule": schedules.check_create,
+    "DescribeSchedule": schedules.check_schedule_id,
+    "UpdateSchedule": schedules.check_update,
+    "PatchSchedule": schedules.check_patch,
+    "DeleteSchedule": schedules.check_schedule_id,
+    "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
 }

@@ -8,6 +8,7 @@ from temporalio.api.enums.v1 import WorkflowIdConflictPolicy as Conflict
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy as Reuse
 from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure
 from temporalio.api.failure.v1 import MultiOperationExecutionAborted
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     ExecuteMultiOperationRequest,
     SignalWithStartWorkflowExecutionRequest,
@@ -46,7 +47,7 @@ def check_start(request: StartWorkflowExecutionRequest, scene: Scene) -> None:
     if too_long(request.workflow_type.name, limits):
         raise InvalidArgument("WorkflowType length exceeds limit.")
     check_user_task_queue(request, "task_queue", limits)
-    _check_timeouts(request)
+    check_timeouts(request)
     if not request.request_id:
         request.request_id = scene.runtime.entropy.uuid()
     elif too_long(request.request_id, limits):
@@ -78,7 +79,7 @@ def check_signal_with_start(request: SignalWithStartWorkflowExecutionRequest, sc
     if not request.request_id:
         request.request_id = scene.runtime.entropy.uuid()
     _check_length(request.request_id, "Request ID", scene)
-    _check_timeouts(request)
+    check_timeouts(request)
     _check_retry_policy(request)
     _check_start_delay(request)
     _check_policies(request)
@@ -215,7 +216,7 @@ def _check_cron(request: AnyStart, scene: Scene) -> None:
         raise InvalidArgument("invalid CronSchedule, no time can be found to satisfy the schedule")
 
 
-def _check_timeouts(request: AnyStart) -> None:
+def check_timeouts(request: AnyStart | NewWorkflowExecutionInfo) -> None:
     for field, called in (
         ("workflow_execution_timeout", "WorkflowExecutionTimeoutSeconds"),
         ("workflow_run_timeout", "WorkflowRunTimeoutSeconds"),

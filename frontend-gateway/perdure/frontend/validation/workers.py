@@ -114,8 +114,6 @@ def _check_activity_id(request: ByIdRequest) -> None:
 
 
 def _check_run(request: ByIdRequest) -> None:
-    if not request.workflow_id:
-        raise InvalidArgument("WorkflowId is not set on request.")
     check_run_id(request.run_id, "RunId is not valid UUID.")
 
 

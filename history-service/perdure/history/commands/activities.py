@@ -14,10 +14,12 @@ from temporalio.api.enums.v1 import EventType, TaskQueueKind
 from perdure.history.commands import checks
 from perdure.history.commands.batch import Batch, Cause, CommandFailure
 from perdure.history.effects import OfferActivityTask
-from perdure.history.machines import activity
+from perdure.history.machines import activity_events
+from perdure.history.machines.activity import Canceled
 from perdure.history.transition import Transition
-from perdure.kernel import options
-from perdure.kernel.prototime import duration, length_ns
+from perdure.kernel import activity_options, options
+from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.prototime import length_ns
 
 
 def schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttributes, batch: Batch) -> None:
@@ -31,17 +33,7 @@ def schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttrib
     if not queue:
         raise CommandFailure(cause, "missing task queue name")
     checks.check_option(cause, _check_queue, queue, tx)
-    checks.check_durations(
-        cause,
-        command,
-        (
-            "schedule_to_close_timeout",
-            "schedule_to_start_timeout",
-            "start_to_close_timeout",
-            "heartbeat_timeout",
-        ),
-        "invalid {}: ",
-    )
+    checks.check_durations(cause, command, activity_options.TIMEOUTS, "invalid {}: ")
     checks.check_option(cause, options.check_retry_policy, command.retry_policy)
     checks.check_option(cause, options.check_priority, command.priority, before="invalid priorities: ")
     checks.check_size(tx, cause, "ScheduleActivityTaskCommandAttributes.Input", command.input.ByteSize())
@@ -72,7 +64,7 @@ def schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttrib
         retry_policy=command.retry_policy,
         use_workflow_build_id=command.use_workflow_build_id,
         priority=command.priority if command.HasField("priority") else None,
-        **_activity_timeouts(tx, command),
+        **_timeouts(tx, command),
     )
     if command.request_eager_execution:
         batch.eager.append(event.event_id)
@@ -80,41 +72,19 @@ def schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttrib
         tx.effect(OfferActivityTask(event.event_id))
 
 
+def _timeouts(tx: Transition, command: ScheduleActivityTaskCommandAttributes) -> dict[str, Any]:
+    try:
+        return activity_options.complete_timeouts(
+            command, command.activity_id, command.activity_type.name, length_ns(tx.state.started.workflow_run_timeout)
+        )
+    except InvalidArgument as error:
+        raise CommandFailure(
+            Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES, error.message
+        ) from error
+
+
 def _check_queue(name: str, tx: Transition) -> None:
     options.check_task_queue_name(name, tx.limits, partition=False)
-
-
-def _activity_timeouts(tx: Transition, command: ScheduleActivityTaskCommandAttributes) -> dict[str, Any]:
-    """The four time-outs, completed from each other and capped by the run's, as the history shows them."""
-    to_close = length_ns(command.schedule_to_close_timeout)
-    to_start = length_ns(command.schedule_to_start_timeout)
-    start_to_close = length_ns(command.start_to_close_timeout)
-    heartbeat = length_ns(command.heartbeat_timeout)
-    run_timeout = length_ns(tx.state.started.workflow_run_timeout)
-    if to_close:
-        to_start = min(to_start or to_close, to_close)
-        start_to_close = min(start_to_close or to_close, to_close)
-    elif start_to_close:
-        # No schedule-to-close given: as long as the run itself, for ever if that has no limit.
-        to_close = run_timeout
-        to_start = to_start or run_timeout
-    else:
-        raise CommandFailure(
-            Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES,
-            "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. "
-            f"ActivityId={command.activity_id} ActivityType={command.activity_type.name}",
-        )
-    if run_timeout:
-        to_close, to_start, start_to_close, heartbeat = (
-            min(value, run_timeout) for value in (to_close, to_start, start_to_close, heartbeat)
-        )
-    heartbeat = min(heartbeat, start_to_close)
-    return {
-        "schedule_to_close_timeout": duration(to_close),
-        "schedule_to_start_timeout": duration(to_start),
-        "start_to_close_timeout": duration(start_to_close),
-        "heartbeat_timeout": duration(heartbeat),
-    }
 
 
 def cancel_activity(tx: Transition, command: RequestCancelActivityTaskCommandAttributes, batch: Batch) -> None:
@@ -134,7 +104,7 @@ def cancel_activity(tx: Transition, command: RequestCancelActivityTaskCommandAtt
     )
     if pending is not None and not pending.started:
         details = Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')])
-        activity.cancel_now(tx, pending, details, batch.identity)
+        activity_events.record(tx, pending, Canceled(details, batch.identity))
         batch.wants_task = True
 
 

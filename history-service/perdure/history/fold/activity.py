@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
+from typing import Any
 
-from perdure.history.state.changes import ActivityHeartbeat, ActivityRetried, ActivityStarted
-from perdure.history.state.execution import Activity, Execution
-from perdure.kernel.prototime import instant_ns
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
+
+from perdure.history.state.changes import (
+    ActivityBegunAnew,
+    ActivityHeartbeat,
+    ActivityHeld,
+    ActivityOptionsChanged,
+    ActivityPaused,
+    ActivityRescheduled,
+    ActivityReset,
+    ActivityResetRequested,
+    ActivityRetried,
+    ActivityRetryIntervalChanged,
+    ActivityStarted,
+    ActivityUnpaused,
+)
+from perdure.history.state.execution import Activity, ActivityPause, Execution
+from perdure.kernel.prototime import instant_ns, length_ns
+from perdure.kernel.visibility import attributes as search_attributes
+
+#: What operators can change of an activity besides its task queue.
+OPTIONS = (
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "start_to_close_timeout",
+    "heartbeat_timeout",
+    "priority",
+    "retry_policy",
+)
 
 
 def _scheduled(state: Execution, event: HistoryEvent) -> None:
@@ -67,12 +93,16 @@ def _attempt_started(state: Execution, change: ActivityStarted) -> None:
     activity.started_at = change.at
     activity.started_identity = activity.last_identity = change.identity
     activity.request_id = change.request_id
+    activity.first_started_at = activity.first_started_at or change.at
+    activity.last_started_at = change.at
+    activity.sdk_name, activity.sdk_version = change.sdk_name, change.sdk_version
 
 
 def _heartbeat(state: Execution, change: ActivityHeartbeat) -> None:
     activity = state.activities[change.scheduled_event_id]
     activity.heartbeat_at = change.at
     activity.heartbeat_details = change.details
+    activity.heartbeat_count += 1
     if change.identity:
         activity.last_identity = change.identity
 
@@ -80,14 +110,169 @@ def _heartbeat(state: Execution, change: ActivityHeartbeat) -> None:
 def _retried(state: Execution, change: ActivityRetried) -> None:
     activity = state.activities[change.scheduled_event_id]
     activity.attempt += 1
-    activity.stamp += 1
-    activity.attempt_scheduled_at = change.next_at
     activity.retry_interval = change.interval
-    activity.last_failure = change.failure
     activity.last_attempt_completed_at = change.completed_at
+    _schedule(activity, change.next_at)
+    activity.last_failure = change.failure
+
+
+def _held(state: Execution, change: ActivityHeld) -> None:
+    activity = state.activities[change.scheduled_event_id]
+    activity.attempt += 1
+    activity.stamp += 1
+    activity.retry_interval = change.interval
+    activity.last_attempt_completed_at = change.completed_at
+    activity.last_failure = change.failure
+    _clear_start(activity)
+
+
+def _paused(state: Execution, change: ActivityPaused) -> None:
+    activity = state.activities[change.scheduled_event_id]
+    activity.pause = ActivityPause(change.at, change.identity, change.reason, change.request_id)
+    # An attempt that runs may run to its end.
+    if not activity.started:
+        activity.stamp += 1
+    if not activity.standalone:
+        _show_paused_types(state)
+
+
+def _unpaused(state: Execution, change: ActivityUnpaused) -> None:
+    activity = state.activities[change.scheduled_event_id]
+    activity.pause = None
+    if change.reset_attempts:
+        activity.attempt = 1
+    if change.reset_heartbeat:
+        _forget_heartbeat(activity)
+    if not activity.standalone:
+        _show_paused_types(state)
+
+
+def _reset(state: Execution, change: ActivityReset) -> None:
+    activity = state.activities[change.scheduled_event_id]
+    activity.attempt = 1
+    activity.reset = True
+    if change.reset_heartbeat:
+        activity.forgets_heartbeat = True
+
+
+def _rescheduled(state: Execution, change: ActivityRescheduled) -> None:
+    activity = state.activities[change.scheduled_event_id]
+    if not activity.standalone:
+        activity.retry_interval = max(change.at - activity.last_attempt_completed_at, 0)
+        activity.last_failure = None
+    _schedule(activity, change.at)
+
+
+def _reset_requested(state: Any, change: ActivityResetRequested) -> None:
+    activity: Activity = state.activities[change.scheduled_event_id]
+    activity.reset = True
+    activity.restores_options = change.restore_options
+    activity.forgets_heartbeat = change.reset_heartbeat
+    if not change.keep_paused:
+        activity.pause = None
+
+
+def _begun_anew(state: Any, change: ActivityBegunAnew) -> None:
+    activity: Activity = state.activities[change.scheduled_event_id]
+    if change.restore_options:
+        _restore_options(activity)
+    if change.reset_heartbeat:
+        _forget_heartbeat(activity)
+    if not change.keep_paused:
+        activity.pause = None
+    if change.completed_at:
+        activity.last_attempt_completed_at = change.completed_at
+        activity.last_failure = change.failure
+    activity.attempt = 1
+    activity.retry_interval = 0
+    activity.restores_options = False
+    _schedule(activity, change.at)
+
+
+def _retry_interval_changed(state: Any, change: ActivityRetryIntervalChanged) -> None:
+    state.activities[change.scheduled_event_id].retry_interval = change.interval
+
+
+def _options_changed(state: Execution, change: ActivityOptionsChanged) -> None:
+    activity = state.activities[change.scheduled_event_id]
+    if change.options is None:
+        _restore_options(activity)
+        return
+    if activity.original is None:
+        activity.original = activity.scheduled
+        activity.original_delay = activity.delay
+    # The event keeps what it says: the changed options are a copy.
+    changed = ActivityTaskScheduledEventAttributes()
+    changed.CopyFrom(activity.scheduled)
+    options = change.options
+    changed.task_queue.name = options.task_queue.name
+    for name in OPTIONS:
+        if options.HasField(name):  # type: ignore[arg-type]
+            getattr(changed, name).CopyFrom(getattr(options, name))
+        else:
+            changed.ClearField(name)  # type: ignore[arg-type]
+    if activity.standalone:
+        activity.delay = length_ns(options.start_delay)
+    else:
+        # Which failures are final is no option that can be changed.
+        del changed.retry_policy.non_retryable_error_types[:]
+        changed.retry_policy.non_retryable_error_types.extend(activity.original.retry_policy.non_retryable_error_types)
+    activity.scheduled = changed
+
+
+def _restore_options(activity: Activity) -> None:
+    if activity.original is None:
+        return
+    activity.scheduled = activity.original
+    # After the first attempt it delays nothing any more, but would move the end of all attempts.
+    if not activity.first_started_at:
+        activity.delay = activity.original_delay
+
+
+def _schedule(activity: Activity, at: int) -> None:
+    """The attempt waits for its worker, from `at` on."""
+    activity.stamp += 1
+    activity.attempt_scheduled_at = at
+    if activity.forgets_heartbeat:
+        _forget_heartbeat(activity)
+    activity.reset = activity.forgets_heartbeat = False
+    _clear_start(activity)
+
+
+def _clear_start(activity: Activity) -> None:
     activity.started_at = 0
     activity.started_identity = ""
     activity.request_id = ""
 
 
-AMEND = {ActivityStarted: _attempt_started, ActivityHeartbeat: _heartbeat, ActivityRetried: _retried}
+def _forget_heartbeat(activity: Activity) -> None:
+    activity.heartbeat_at = 0
+    activity.heartbeat_details = None
+
+
+def _show_paused_types(state: Execution) -> None:
+    """Lists find workflows by the types of the activities that are paused in them."""
+    paused = {activity.scheduled.activity_type.name for activity in state.activities.values() if activity.pause}
+    fields = state.search_attributes.indexed_fields
+    if paused:
+        entries = [f"property:activityType={name}" for name in sorted(paused)]
+        shown = search_attributes.encode_value(entries, search_attributes.KEYWORD_LIST)
+        fields["TemporalPauseInfo"].CopyFrom(shown)
+    else:
+        fields.pop("TemporalPauseInfo", None)
+
+
+AMEND = {
+    ActivityStarted: _attempt_started,
+    ActivityHeartbeat: _heartbeat,
+    ActivityRetried: _retried,
+    ActivityHeld: _held,
+    ActivityPaused: _paused,
+    ActivityUnpaused: _unpaused,
+    ActivityReset: _reset,
+    ActivityResetRequested: _reset_requested,
+    ActivityBegunAnew: _begun_anew,
+    ActivityRetryIntervalChanged: _retry_interval_changed,
+    ActivityRescheduled: _rescheduled,
+    ActivityOptionsChanged: _options_changed,
+}

@@ -8,16 +8,26 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.fold import activity, child, external, timer, update, workflow, workflow_task
+from perdure.history.fold import (
+    activity,
+    activity_execution,
+    child,
+    external,
+    schedule,
+    timer,
+    update,
+    workflow,
+    workflow_task,
+)
 from perdure.history.state.changes import AnyChange, BufferedTimerDropped, EventBuffered, EventsRecorded
 from perdure.history.state.execution import Execution
 
-_MACHINES = (workflow, workflow_task, activity, timer, child, external, update)
+_MACHINES = (workflow, workflow_task, activity, timer, child, external, update, activity_execution, schedule)
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}
 AMEND: dict[type, Callable[[Any, Any], None]] = {}
 for _machine in _MACHINES:
-    EVOLVE.update(_machine.EVOLVE)
+    EVOLVE.update(getattr(_machine, "EVOLVE", {}))
     AMEND.update(getattr(_machine, "AMEND", {}))
 
 _CHILD_STARTED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED

@@ -13,9 +13,11 @@ from perdure.history.state.changes import (
     OrphanHandled,
     ParentNotified,
     RequestSeen,
+    ScheduleNotified,
     SignalRequestSeen,
+    StartedBySchedule,
 )
-from perdure.history.state.execution import Execution, RequestOrigin
+from perdure.history.state.execution import Execution, RequestOrigin, ScheduledBy
 from perdure.kernel.prototime import instant_ns, length_ns
 
 
@@ -101,8 +103,9 @@ def _closed(state: Execution, event: HistoryEvent) -> None:
     if state.workflow_task is not None and state.workflow_task.started_event_id:
         state.workflow_task = None
     state.sticky_queue = ""
-    # A retry, cron or continue-as-new run goes on in the parent's eyes: only the last one reports.
+    # A retry, cron or continue-as-new run goes on in the eyes of its parent or schedule: only the last one reports.
     state.owes_parent = bool(state.started.parent_workflow_namespace_id) and not state.successor_run_id
+    state.owes_schedule = state.scheduled_by is not None and not state.successor_run_id
     state.orphans = [
         key
         for key, child in state.children.items()
@@ -152,7 +155,17 @@ def _orphan_handled(state: Execution, change: OrphanHandled) -> None:
     state.orphans = [orphan for orphan in state.orphans if orphan != change.initiated_event_id]
 
 
+def _started_by_schedule(state: Execution, change: StartedBySchedule) -> None:
+    state.scheduled_by = ScheduledBy(change.schedule_id, change.run_id, change.action_id)
+
+
+def _schedule_notified(state: Execution, change: ScheduleNotified) -> None:
+    state.owes_schedule = False
+
+
 AMEND = {
+    StartedBySchedule: _started_by_schedule,
+    ScheduleNotified: _schedule_notified,
     SignalRequestSeen: _signal_request_seen,
     RequestSeen: _request_seen,
     CancelRequestSeen: _cancel_request_seen,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.failure.v1 import Failure, ServerFailureInfo
@@ -29,30 +30,61 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import tasks
 from perdure.history.engine import Engine
-from perdure.history.machines import activity, workflow
+from perdure.history.kinds.activity import LoadedActivity
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.table import KINDS
+from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.machines import activity, activity_events, standalone_activity
+from perdure.history.machines.activity import Completed, Outcome
 from perdure.history.state.execution import Activity
-from perdure.history.transition import Transition
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotFound
-from perdure.kernel.ids import NamespaceId
+from perdure.kernel.ids import ExecutionKind, NamespaceId
+from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task, TaskObsolete
 
-_Decision = Callable[[Transition, Activity], None]
+#: What a report means for the activity: an outcome, or None if it goes on.
+_Decision = Callable[[activity.Owner, Activity], Outcome | None]
+
+#: How an outcome is recorded by what has the activity.
+_CLOSE: Mapping[ExecutionKind, Callable[[Any, Activity, Outcome], None]] = {
+    ExecutionKind.WORKFLOW: activity_events.close,
+    ExecutionKind.ACTIVITY: standalone_activity.close,
+}
+_OF_TOKEN: Mapping[ExecutionKind, Callable[[Any, tokens.ActivityToken], Activity]] = {
+    ExecutionKind.WORKFLOW: activity_events.of_token,
+    ExecutionKind.ACTIVITY: standalone_activity.of_token,
+}
+
+
+async def _report(
+    engine: Engine,
+    call: Call,
+    kind: type[Loaded[Any]],
+    workflow_id: str,
+    run_id: str,
+    find: Callable[[activity.Owner], Activity],
+    decision: _Decision,
+) -> Activity:
+    def decide(tx: activity.Owner) -> Activity:
+        found = find(tx)
+        outcome = decision(tx, found)
+        if outcome is not None:
+            _CLOSE[kind.kind](tx, found, outcome)
+        return found
+
+    _, found = await engine.update_as(kind, call, workflow_id, run_id, decide)
+    return found
 
 
 async def _by_token(engine: Engine, call: Call, task_token: bytes, decision: _Decision) -> Activity:
     token = tokens.decode_activity(task_token, NamespaceId(call.namespace_id))
 
-    def decide(tx: Transition) -> Activity:
-        if not tx.state.running:
-            raise workflow.already_completed()
-        found = activity.of_token(tx.state, token)
-        decision(tx, found)
-        return found
+    def find(tx: activity.Owner) -> Activity:
+        return _OF_TOKEN[token.kind](tx.state, token)
 
-    _, found = await engine.update(call, token.workflow_id, token.run_id, decide)
-    return found
+    return await _report(engine, call, KINDS[token.kind], token.workflow_id, token.run_id, find, decision)
 
 
 async def _by_id(
@@ -66,67 +98,75 @@ async def _by_id(
     may_start: bool = False,
     identity: str = "",
 ) -> Activity:
-    def decide(tx: Transition) -> Activity:
-        if not tx.state.running:
-            raise workflow.already_completed()
-        found = activity.of_id(tx.state, activity_id)
+    """Without a workflow id, a standalone activity is meant."""
+
+    def find(tx: activity.Owner) -> Activity:
+        if workflow_id:
+            found = activity_events.of_id(tx.state, activity_id)
+            if not found.started and not may_start:
+                raise activity_events.not_found()
+        else:
+            found = standalone_activity.pending(tx.state) if may_start else standalone_activity.attempt(tx.state)
         if not found.started:
-            if not may_start:
-                raise activity.not_found()
             # Completed from outside before any worker took it: whoever completes it has run it.
-            activity.start(tx, found.scheduled_event_id, found.stamp, identity)
-        decision(tx, found)
+            activity.begin(tx, found, identity)
         return found
 
-    _, found = await engine.update(call, workflow_id, run_id, decide)
-    return found
+    kind = LoadedExecution if workflow_id else LoadedActivity
+    return await _report(engine, call, kind, workflow_id or activity_id, run_id, find, decision)
 
 
 def _completed(result: Payloads | None, identity: str) -> _Decision:
-    def decide(tx: Transition, found: Activity) -> None:
-        if result is not None and result.ByteSize() > tx.limits.blob_size_max:
-            activity.fail(tx, found, _too_large("Complete result exceeds size limit."), identity)
-        else:
-            activity.complete(tx, found, result, identity)
+    def decide(tx: activity.Owner, found: Activity) -> Outcome | None:
+        if _too_large(result, tx.limits):
+            return activity.fail(tx, found, _refusal("Complete result exceeds size limit."), identity)
+        return Completed(result, identity)
 
     return decide
 
 
-def _failed(failure: Failure, details: Payloads | None, identity: str) -> _Decision:
-    def decide(tx: Transition, found: Activity) -> None:
+def _failed(failure: Failure | None, details: Payloads | None, identity: str) -> _Decision:
+    def decide(tx: activity.Owner, found: Activity) -> Outcome | None:
         if details is not None:
             activity.heartbeat(tx, found, details, identity)
-        if failure.ByteSize() > tx.limits.blob_size_max:
-            activity.fail(tx, found, _too_large("Failure exceeds size limit."), identity)
-        else:
-            activity.fail(tx, found, failure, identity)
+        if _too_large(failure, tx.limits):
+            return activity.fail(tx, found, _refusal("Failure exceeds size limit."), identity)
+        return activity.fail(tx, found, failure or Failure(), identity)
 
     return decide
 
 
 def _canceled(details: Payloads | None, identity: str) -> _Decision:
-    def decide(tx: Transition, found: Activity) -> None:
-        if details is not None and details.ByteSize() > tx.limits.blob_size_max:
-            activity.fail(tx, found, _too_large("Cancel details exceed size limit."), identity)
-        else:
-            activity.cancel(tx, found, details, identity)
+    def decide(tx: activity.Owner, found: Activity) -> Outcome | None:
+        if _too_large(details, tx.limits):
+            return activity.fail(tx, found, _refusal("Cancel details exceed size limit."), identity)
+        return activity.cancel(found, details, identity)
 
     return decide
 
 
 def _heartbeat(details: Payloads | None, identity: str) -> _Decision:
-    def decide(tx: Transition, found: Activity) -> None:
-        if details is not None and details.ByteSize() > tx.limits.blob_size_max:
-            activity.fail(tx, found, _too_large("Heartbeat details exceed size limit."), identity)
-        else:
-            activity.heartbeat(tx, found, details, identity)
+    def decide(tx: activity.Owner, found: Activity) -> Outcome | None:
+        if _too_large(details, tx.limits):
+            return activity.fail(tx, found, _refusal("Heartbeat details exceed size limit."), identity)
+        activity.heartbeat(tx, found, details, identity)
+        return None
 
     return decide
 
 
-def _too_large(message: str) -> Failure:
+def _too_large(payload: Payloads | Failure | None, limits: Limits) -> bool:
+    return payload is not None and payload.ByteSize() > limits.blob_size_max
+
+
+def _refusal(message: str) -> Failure:
     """What a report that exceeds `limit.blobSize.error` turns into: it would fail the same way again."""
     return Failure(message=message, server_failure_info=ServerFailureInfo(non_retryable=True))
+
+
+def _is_told_of_pause(found: Activity) -> bool:
+    """In a workflow always; a standalone activity that is reset is told of that alone."""
+    return found.pause is not None and not (found.standalone and found.reset)
 
 
 async def record_activity_task_heartbeat(
@@ -135,7 +175,9 @@ async def record_activity_task_heartbeat(
     """The activity goes on; the answer tells it if it is wanted no more."""
     details = request.details if request.HasField("details") else None
     found = await _by_token(engine, call, request.task_token, _heartbeat(details, request.identity))
-    return RecordActivityTaskHeartbeatResponse(cancel_requested=found.cancel_requested)
+    return RecordActivityTaskHeartbeatResponse(
+        cancel_requested=found.cancel_requested, activity_paused=_is_told_of_pause(found), activity_reset=found.reset
+    )
 
 
 async def record_activity_task_heartbeat_by_id(
@@ -150,7 +192,9 @@ async def record_activity_task_heartbeat_by_id(
         request.activity_id,
         _heartbeat(details, request.identity),
     )
-    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=found.cancel_requested)
+    return RecordActivityTaskHeartbeatByIdResponse(
+        cancel_requested=found.cancel_requested, activity_paused=_is_told_of_pause(found), activity_reset=found.reset
+    )
 
 
 async def respond_activity_task_completed(
@@ -233,14 +277,17 @@ async def start_activity_task(
         TaskObsolete: the task is not to be had any more.
     """
     try:
-        loaded = await engine.get(call, task.key.workflow_id, task.key.run_id)
+        loaded = await engine.get_as(KINDS[task.key.kind], call, task.key.workflow_id, task.key.run_id)
     except NotFound:
         raise TaskObsolete from None
+    standalone = task.key.kind is ExecutionKind.ACTIVITY
+    sdk = (call.metadata.get("client-name", ""), call.metadata.get("client-version", "")) if standalone else ("", "")
     found = engine.decide(
         call.namespace,
         loaded,
-        lambda tx: activity.start(tx, task.scheduled_event_id, task.stamp, request.identity),
+        lambda tx: activity.start(tx, task.scheduled_event_id, task.stamp, request.identity, *sdk),
     )
-    response = tasks.activity_task(call.namespace, loaded.state, found)
+    make = tasks.standalone_activity_task if standalone else tasks.activity_task
+    response = make(call.namespace, loaded.state, found)
     await loaded.committed()
     return response

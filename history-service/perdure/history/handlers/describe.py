@@ -8,7 +8,6 @@ from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import (
     EventType,
     ParentClosePolicy,
-    PendingActivityState,
     PendingWorkflowTaskState,
     WorkflowExecutionStatus,
 )
@@ -23,6 +22,7 @@ from temporalio.api.workflow.v1 import (
 )
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
 
+from perdure.history.activity_info import run_state
 from perdure.history.engine import Engine
 from perdure.history.machines import activity as activities
 from perdure.history.state.execution import Activity, Execution, WorkflowTask
@@ -149,7 +149,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     info = PendingActivityInfo(
         activity_id=scheduled.activity_id,
         activity_type=scheduled.activity_type,
-        state=_activity_state(activity),
+        state=run_state(activity),
         heartbeat_details=activity.heartbeat_details,
         attempt=activity.attempt,
         last_failure=activity.last_failure,
@@ -161,7 +161,7 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     if activity.started:
         info.last_started_time.CopyFrom(timestamp(activity.started_at))
     info.scheduled_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
-    if activity.attempt > 1 and not activity.started and activity.attempt_scheduled_at > now:
+    if activity.waiting and activity.attempt_scheduled_at > now:
         info.next_attempt_schedule_time.CopyFrom(timestamp(activity.attempt_scheduled_at))
         info.current_retry_interval.CopyFrom(duration(activity.retry_interval))
     if activity.last_attempt_completed_at:
@@ -171,6 +171,11 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     if scheduled.HasField("priority"):
         info.priority.CopyFrom(scheduled.priority)
         info.activity_options.priority.CopyFrom(scheduled.priority)
+    if activity.pause is not None:
+        info.paused = True
+        info.pause_info.pause_time.CopyFrom(timestamp(activity.pause.at))
+        info.pause_info.manual.identity = activity.pause.identity
+        info.pause_info.manual.reason = activity.pause.reason
     options = info.activity_options
     options.task_queue.name = options.task_queue.normal_name = scheduled.task_queue.name
     for name in (
@@ -182,12 +187,5 @@ def _pending_activity(state: Execution, activity: Activity, now: int) -> Pending
     ):
         if scheduled.HasField(name):
             getattr(options, name).CopyFrom(getattr(scheduled, name))
+    options.retry_policy.ClearField("non_retryable_error_types")
     return info
-
-
-def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
-    if activity.cancel_requested:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
-    if activity.started:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

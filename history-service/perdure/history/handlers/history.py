@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import histories
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.shard import Shard
 from perdure.history.tasks import HistoryPage, decode_page, promised_events
 from perdure.kernel.call import Call
@@ -121,9 +121,7 @@ async def _wait(
     try:
         async with asyncio.timeout((deadline - now) / SECOND_NS):
             while loaded.state.running and (closed or loaded.state.next_event_id <= from_event_id):
-                waiter = asyncio.get_running_loop().create_future()
-                loaded.waiters.append(waiter)
-                await waiter
+                await loaded.next_commit()
                 if not closed:
                     shard.flush(loaded, call.namespace)
     except TimeoutError:

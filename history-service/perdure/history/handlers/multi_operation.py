@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history.engine import Engine
 from perdure.history.handlers.start import create_request_id, current_run, start, started_link
 from perdure.history.handlers.update import update_loaded
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import update
 from perdure.history.machines.update import AbortedByClose
 from perdure.history.state.execution import UpdateStage

@@ -22,7 +22,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import tasks
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution, PendingQuery
+from perdure.history.kinds.workflow import LoadedExecution, PendingQuery
 from perdure.history.machines import workflow_task
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition

@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import tasks
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import workflow, workflow_task
 from perdure.history.machines.retry import with_defaults
 from perdure.history.state.execution import Execution

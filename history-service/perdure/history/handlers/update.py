@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import histories
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution, UpdateNews
+from perdure.history.kinds.workflow import LoadedExecution, UpdateNews
 from perdure.history.machines import update
 from perdure.history.machines.update import cut_short
 from perdure.history.state.execution import UpdateStage

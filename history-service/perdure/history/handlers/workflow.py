@@ -21,7 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import workflow, workflow_task
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
@@ -131,7 +131,7 @@ async def delete_workflow_execution(
     return DeleteWorkflowExecutionResponse()
 
 
-#: How long a deletion waits until the parent and the children have been told that the run is over, in seconds.
+#: How long a deletion waits until parent, schedule and children have been told that the run is over, in seconds.
 _SETTLE_S = 5.0
 
 
@@ -140,10 +140,8 @@ async def _settle(loaded: LoadedExecution) -> None:
     await loaded.committed()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SETTLE_S):
-            while loaded.state.owes_parent or loaded.state.orphans:
-                waiter = asyncio.get_running_loop().create_future()
-                loaded.waiters.append(waiter)
-                await waiter
+            while loaded.state.owes_parent or loaded.state.owes_schedule or loaded.state.orphans:
+                await loaded.next_commit()
 
 
 async def reset_sticky_task_queue(

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import commands, completion, tasks
 from perdure.history.engine import Engine
-from perdure.history.loaded import LoadedExecution, PendingQuery
+from perdure.history.kinds.workflow import LoadedExecution, PendingQuery
 from perdure.history.machines import update, workflow, workflow_task
 from perdure.history.transition import Transition
 from perdure.kernel import tokens

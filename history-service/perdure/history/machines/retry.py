@@ -69,24 +69,32 @@ def next_attempt(policy: RetryPolicy, failure: Failure, attempt: int, now: int, 
         return Retry(RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE)
     if policy.maximum_attempts and attempt >= policy.maximum_attempts:
         return Retry(RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED)
-    interval = _interval(policy, failure, attempt)
+    interval = requested_delay(failure)
+    if interval is None:
+        interval = back_off(policy, attempt)
     if expires_at and now + interval > expires_at:
         return Retry(RetryState.RETRY_STATE_TIMEOUT)
     return Retry(RetryState.RETRY_STATE_IN_PROGRESS, interval)
 
 
-def _interval(policy: RetryPolicy, failure: Failure, attempt: int) -> int:
+def requested_delay(failure: Failure) -> int | None:
+    """How long the application wants to wait before the next attempt, None if it leaves that to the policy."""
     info = failure.application_failure_info
     if info.HasField("next_retry_delay"):
         return max(0, min(length_ns(info.next_retry_delay), DURATION_S_MAX * SECOND_NS))
+    return None
+
+
+def back_off(policy: RetryPolicy, attempt: int) -> int:
+    """How long the policy wants to wait after this attempt."""
     initial = length_ns(policy.initial_interval) or _DEFAULT_INITIAL_INTERVAL_NS
     maximum = length_ns(policy.maximum_interval) or initial * _DEFAULT_MAXIMUM_INTERVALS
     coefficient = policy.backoff_coefficient or _DEFAULT_COEFFICIENT
     try:
         interval = int(initial * coefficient ** (attempt - 1))
-    except OverflowError:
+    except (OverflowError, ValueError):  # infinite, or not a number
         interval = _FOREVER_NS
-    return min(interval, maximum)
+    return max(0, min(interval, maximum))
 
 
 def with_defaults(policy: RetryPolicy) -> RetryPolicy:

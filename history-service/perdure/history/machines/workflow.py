@@ -18,10 +18,10 @@ from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.sdk.v1 import UserMetadata
 
-from perdure.history.effects import AbortUpdates, ApplyParentClosePolicy, NotifyParent
+from perdure.history.effects import AbortUpdates, ApplyParentClosePolicy, NotifyParent, NotifySchedule
 from perdure.history.machines import successor, workflow_task
 from perdure.history.machines.retry import Retry, next_attempt
-from perdure.history.state.changes import CancelRequestSeen, RequestSeen, SignalRequestSeen
+from perdure.history.state.changes import CancelRequestSeen, RequestSeen, SignalRequestSeen, StartedBySchedule
 from perdure.history.state.execution import Execution, UpdateStage, WorkflowTaskType
 from perdure.history.transition import Transition
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -280,6 +280,8 @@ def _closed(tx: Transition, doomed: tuple[list[str], list[str]], next_run: succe
         tx.successor = _first_of(tx, next_run)
     if tx.state.owes_parent:
         tx.effect(NotifyParent())
+    if tx.state.owes_schedule:
+        tx.effect(NotifySchedule())
     for initiated_event_id in tx.state.orphans:
         tx.effect(ApplyParentClosePolicy(initiated_event_id))
 
@@ -288,5 +290,16 @@ def _first_of(tx: Transition, next_run: successor.Successor) -> Transition:
     state = Execution(tx.state.namespace_id, tx.state.workflow_id, next_run.run_id)
     next_run.attributes.original_execution_run_id = next_run.run_id
     first = Transition(state, tx.now, tx.entropy, tx.limits, tx.namespace)
-    begin(first, next_run.attributes, request_id=tx.entropy.uuid(), user_metadata=tx.state.user_metadata)
+
+    def inherit(new: Transition) -> None:
+        if (origin := tx.state.scheduled_by) is not None:
+            new.change(StartedBySchedule(origin.schedule_id, origin.run_id, origin.action_id))
+
+    begin(
+        first,
+        next_run.attributes,
+        request_id=tx.entropy.uuid(),
+        user_metadata=tx.state.user_metadata,
+        first=inherit,
+    )
     return first

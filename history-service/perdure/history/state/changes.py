@@ -5,15 +5,15 @@ Evolution rule: tags and field meanings are for ever; new fields go to the end a
 
 from __future__ import annotations
 
-import msgspec
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.activity.v1 import ActivityExecutionOutcome, ActivityOptions
+from temporalio.api.common.v1 import Link, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
+from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
-
-class Change(msgspec.Struct, frozen=True, tag_field="t", omit_defaults=True):
-    """Base of all changes."""
+from perdure.history.state.change import Change
+from perdure.history.state.schedule_changes import AnyScheduleChange
 
 
 class EventsRecorded(Change, frozen=True, tag="ev"):
@@ -90,6 +90,8 @@ class ActivityStarted(Change, frozen=True, tag="as"):
     at: int
     identity: str
     request_id: str
+    sdk_name: str = ""
+    sdk_version: str = ""
 
 
 class ActivityHeartbeat(Change, frozen=True, tag="ah"):
@@ -107,6 +109,76 @@ class ActivityRetried(Change, frozen=True, tag="ar"):
     next_at: int
     interval: int
     failure: Failure | None
+
+
+class ActivityHeld(Change, frozen=True, tag="al"):
+    """An attempt of a paused activity failed, and the next waits until it is resumed."""
+
+    scheduled_event_id: int
+    completed_at: int
+    failure: Failure | None
+    interval: int = 0
+
+
+class ActivityPaused(Change, frozen=True, tag="ap"):
+    scheduled_event_id: int
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
+class ActivityUnpaused(Change, frozen=True, tag="an"):
+    scheduled_event_id: int
+    reset_attempts: bool = False
+    reset_heartbeat: bool = False
+
+
+class ActivityReset(Change, frozen=True, tag="az"):
+    """Attempts count from 1 again; whoever runs one now is told."""
+
+    scheduled_event_id: int
+    reset_heartbeat: bool
+
+
+class ActivityResetRequested(Change, frozen=True, tag="aq"):
+    """A standalone activity begins anew once the attempt that runs has ended without success."""
+
+    scheduled_event_id: int
+    restore_options: bool
+    reset_heartbeat: bool
+    keep_paused: bool
+
+
+class ActivityBegunAnew(Change, frozen=True, tag="aw"):
+    """The next attempt of a standalone activity is its first again. `completed_at` is 0 if no attempt was running."""
+
+    scheduled_event_id: int
+    at: int
+    restore_options: bool
+    reset_heartbeat: bool
+    keep_paused: bool
+    completed_at: int = 0
+    failure: Failure | None = None
+
+
+class ActivityRetryIntervalChanged(Change, frozen=True, tag="ai"):
+    scheduled_event_id: int
+    interval: int
+
+
+class ActivityRescheduled(Change, frozen=True, tag="ad"):
+    """An attempt that no worker has begins at another time; in a workflow, what went before it is forgotten."""
+
+    scheduled_event_id: int
+    at: int
+
+
+class ActivityOptionsChanged(Change, frozen=True, tag="ao"):
+    """The options by which the activity goes on. Without `options`: those that the workflow gave it."""
+
+    scheduled_event_id: int
+    options: ActivityOptions | None
 
 
 class UpdateAdmitted(Change, frozen=True, tag="ua"):
@@ -153,6 +225,60 @@ class OrphanHandled(Change, frozen=True, tag="oh"):
     initiated_event_id: int
 
 
+class ActivityExecutionScheduled(Change, frozen=True, tag="xs"):
+    """A standalone activity was made; it waits for a worker from `delay` later on."""
+
+    at: int
+    delay: int
+    scheduled: ActivityTaskScheduledEventAttributes
+    request_id: str
+    search_attributes: SearchAttributes
+    user_metadata: UserMetadata | None
+
+
+class ActivityExecutionLinked(Change, frozen=True, tag="xl"):
+    request_id: str
+    links: list[Link]
+
+
+class ActivityExecutionCancelRequested(Change, frozen=True, tag="xc"):
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
+class ActivityExecutionCommanded(Change, frozen=True, tag="xo"):
+    """An operator's command was carried out; repeated, it is not."""
+
+    command: str
+    request_id: str
+
+
+class ActivityExecutionClosed(Change, frozen=True, tag="xe"):
+    """A standalone activity ended. `completed_at` is 0 if that was not the end of an attempt."""
+
+    at: int
+    status: int
+    outcome: ActivityExecutionOutcome
+    completed_at: int = 0
+    last_failure: Failure | None = None
+    identity: str = ""
+    request_id: str = ""
+
+
+class StartedBySchedule(Change, frozen=True, tag="sb"):
+    """The run belongs to a chain that a schedule started, as this action of that run of the schedule."""
+
+    schedule_id: str
+    run_id: str
+    action_id: int
+
+
+class ScheduleNotified(Change, frozen=True, tag="sn"):
+    """The schedule has recorded how this run ended, or can no longer."""
+
+
 AnyChange = (
     EventsRecorded
     | EventBuffered
@@ -166,6 +292,20 @@ AnyChange = (
     | ActivityStarted
     | ActivityHeartbeat
     | ActivityRetried
+    | ActivityHeld
+    | ActivityPaused
+    | ActivityUnpaused
+    | ActivityReset
+    | ActivityResetRequested
+    | ActivityBegunAnew
+    | ActivityRetryIntervalChanged
+    | ActivityRescheduled
+    | ActivityOptionsChanged
+    | ActivityExecutionScheduled
+    | ActivityExecutionLinked
+    | ActivityExecutionCancelRequested
+    | ActivityExecutionCommanded
+    | ActivityExecutionClosed
     | UpdateAdmitted
     | UpdateSent
     | UpdatesUnsent
@@ -175,4 +315,7 @@ AnyChange = (
     | CancelRequestSeen
     | ParentNotified
     | OrphanHandled
+    | StartedBySchedule
+    | ScheduleNotified
+    | AnyScheduleChange
 )

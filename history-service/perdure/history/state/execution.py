@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import msgspec
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkerVersionStamp
+from temporalio.api.common.v1 import Memo, Payloads, Priority, SearchAttributes, WorkerVersionStamp
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import (
@@ -63,8 +63,20 @@ class WorkflowTask(msgspec.Struct):
     sticky_timeout: int = 0
 
 
+class ActivityPause(msgspec.Struct, frozen=True):
+    """An operator holds the activity back since `at`."""
+
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
 class Activity(msgspec.Struct):
-    """A pending activity. `stamp` grows with everything that makes an earlier task or deadline obsolete."""
+    """A pending activity. `stamp` grows with everything that makes an earlier task obsolete.
+
+    `scheduled` has the options as they are now.
+    """
 
     scheduled_event_id: int
     scheduled: ActivityTaskScheduledEventAttributes
@@ -82,6 +94,24 @@ class Activity(msgspec.Struct):
     last_attempt_completed_at: int = 0
     retry_interval: int = 0
     last_identity: str = ""
+    pause: ActivityPause | None = None
+    #: An operator wants the attempts to begin anew; the attempt that runs learns it with its next heartbeat.
+    reset: bool = False
+    #: The attempt after the one that runs is not to see the heartbeat details so far.
+    forgets_heartbeat: bool = False
+    #: The attempt after the one that runs goes by the original options.
+    restores_options: bool = False
+    #: It belongs to no workflow but is an execution of its own, and waits for a worker from `delay` after its start.
+    standalone: bool = False
+    delay: int = 0
+    heartbeat_count: int = 0
+    first_started_at: int = 0
+    last_started_at: int = 0
+    sdk_name: str = ""
+    sdk_version: str = ""
+    #: What the workflow asked for, once an operator has changed `scheduled`.
+    original: ActivityTaskScheduledEventAttributes | None = None
+    original_delay: int = 0
 
     @property
     def started(self) -> bool:
@@ -90,6 +120,11 @@ class Activity(msgspec.Struct):
     @property
     def cancel_requested(self) -> bool:
         return self.cancel_requested_event_id != 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a worker may take it, now or when its next attempt is due."""
+        return not self.started_at and self.pause is None
 
 
 class Timer(msgspec.Struct):
@@ -143,6 +178,14 @@ class Update(msgspec.Struct):
     request: UpdateRequest | None = None
     accepted_event_id: int = 0
     completed_event_id: int = 0
+
+
+class ScheduledBy(msgspec.Struct, frozen=True):
+    """The action of a schedule that started this chain of runs."""
+
+    schedule_id: str
+    run_id: str
+    action_id: int
 
 
 class RequestOrigin(msgspec.Struct):
@@ -209,6 +252,10 @@ class Execution(msgspec.Struct):
     #: Closed, and these children (by initiated event id) have not been told what the parent-close policy wants.
     orphans: list[int] = []
 
+    scheduled_by: ScheduledBy | None = None
+    #: Closed, and the schedule that started it does not know yet.
+    owes_schedule: bool = False
+
     @property
     def key(self) -> ExecutionKey:
         return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
@@ -216,6 +263,11 @@ class Execution(msgspec.Struct):
     @property
     def running(self) -> bool:
         return self.status == RUNNING
+
+    @property
+    def priority(self) -> Priority:
+        """That of tasks that have none of their own."""
+        return self.started.priority
 
     @property
     def task_queue(self) -> str:

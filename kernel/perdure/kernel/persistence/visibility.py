@@ -10,6 +10,9 @@ from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId
 from perdure.kernel.visibility.attributes import AttributeValue
 from perdure.kernel.visibility.query import Query
 
+#: The field of a schedule's memo that holds its `ScheduleListInfo`, which is no field of the user's.
+SCHEDULE_INFO = "ScheduleInfo"
+
 
 @dataclass(frozen=True, slots=True)
 class VisibilityRecord:

@@ -78,6 +78,17 @@ INTERNAL: Mapping[str, int] = MappingProxyType(
     }
 )
 
+#: What schedules, and nothing else, can be found by besides custom attributes.
+SCHEDULE: Mapping[str, int] = MappingProxyType(
+    {
+        "ScheduleId": KEYWORD,
+        "ScheduleNextActionTime": DATETIME,
+        "ScheduleIdleCloseTime": DATETIME,
+        "ScheduleRunningWorkflowCount": INT,
+        "ScheduleBufferedStartsCount": INT,
+    }
+)
+
 _BUILT_IN: Mapping[str, int] = MappingProxyType({**SYSTEM, **PREDEFINED, **INTERNAL})
 
 #: Names that mean something else in the records, so that no attribute can have them.

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.visibility.attributes import (
     KEYWORD,
     NAMESPACE_DIVISION,
@@ -61,20 +62,29 @@ _COMPARISONS = {operator.value: operator for operator in Operator} | {"<>": Oper
 _UNSUPPORTED_OPERATORS = frozenset({"LIKE", "REGEXP", "RLIKE", "<=>"})
 
 
-def parse(text: str, attributes: Mapping[str, int]) -> Query:
-    """Parse and check a query. `attributes` holds the types of the namespace's custom search attributes.
+#: What the attributes of an execution are called in queries for another kind than workflows.
+_ALIASES: Mapping[ExecutionKind, Mapping[str, str]] = {
+    ExecutionKind.ACTIVITY: {"ActivityId": "WorkflowId", "ActivityType": "WorkflowType"}
+}
 
-    Like the real server, it leaves out the runs that belong to a namespace division (schedules, batch jobs, ...) unless
-    the query speaks of `TemporalNamespaceDivision`.
+
+def parse(text: str, attributes: Mapping[str, int], kind: ExecutionKind = ExecutionKind.WORKFLOW) -> Query:
+    """Parse and check a query for executions of a kind. `attributes` holds the types of the namespace's custom search
+    attributes.
+
+    Like the real server, it leaves out the workflows that belong to a namespace division (batch jobs, ...) unless the
+    query speaks of `TemporalNamespaceDivision`.
 
     Raises:
         InvalidArgument: the text is not a query, or a value or operator does not fit its attribute.
     """
-    return _Parser(text, attributes).query()
+    return _Parser(text, attributes, kind).query()
 
 
 class _Parser:
-    def __init__(self, text: str, attributes: Mapping[str, int]) -> None:
+    def __init__(self, text: str, attributes: Mapping[str, int], kind: ExecutionKind) -> None:
+        self._kind = kind
+        self._aliases = _ALIASES.get(kind, {})
         self._tokens = tokens(text)
         self._position = 0
         self._custom = attributes
@@ -92,10 +102,10 @@ class _Parser:
             raise unsupported("'LIMIT' clause")
         if self._token.kind is not Kind.END:
             raise syntax_error(self._token)
-        if not self._names_division:
+        if self._kind is ExecutionKind.WORKFLOW and not self._names_division:
             default = IsNull(Attribute(NAMESPACE_DIVISION, KEYWORD))
             condition = default if condition is None else And((default, condition))
-        return Query(condition, order, group)
+        return Query(condition, order, group, self._kind)
 
     def _condition(self) -> Condition:
         operands = [self._conjunct()]
@@ -208,7 +218,7 @@ class _Parser:
         token = self._advance()
         if token.kind is not Kind.NAME:
             raise syntax_error(token)
-        attribute = resolve(token.text, self._custom)
+        attribute = resolve(self._aliases.get(token.text, token.text), self._custom)
         if attribute is None:
             raise InvalidArgument(f"invalid query: invalid search attribute: {token.text}")
         self._names_division |= attribute.name == NAMESPACE_DIVISION

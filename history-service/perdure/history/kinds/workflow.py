@@ -12,8 +12,8 @@ from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.update.v1 import Outcome
 
 from perdure.history import visibility
-from perdure.history.agenda import Agenda
-from perdure.history.kind import Loaded
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
@@ -89,7 +89,7 @@ class LoadedExecution(Loaded[Transition]):
         return workflow_not_found(workflow_id, run_id)
 
     def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
-        return visibility.changes_visibility(self.state, events)
+        return visibility.changes_visibility(self.state, events, changes)
 
     def visibility_record(self, namespace: Namespace) -> VisibilityRecord:
         return visibility.visibility_record(self.state, namespace)

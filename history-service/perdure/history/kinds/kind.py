@@ -196,6 +196,16 @@ class Loaded(ABC, Generic[T]):
                 before = [*before, EventsRecorded(tail)]
         return [*self.unwritten_events, *events], [*before, *changes]
 
+    async def next_commit(self) -> None:
+        """Return after the next commit, or when there is nothing to wait for any more: look again."""
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+
     def wake_waiters(self) -> None:
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:

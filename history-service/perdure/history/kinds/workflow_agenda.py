@@ -17,6 +17,7 @@ from perdure.history.effects import (
     ApplyParentClosePolicy,
     Effect,
     NotifyParent,
+    NotifySchedule,
     OfferActivityTask,
     OfferWorkflowTask,
     SendCancel,
@@ -24,14 +25,37 @@ from perdure.history.effects import (
     StartChild,
 )
 from perdure.history.machines import activity as activities
+from perdure.history.machines import activity_events, workflow, workflow_task
 from perdure.history.machines import timer as timers
-from perdure.history.machines import workflow, workflow_task
-from perdure.history.state.changes import ActivityRetried, ActivityStarted, AnyChange, EventBuffered
+from perdure.history.state.changes import (
+    ActivityHeld,
+    ActivityOptionsChanged,
+    ActivityPaused,
+    ActivityRescheduled,
+    ActivityRetried,
+    ActivityStarted,
+    ActivityUnpaused,
+    AnyChange,
+    EventBuffered,
+)
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
 
 #: (instant, scheduled event id or 0, timer id or "")
 _Deadline = tuple[int, int, str]
+
+#: Changes after which an activity waits for a worker, or no longer, or has other deadlines than before.
+_ACTIVITY_CHANGES = frozenset(
+    {
+        ActivityStarted,
+        ActivityRetried,
+        ActivityHeld,
+        ActivityPaused,
+        ActivityUnpaused,
+        ActivityRescheduled,
+        ActivityOptionsChanged,
+    }
+)
 
 #: Obsolete deadlines are swept out when they outnumber the live ones by this factor, plus some.
 _SWEEP_FACTOR = 2
@@ -63,7 +87,7 @@ class Agenda:
     def __init__(self, state: Execution) -> None:
         self.state = state
         #: Activities that wait for a worker, and children whose start is still to be sent.
-        self._unstarted = {key for key, activity in state.activities.items() if not activity.started}
+        self._unstarted = {key for key, activity in state.activities.items() if activity.waiting}
         self._unstarted |= {key for key, child in state.children.items() if not child.started}
         self._deadlines: list[_Deadline] = []
         self._rebuild(now=0)
@@ -73,12 +97,8 @@ class Agenda:
         for event in events:
             self._note_event(event, now)
         for change in changes:
-            if type(change) is ActivityStarted:
-                self._unstarted.discard(change.scheduled_event_id)
-                self._touch_activity(change.scheduled_event_id, now)
-            elif type(change) is ActivityRetried:
-                self._unstarted.add(change.scheduled_event_id)
-                self._touch_activity(change.scheduled_event_id, now)
+            if type(change) in _ACTIVITY_CHANGES:
+                self._touch_activity(change.scheduled_event_id, now)  # type: ignore[union-attr]
             elif type(change) is EventBuffered:
                 self._note_event(change.event, now)
         if len(self._deadlines) > _SWEEP_FACTOR * (len(self.state.activities) + len(self.state.timers)) + _SWEEP_SLACK:
@@ -87,7 +107,6 @@ class Agenda:
     def _note_event(self, event: HistoryEvent, now: int) -> None:
         kind = event.event_type
         if kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            self._unstarted.add(event.event_id)
             self._touch_activity(event.event_id, now)
         elif kind == EventType.EVENT_TYPE_TIMER_STARTED:
             timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
@@ -100,7 +119,13 @@ class Agenda:
 
     def _touch_activity(self, scheduled_event_id: int, now: int) -> None:
         activity = self.state.activities.get(scheduled_event_id)
-        if activity is not None and (at := activities.deadline(activity, now)):
+        if activity is None:
+            return
+        if activity.waiting:
+            self._unstarted.add(scheduled_event_id)
+        else:
+            self._unstarted.discard(scheduled_event_id)
+        if at := activities.deadline(activity, now):
             heappush(self._deadlines, (at, scheduled_event_id, ""))
 
     def _rebuild(self, now: int) -> None:
@@ -153,12 +178,17 @@ class Agenda:
             workflow.time_out(tx)
             return
         while (at := self._earliest(now)) and at <= now and state.running:
-            _, scheduled_event_id, timer_id = heappop(self._deadlines)
+            entry = heappop(self._deadlines)
+            while self._deadlines and self._deadlines[0] == entry:  # several changes of one transition note the same
+                heappop(self._deadlines)
+            _, scheduled_event_id, timer_id = entry
             if timer_id:
                 timers.fire(tx, state.timers[timer_id])
             else:
                 activity = state.activities[scheduled_event_id]
-                activities.expire(tx, activity)
+                outcome = activities.expire(tx, activity)
+                if outcome is not None:
+                    activity_events.close(tx, activity, outcome)
                 self._touch_activity(scheduled_event_id, now)
         task_deadline = workflow_task.deadline(state)
         if task_deadline and task_deadline <= now:
@@ -171,7 +201,7 @@ class Agenda:
         """Whether anything waits for somebody else: if the process dies now, it has to be brought up again."""
         state = self.state
         if not state.running:
-            return bool(state.owes_parent or state.orphans)
+            return bool(state.owes_parent or state.owes_schedule or state.orphans)
         task = state.workflow_task
         return bool(
             (task is not None and not task.started_event_id)
@@ -188,6 +218,8 @@ class Agenda:
             effects += [ApplyParentClosePolicy(key) for key in state.orphans]
             if state.owes_parent:
                 effects.append(NotifyParent())
+            if state.owes_schedule:
+                effects.append(NotifySchedule())
             return effects
         task = state.workflow_task
         if task is not None and not task.started_event_id:

@@ -1,0 +1,1 @@
+"""The kinds of executions: what sets each apart on the shards that all share."""
