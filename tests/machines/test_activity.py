@@ -89,9 +89,11 @@ def test_an_attempt_is_taken_once() -> None:
 def test_a_hint_of_an_attempt_that_is_over_is_obsolete() -> None:
     run = taken(**RETRIES)
     fail(run)
+    run.wake()
     for stamp in (0, 2):
         with pytest.raises(TaskObsolete):
             run.decide(activity.start, 5, stamp, "worker")
+    run.decide(activity.start, 5, 1, "worker")
 
 
 def test_a_report_on_an_attempt_that_is_over_is_refused() -> None:

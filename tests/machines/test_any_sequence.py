@@ -39,6 +39,7 @@ from tests.support.playbook import Run, failure, start
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SECONDS = st.sampled_from([0, 1, 3, 20])
+REPORTS = st.sampled_from(["heartbeat", "complete", "fail", "fail for good", "fail and go on", "cancel"])
 PARENT = {
     "parent_workflow_namespace": "default",
     "parent_workflow_namespace_id": "namespace-1",
@@ -103,8 +104,9 @@ class AnySequence(RuleBasedStateMachine):
         cron=st.booleans(),
         timeout=st.sampled_from([0, 0, 0, 300]),
         small=st.booleans(),
+        busy=st.booleans(),
     )
-    def begin(self, parent: bool, retry: bool, cron: bool, timeout: int, small: bool) -> None:
+    def begin(self, parent: bool, retry: bool, cron: bool, timeout: int, small: bool, busy: bool) -> None:
         fields: dict[str, Any] = dict(PARENT) if parent else {}
         if retry:
             fields["retry_policy"] = RetryPolicy(initial_interval={"seconds": 1}, maximum_attempts=3)  # type: ignore[arg-type]
@@ -113,6 +115,9 @@ class AnySequence(RuleBasedStateMachine):
         limits = Limits(in_flight_updates_max=2, history_count_max=40) if small else Limits()
         self.run = start(limits=limits, cron_schedule="* * * * *" if cron else "", **fields)
         self.messages: list[Message] = []
+        if busy:
+            self.run.turn(c.schedule_activity("acts", "a"), c.start_timer("b", 20), c.start_child("c", "orders"))
+            self.run.decide(activity.start, self.run.activity("a").scheduled_event_id, 0, "worker")
 
     @property
     def state(self) -> Execution:
@@ -217,7 +222,10 @@ class AnySequence(RuleBasedStateMachine):
         self.attempt(activity.start, pending.scheduled_event_id, pending.stamp, "worker")
 
     @precondition(lambda self: self.state.running and any(each.started for each in self.state.activities.values()))
-    @rule(data=st.data(), how=st.sampled_from(["heartbeat", "complete", "fail", "fail for good", "cancel"]))
+    @rule(
+        data=st.data(),
+        how=REPORTS,
+    )
     def report_activity(self, data: st.DataObject, how: str) -> None:
         pending = data.draw(st.sampled_from([each for each in self.state.activities.values() if each.started]))
         if how == "heartbeat":
@@ -227,7 +235,8 @@ class AnySequence(RuleBasedStateMachine):
         elif how == "cancel":
             self.attempt(reports.cancel, pending, None, "worker")
         else:
-            self.attempt(reports.fail, pending, failure(non_retryable="good" in how), "worker")
+            delay: dict[str, Any] = {"next_retry_delay": {"seconds": 0}} if "go on" in how else {}
+            self.attempt(reports.fail, pending, failure(non_retryable="good" in how, **delay), "worker")
 
     @precondition(lambda self: self.state.running and self.state.activities)
     @rule(data=st.data(), how=st.sampled_from(["pause", "unpause", "reset", "change", "restore"]), anew=st.booleans())
@@ -304,5 +313,5 @@ class AnySequence(RuleBasedStateMachine):
         self.run.wake()
 
 
-AnySequence.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None, database=None)
+AnySequence.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, database=None)
 TestAnySequence = AnySequence.TestCase

@@ -70,6 +70,9 @@ def test_a_workflow_that_does_nothing_else_continues_once_a_second() -> None:
     successor = next_run(start(), c.continue_as_new())
     successor.beginning.expect(event("WorkflowExecutionStarted", first_workflow_task_backoff=1), change(RequestSeen))
     assert successor.wakes_after == 1
+    run = start()
+    run.wait(0.25)
+    assert next_run(run, c.continue_as_new()).wakes_after == 0.75
 
 
 def test_a_continued_run_can_be_told_to_wait() -> None:

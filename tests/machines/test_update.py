@@ -229,6 +229,15 @@ def test_messages_that_make_no_sense_fail_the_task(message: Message, complaint: 
     )
 
 
+def test_an_update_is_accepted_once() -> None:
+    run = idle()
+    sent(run)
+    acceptance = Acceptance(accepted_request_message_id="u/request")
+    play = run.answer(messages=[saying("u", acceptance, "one"), saying("u", acceptance, "two")])
+    assert play.events() == ["WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskFailed"]
+    assert run.state.updates["u"].stage is UpdateStage.ADMITTED
+
+
 def test_a_command_names_a_message_that_is_there() -> None:
     run = start()
     run.turn(c.protocol_message("absent")).expect(

@@ -196,6 +196,15 @@ def test_termination_takes_the_task_away_from_its_worker() -> None:
     assert run.state.workflow_task is None and token.started_event_id == 3
 
 
+def test_termination_takes_a_repeated_task_away_without_a_trace() -> None:
+    run = start()
+    run.take_task()
+    run.wake()
+    run.take_task()
+    terminate(run).expect(event("WorkflowExecutionTerminated", id=5))
+    assert run.state.workflow_task is None
+
+
 def test_a_run_times_out() -> None:
     run = start(workflow_run_timeout={"seconds": 5})
     assert run.wakes_after == 5

@@ -367,6 +367,32 @@ def test_a_speculative_task_during_which_something_arrives_is_written_down() -> 
     )
 
 
+def test_what_gives_way_stays_with_its_worker() -> None:
+    run = sticky_run()
+    admit(run)
+    assert run.task.sticky
+    signal(run)
+    run.take_task().expect(
+        change(WorkflowTaskNormalized),
+        event("WorkflowTaskScheduled", task_queue="worker-1"),
+        event("WorkflowTaskStarted"),
+        change(UpdateSent),
+    )
+
+
+def test_a_speculative_task_that_its_sticky_worker_does_not_take() -> None:
+    run = sticky_run()
+    admit(run)
+    assert run.wakes_after == 5
+    run.wake().expect(
+        change(WorkflowTaskNormalized),
+        event("WorkflowTaskScheduled", id=5, task_queue="worker-1"),
+        event("WorkflowTaskTimedOut", id=6, timeout_type="SCHEDULE_TO_START", scheduled_event_id=5),
+        event("WorkflowTaskScheduled", id=7, task_queue="orders"),
+        OfferWorkflowTask(),
+    )
+
+
 # Heartbeats
 
 

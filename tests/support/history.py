@@ -16,6 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
+    QueryWorkflowResponse,
     RespondWorkflowTaskCompletedRequest,
 )
 
@@ -30,7 +31,7 @@ from perdure.kernel.entropy import Entropy
 from perdure.kernel.ids import ExecutionKey, TaskKind
 from perdure.kernel.limits import Limits
 from perdure.kernel.persistence.executions import DamagedRecord
-from perdure.kernel.rpc import Task
+from perdure.kernel.rpc import QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from tests.simulation.cluster import NAMESPACE, Directory
 from tests.support import virtual_time
@@ -70,7 +71,9 @@ class UnreliableStore:
 
 
 class Offers:
-    """A matching role that only remembers."""
+    """A matching role that only remembers what it is offered. `query` is what becomes of a query."""
+
+    query: Callable[[Call, QueryTask], Awaitable[QueryWorkflowResponse]]
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []

@@ -55,6 +55,8 @@ class FakeHistory:
     refills: list[TaskQueueKey] = field(default_factory=list)
     before_start: Callable[[], object] | None = None
     obsolete: set[str] = field(default_factory=set)
+    #: Workflows that have a workflow task pending, so that queries go with it.
+    overtaken: set[str] = field(default_factory=set)
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         raise AssertionError(f"matching has no business with {rpc}")
@@ -77,6 +79,8 @@ class FakeHistory:
         self.queries_built.append(task)
         if task.key.workflow_id in self.obsolete:
             raise NotFound("no such workflow")
+        if task.key.workflow_id in self.overtaken:
+            raise TaskObsolete
         return PollWorkflowTaskQueueResponse(query=task.query)
 
     def redispatch(self, queue: TaskQueueKey) -> None:

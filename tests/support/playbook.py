@@ -33,7 +33,7 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 
 from perdure.history import completion
 from perdure.history.commands import CommandFailure
-from perdure.history.effects import Effect, OfferWorkflowTask
+from perdure.history.effects import Effect, OfferActivityTask, OfferWorkflowTask
 from perdure.history.fold import replay
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.kinds.workflow_agenda import Agenda
@@ -208,6 +208,10 @@ class Run:
         #: What `start` led to.
         self.beginning = Play([])
         self._journal: list[tuple[bytes, bytes]] = []
+        #: What is owed and was said so, see `_owed`.
+        self._said: set[Any] = set()
+        #: Attempts of activities that were still to come when they were last looked at.
+        self._later: set[Any] = set()
         self._loaded = LoadedExecution(cast(Any, None), state)
 
     @property
@@ -223,16 +227,15 @@ class Run:
     def decide(self, decision: Callable[..., Any], *arguments: Any, put_off: bool = False, **options: Any) -> Play:
         """Make a decision at this instant. One that raises leaves no trace."""
         tx = Transition(self.state, self.clock.now_ns(), self.entropy, self.limits, self.namespace)
-        owed_before = self._owed()
         try:
             result = decision(tx, *arguments, **options)
         except BaseException:
             self._loaded.state = self._folded()
             self._loaded.agenda = Agenda(self.state)
             raise
-        return self._take_in(tx, result, owed_before, put_off=put_off)
+        return self._take_in(tx, result, put_off=put_off)
 
-    def _take_in(self, tx: Transition, result: Any, owed_before: set[Any], *, put_off: bool = False) -> Play:
+    def _take_in(self, tx: Transition, result: Any = None, *, put_off: bool = False) -> Play:
         """As the shard does it."""
         self.history += tx.events
         self.agenda.note(tx.events, tx.changes, tx.now)
@@ -243,12 +246,18 @@ class Run:
             self._loaded.unwritten_events, self._loaded.unwritten_changes = [], []
             self._journal.append((encode_events(events), encode_changes(changes)))
             self.state.state_transitions += 1
-        self._check(tx, owed_before)
+        self._said = {each for each in self._owed() if each in self._said or each[0] in tx.effects}
+        self._later |= {
+            (OfferActivityTask(key), each.stamp)
+            for key, each in self.state.activities.items()
+            if each.waiting and each.attempt_scheduled_at > tx.now
+        }
+        self._check(tx.now)
         play = Play([*_in_order(tx), *tx.effects], result)
         if tx.successor is not None:
             assert isinstance(tx.successor, Transition)
             successor = Run(tx.successor.state, self.clock, self.entropy, self.limits, self.namespace)
-            successor.beginning = successor._take_in(tx.successor, None, set())
+            successor.beginning = successor._take_in(tx.successor)
             play.successor = successor
         return play
 
@@ -264,31 +273,32 @@ class Run:
         return state
 
     def _owed(self) -> set[Any]:
-        """What is owed now. A workflow task is another one with another attempt."""
-        task = self.state.workflow_task
-        pending = (task.scheduled_event_id, task.attempt, task.queue) if task is not None else None
-        return {
-            (effect, pending if isinstance(effect, OfferWorkflowTask) else None)
-            for effect in self.agenda.outstanding(self.clock.now_ns())
-        }
+        """The effects that are owed now, each with what tells it from an earlier one for the same thing."""
+        return {(effect, self._attempt(effect)) for effect in self.agenda.outstanding(self.clock.now_ns())}
 
-    def _check(self, tx: Transition, owed_before: set[Any]) -> None:
+    def _attempt(self, effect: Effect) -> Any:
+        match effect:
+            case OfferWorkflowTask():
+                return self.task.scheduled_event_id, self.task.attempt, self.task.queue
+            case OfferActivityTask(scheduled_event_id):
+                return self.state.activities[scheduled_event_id].stamp
+        return None
+
+    def _check(self, now: int) -> None:
         """What holds after every decision, whatever it was."""
         assert self._folded() == self.state, "the journal does not fold to the state"
         ids = [each.event_id for each in self.history]
         assert ids == list(range(1, self.state.next_event_id)), "a gap in the history"
         fresh = Agenda(self.state)
-        kept, anew = (each.next_deadline(tx.now, self.namespace.retention_ns) for each in (self.agenda, fresh))
+        kept, anew = (each.next_deadline(now, self.namespace.retention_ns) for each in (self.agenda, fresh))
         # One made anew cannot know whether an attempt that has become due was offered, and does it again.
-        assert kept == anew or (anew <= tx.now and self._any_attempt_due(anew)), "the agenda missed a deadline"
+        due = {each.attempt_scheduled_at for each in self.state.activities.values() if each.waiting}
+        assert kept == anew or (anew <= now and anew in due), "the agenda missed a deadline"
         assert self.agenda.owes == fresh.owes
-        assert self.agenda.outstanding(tx.now) == fresh.outstanding(tx.now)
-        assert self.agenda.owes or not fresh.outstanding(tx.now), "a restart would not find what is owed"
-        unsaid = [effect for effect, _ in self._owed() - owed_before if effect not in tx.effects]
-        assert not unsaid, f"owed, and nobody was told: {unsaid}"
-
-    def _any_attempt_due(self, at: int) -> bool:
-        return any(each.waiting and each.attempt_scheduled_at == at for each in self.state.activities.values())
+        assert self.agenda.outstanding(now) == fresh.outstanding(now)
+        assert self.agenda.owes or not fresh.outstanding(now), "a restart would not find what is owed"
+        # What comes with time alone is said when the run is woken for it.
+        assert self._owed() <= self._said | self._later, "owed, but not said"
 
     # Time
 
@@ -313,6 +323,7 @@ class Run:
         self.clock.advance_to(at)
         play = self.decide(self.agenda.expire)
         assert self.wakes_after is None or self.wakes_after > 0, "an alarm that rings again at once"
+        assert self._owed() == self._said, "owed, but not said"
         return play
 
     # What is pending

@@ -100,6 +100,7 @@ class HistoryClient(Protocol):
         """Build the workflow task that carries only this query (token is filled in by matching).
 
         Raises:
+            TaskObsolete: the query is not to go by itself any more; whoever asked gets this error.
             ServiceError: the query cannot be served; whoever asked gets this error.
         """
         ...
@@ -126,6 +127,7 @@ class MatchingClient(Protocol):
         Raises:
             QueryFailed: the worker answered with a failure.
             StickyWorkerUnavailable: the queue is sticky, and the deadline has not passed.
+            TaskObsolete: as `HistoryClient.query_task` said.
             FailedPrecondition: no worker polls the queue.
             DeadlineExceeded: none answered in time.
         """

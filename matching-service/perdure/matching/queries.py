@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.workflowservice.v1 import QueryWorkflowResponse, RespondQueryTaskCompletedRequest
 
 from perdure.kernel.errors import DeadlineExceeded, InvalidArgument, NotFound, QueryFailed, ServiceError
-from perdure.kernel.rpc import QueryTask
+from perdure.kernel.rpc import QueryTask, TaskObsolete
 
 
 class PendingQuery:
@@ -23,7 +23,7 @@ class PendingQuery:
         #: Whether a worker has been given it.
         self.taken = False
 
-    def fail(self, error: ServiceError) -> None:
+    def fail(self, error: ServiceError | TaskObsolete) -> None:
         """Let whoever asked have this error; nothing happens if they have something already."""
         if not self.answer.done():
             self.answer.set_exception(error)

@@ -26,7 +26,7 @@ from perdure.kernel.errors import (
     Unimplemented,
 )
 from perdure.kernel.limits import Limits
-from perdure.kernel.rpc import StickyWorkerUnavailable
+from perdure.kernel.rpc import StickyWorkerUnavailable, TaskObsolete
 from tests.support.matching import (
     ACTIVITIES,
     ANSWERED,
@@ -299,6 +299,18 @@ class TestQueries:
                 await query
             world.matching.offer(world.task("next"))
             assert (await poll).task_token == b"next", "the poll goes on"
+
+        scenario(main)
+
+    def test_a_query_that_a_workflow_task_overtakes_is_given_back(self) -> None:
+        async def main(world: World) -> None:
+            world.history.overtaken = {"w"}
+            query = await started(world.matching.query(world.call(), world.query_task()))
+            poll = await started(world.poll())
+            with pytest.raises(TaskObsolete):
+                await query
+            world.matching.offer(world.task("w"))
+            assert (await poll).task_token == b"w", "the poll goes on"
 
         scenario(main)
 

@@ -30,7 +30,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DeadlineExceeded, QueryFailed, ResourceExhausted, WorkflowNotReady
 from perdure.kernel.ids import TaskKind, TaskQueueKey
-from perdure.kernel.rpc import MatchingClient, QueryTask, StickyWorkerUnavailable
+from perdure.kernel.rpc import MatchingClient, QueryTask, StickyWorkerUnavailable, TaskObsolete
 
 #: With this many failed workflow tasks in a row, a worker is not going to get to the state that is asked about.
 _HOPELESS_ATTEMPT = 3
@@ -53,11 +53,22 @@ async def query_workflow(
     await loaded.committed()
     deadline = _deadline(engine, call)
     _check_ready(state, deadline)
-    if state.running and (state.workflow_task is not None or not state.completed_task_event_id):
-        answered = await _with_workflow_task(engine, loaded, request, deadline)
-        if answered is not None:
-            return answered
-    return await _by_itself(engine, matching, call, loaded, request)
+    if _goes_with_task(state):
+        _check_room(engine, loaded)
+    while True:
+        if _goes_with_task(loaded.state):
+            answered = await _with_workflow_task(engine, loaded, request, deadline)
+            if answered is not None:
+                return answered
+        try:
+            return await _by_itself(engine, matching, call, loaded, request)
+        except TaskObsolete:
+            # A workflow task came before a worker did.
+            loaded = await engine.get(call, loaded.key.workflow_id, loaded.key.run_id)
+
+
+def _goes_with_task(state: Execution) -> bool:
+    return state.running and (state.workflow_task is not None or not state.completed_task_event_id)
 
 
 def _rejected(condition: QueryRejectCondition.ValueType, state: Execution) -> bool:
@@ -84,14 +95,8 @@ def _check_ready(state: Execution, deadline: int) -> None:
         raise WorkflowNotReady("Unable to query workflow due to Workflow Task in failed state.")
 
 
-async def _with_workflow_task(
-    engine: Engine, loaded: LoadedExecution, request: QueryWorkflowRequest, deadline: int
-) -> QueryWorkflowResponse | None:
-    """The answer that came with the next completion; None if the query is to go by itself after all.
-
-    Raises:
-        ResourceExhausted: as many queries as may wait for a workflow task do so already.
-    """
+def _check_room(engine: Engine, loaded: LoadedExecution) -> None:
+    """Raises ResourceExhausted if as many queries as may wait for a workflow task do so already."""
     limit = engine.limits.buffered_queries_max
     if limit and len(loaded.queries) >= limit:
         raise ResourceExhausted(
@@ -99,6 +104,12 @@ async def _with_workflow_task(
             "query fast enough",
             ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
         )
+
+
+async def _with_workflow_task(
+    engine: Engine, loaded: LoadedExecution, request: QueryWorkflowRequest, deadline: int
+) -> QueryWorkflowResponse | None:
+    """The answer that came with the next completion; None if the query is to go by itself after all."""
     pending = PendingQuery(request.query)
     query_id = engine.runtime.entropy.uuid()
     loaded.queries[query_id] = pending
@@ -146,8 +157,15 @@ async def _forget_sticky(engine: Engine, call: Call, loaded: LoadedExecution, qu
 async def query_task(
     engine: Engine, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
 ) -> PollWorkflowTaskQueueResponse:
-    """What a worker needs to answer a query."""
+    """What a worker needs to answer a query.
+
+    Raises:
+        TaskObsolete: a workflow task is pending by now, with which the query is to travel. Workers may lose one of the
+            two if they get both at a time.
+    """
     loaded = await engine.get(call, task.key.workflow_id, task.key.run_id)
+    if _goes_with_task(loaded.state):
+        raise TaskObsolete
     shard = loaded.shard
     partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     response = await tasks.query_only(shard, loaded, partial=partial)

@@ -115,7 +115,7 @@ async def _start_workflow_task(
         return None
     try:
         response = await queues.history.query_task(call, item.task, request)
-    except ServiceError as error:
+    except (ServiceError, TaskObsolete) as error:
         item.fail(error)
         return None
     token = tokens.QueryToken(item.task.queue.namespace_id, item.task.queue.name, item.id)
