@@ -55,6 +55,8 @@ L = TypeVar("L", bound=Loaded[Any])
 
 #: Runs that a shard keeps in memory; the least recently used that nobody waits for go first.
 LOADED_MAX = 10_000
+#: They go this many at a time, since looking for them costs more than letting them go.
+_EVICTED_AT_ONCE = 256
 #: A snapshot is due when the journal written since the last one is larger than this and than twice the snapshot.
 SNAPSHOT_TAIL_BYTES_MIN = 64 * 1024
 
@@ -376,7 +378,7 @@ class Shard:
 
     def _evict(self) -> None:
         excess = len(self._loaded) - LOADED_MAX
-        if excess <= 0:
+        if excess < _EVICTED_AT_ONCE:
             return
         for key, loaded in list(islice(self._loaded.items(), excess + 64)):
             if excess > 0 and loaded.evictable:
