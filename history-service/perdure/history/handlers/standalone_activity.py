@@ -140,9 +140,10 @@ async def describe_activity_execution(
             raise InvalidArgument("invalid long poll token") from None
         if seen.run_id != loaded.key.run_id:
             raise InvalidArgument("long poll token does not match execution")
-        if not await _wait(engine, call, loaded, lambda state: state.state_transitions != seen.state_transitions):
+        changed = await _wait(engine, call, loaded, lambda state: state.state_transitions != seen.state_transitions)
+        if changed is None:
             return DescribeActivityExecutionResponse()
-        loaded = await engine.get_as(LoadedActivity, call, request.activity_id, request.run_id)
+        loaded = changed
     state = loaded.state
     response = DescribeActivityExecutionResponse(
         run_id=state.run_id,
@@ -163,22 +164,24 @@ async def poll_activity_execution(
 ) -> PollActivityExecutionResponse:
     """How a run ended, as soon as it has; empty if it goes on for longer than the caller could wait."""
     loaded = await engine.get_as(LoadedActivity, call, request.activity_id, request.run_id)
-    if not await _wait(engine, call, loaded, lambda state: not state.running):
+    ended = await _wait(engine, call, loaded, lambda state: not state.running)
+    if ended is None:
         return PollActivityExecutionResponse()
-    await loaded.committed()
-    return PollActivityExecutionResponse(run_id=loaded.key.run_id, outcome=loaded.state.outcome)
+    response = PollActivityExecutionResponse(run_id=ended.key.run_id, outcome=ended.state.outcome)
+    await ended.committed()
+    return response
 
 
 async def _wait(
     engine: Engine, call: Call, loaded: LoadedActivity, condition: Callable[[ActivityExecution], bool]
-) -> bool:
-    """Whether the condition holds, at once or before time is up.
+) -> LoadedActivity | None:
+    """The run as soon as the condition holds, loaded anew if need be; None if time is up before.
 
     Raises:
         NotFound: the run was deleted meanwhile.
     """
     if condition(loaded.state):
-        return True
+        return loaded
     now = engine.runtime.clock.now_ns()
     deadline = now + engine.limits.long_poll_ns
     if call.deadline_ns is not None:
@@ -190,8 +193,8 @@ async def _wait(
                 # It may have been deleted, or forgotten with its shard and loaded anew.
                 loaded = await engine.get_as(LoadedActivity, call, loaded.key.workflow_id, loaded.key.run_id)
     except TimeoutError:
-        return False
-    return True
+        return None
+    return loaded
 
 
 async def request_cancel_activity_execution(

@@ -1,0 +1,56 @@
+"""Standalone activities: calls that wait while the run is forgotten and loaded anew."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.support.history import QUEUE, HistoryBench, with_history
+
+
+async def start(bench: HistoryBench) -> str:
+    response = await bench.call(
+        "StartActivityExecution",
+        activity_id="pay",
+        activity_type={"name": "Pay"},
+        task_queue={"name": QUEUE},
+        start_to_close_timeout={"seconds": 60},
+        request_id="r1",
+    )
+    return str(response.run_id)
+
+
+async def outlives_its_run(bench: HistoryBench, rpc: str, **fields: Any) -> Any:
+    """What a waiting call answers if the run is first forgotten, and then terminated."""
+    waiting = asyncio.create_task(bench.call(rpc, activity_id="pay", **fields))
+    await asyncio.sleep(1)
+    bench.shard.forget()
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    await bench.call("TerminateActivityExecution", activity_id="pay", reason="enough", request_id="t1")
+    return await waiting
+
+
+def test_a_poll_answers_with_the_outcome_of_the_run_that_was_loaded_anew() -> None:
+    async def main(bench: HistoryBench) -> None:
+        await start(bench)
+        response = await outlives_its_run(bench, "PollActivityExecution")
+        assert response.outcome.failure.HasField("terminated_failure_info")
+
+    with_history(main)
+
+
+def test_a_description_is_of_the_run_that_was_loaded_anew() -> None:
+    async def main(bench: HistoryBench) -> None:
+        run_id = await start(bench)
+        seen = await bench.call("DescribeActivityExecution", activity_id="pay", run_id=run_id)
+        response = await outlives_its_run(
+            bench,
+            "DescribeActivityExecution",
+            run_id=run_id,
+            long_poll_token=seen.long_poll_token,
+            include_outcome=True,
+        )
+        assert response.outcome.failure.HasField("terminated_failure_info")
+
+    with_history(main)
