@@ -32,8 +32,10 @@ from perdure.kernel.persistence.executions import StoreError, StoreUnavailable
 
 T = TypeVar("T")
 
-#: "PERD", in the file's header: tells our databases from anybody else's.
-APPLICATION_ID = 0x50455244
+#: "PRDR", in the file's header: tells our databases from anybody else's.
+APPLICATION_ID = 0x50524452
+#: What stood there before the initial schema was changed in place, which is done until the first release.
+PRE_RELEASE_IDS = (0x50455244,)
 SCAN_THREADS_MAX = 2
 #: Page cache of one connection; it grows with use only.
 CACHE_KIB_MAX = 16 * 1024
@@ -74,7 +76,8 @@ class SqliteDatabase:
         """Open or create the database at `path`; None makes one that lives as long as this object, without fsync.
 
         Raises:
-            DatabaseUnusable: in use by another server, unreadable, not a Perdure database, or from a newer Perdure.
+            DatabaseUnusable: in use by another server, unreadable, not a Perdure database, or from a newer Perdure or
+                one from before the first release.
         """
         scratch = None
         if path is None:
@@ -226,6 +229,11 @@ def _refuse_unknown(path: Path) -> None:
         is_empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
     finally:
         connection.close()
+    if application_id in PRE_RELEASE_IDS:
+        raise DatabaseUnusable(
+            f"database {path} was written by a Perdure from before the first release, whose schema this one does not "
+            "know: move the file away, or name another, and start afresh"
+        )
     if application_id != APPLICATION_ID and not is_empty:
         raise DatabaseUnusable(f"{path} is not a Perdure database")
     known = len(_migrations())
