@@ -44,6 +44,7 @@ from perdure.kernel.persistence.executions import (
     Snapshot,
     StoredExecution,
     StoreUnavailable,
+    StoreUnusable,
 )
 from perdure.kernel.runtime import Runtime
 
@@ -185,6 +186,9 @@ class Shard:
         except DamagedRecord as error:
             await self._set_aside(key, error)
             raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} are damaged") from error
+        except StoreUnusable:
+            # Not for the one run to answer for, and nothing to be tried again.
+            raise
         except StoreUnavailable as error:
             raise Unavailable("the store could not be read, try again") from error
         except Exception as error:
