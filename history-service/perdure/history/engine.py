@@ -122,6 +122,16 @@ class Engine:
         key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id), kind.kind)
         return await self.shard_of(key).get(kind, key, run_id)
 
+    async def current_as(self, kind: type[L], call: Call, workflow_id: str) -> L | None:
+        """The newest execution of an id, open or closed; None if there is none. It is so until the next await."""
+        key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id), kind.kind)
+        shard = self.shard_of(key)
+        while True:
+            run_id = await shard.current_run(key)
+            loaded = await shard.find(kind, key.run(run_id)) if run_id is not None else None
+            if shard.is_current(key, run_id):
+                return loaded
+
     def decide(
         self,
         namespace: Namespace,

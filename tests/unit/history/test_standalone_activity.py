@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from perdure.kernel.errors import ActivityExecutionAlreadyStarted
 from tests.support.history import QUEUE, HistoryBench, with_history
 
 
-async def start(bench: HistoryBench) -> str:
+async def start(bench: HistoryBench, request_id: str = "r1") -> str:
     response = await bench.call(
         "StartActivityExecution",
         activity_id="pay",
         activity_type={"name": "Pay"},
         task_queue={"name": QUEUE},
         start_to_close_timeout={"seconds": 60},
-        request_id="r1",
+        request_id=request_id,
     )
     return str(response.run_id)
 
@@ -52,5 +55,14 @@ def test_a_description_is_of_the_run_that_was_loaded_anew() -> None:
             include_outcome=True,
         )
         assert response.outcome.failure.HasField("terminated_failure_info")
+
+    with_history(main)
+
+
+def test_a_start_sees_the_one_that_came_while_it_was_looking() -> None:
+    async def main(bench: HistoryBench) -> None:
+        bench.store.meanwhile["current_run"] = lambda: start(bench, "r2")
+        with pytest.raises(ActivityExecutionAlreadyStarted):
+            await start(bench)
 
     with_history(main)

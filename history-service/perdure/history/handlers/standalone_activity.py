@@ -67,7 +67,7 @@ async def start_activity_execution(
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.activity_id), ExecutionKind.ACTIVITY)
     shard = engine.shard_of(key)
-    existing = await _current(engine, key)
+    existing = await engine.current_as(LoadedActivity, call, request.activity_id)
     loaded = _standing(engine, call, request, existing) if existing is not None else None
     is_new = loaded is None
     if loaded is None:
@@ -85,16 +85,6 @@ async def start_activity_execution(
             activity=Link.Activity(namespace=call.namespace.name, activity_id=request.activity_id, run_id=run_id)
         ),
     )
-
-
-async def _current(engine: Engine, key: WorkflowKey) -> LoadedActivity | None:
-    """The newest run of the id, None if there is none. It is so until the next await."""
-    shard = engine.shard_of(key)
-    while True:
-        run_id = await shard.current_run(key)
-        existing = await shard.find(LoadedActivity, key.run(run_id)) if run_id is not None else None
-        if shard.is_current(key, run_id):
-            return existing
 
 
 def _standing(
