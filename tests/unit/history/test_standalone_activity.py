@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from perdure.kernel.errors import ActivityExecutionAlreadyStarted
+from perdure.kernel.errors import ActivityExecutionAlreadyStarted, DataLoss
+from perdure.kernel.ids import ExecutionKey, ExecutionKind
+from tests.simulation.cluster import NAMESPACE
 from tests.support.history import QUEUE, HistoryBench, with_history
 
 
@@ -64,5 +66,17 @@ def test_a_start_sees_the_one_that_came_while_it_was_looking() -> None:
         bench.store.meanwhile["current_run"] = lambda: start(bench, "r2")
         with pytest.raises(ActivityExecutionAlreadyStarted):
             await start(bench)
+
+    with_history(main)
+
+
+def test_damage_is_said_to_be_of_an_activity() -> None:
+    async def main(bench: HistoryBench) -> None:
+        run_id = await start(bench)
+        key = ExecutionKey(NAMESPACE.id, "pay", run_id, ExecutionKind.ACTIVITY)  # type: ignore[arg-type]
+        bench.store.damaged.add(key)
+        bench.shard.forget()
+        with pytest.raises(DataLoss, match=f"the records of activity pay, run {run_id} are damaged"):
+            await bench.call("DescribeActivityExecution", activity_id="pay")
 
     with_history(main)
