@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
@@ -45,6 +46,7 @@ class Gateway:
             composed={
                 **WorkerAnswers(history, limits).handlers,
                 **VisibilityHandlers(visibility, limits).handlers,
+                **ActivityLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
             },
             own=_own_handlers(

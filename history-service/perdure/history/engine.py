@@ -20,11 +20,11 @@ from perdure.history.shard import Shard
 from perdure.history.transition import BaseTransition, Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import DataLoss, NamespaceNotFound
+from perdure.kernel.errors import DataLoss, NamespaceNotFound, Unavailable
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore, ShardLost
+from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, StoreUnavailable, StoreUnusable
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -65,7 +65,14 @@ class Engine:
         self._reacquiring: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Take the shards, and take up what was left open by whoever owned them before."""
+        """Take the shards, and take up what was left open by whoever owned them before.
+
+        Waits for a store that cannot be read now.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+            StoreUnusable: it never can be read.
+        """
         for shard in self._shards:
             self._epochs[shard.id] = await self._store.acquire_shard(shard.id)
         loop = asyncio.get_running_loop()
@@ -114,6 +121,16 @@ class Engine:
         """As `get`, for executions of any kind."""
         key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id), kind.kind)
         return await self.shard_of(key).get(kind, key, run_id)
+
+    async def current_as(self, kind: type[L], call: Call, workflow_id: str) -> L | None:
+        """The newest execution of an id, open or closed; None if there is none. It is so until the next await."""
+        key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id), kind.kind)
+        shard = self.shard_of(key)
+        while True:
+            run_id = await shard.current_run(key)
+            loaded = await shard.find(kind, key.run(run_id)) if run_id is not None else None
+            if shard.is_current(key, run_id):
+                return loaded
 
     def decide(
         self,
@@ -221,7 +238,10 @@ class Engine:
     ) -> AsyncIterator[tuple[Loaded[Any], Effect]]:
         """Everything that the runs of a shard owe, in all namespaces or in one, in the order of their keys.
 
-        Waits for a store that cannot be read. Damaged runs are left out.
+        Waits for a store that cannot be read now. Damaged runs are left out.
+
+        Raises:
+            StoreUnusable: it never can be read.
         """
         cursor: ExecutionKey | None = None
         while not shard.has_new_owner:
@@ -254,23 +274,28 @@ class Engine:
                 task.add_done_callback(self._reacquiring.discard)
 
     async def _reacquire(self, shard: Shard) -> None:
-        self._epochs[shard.id] = await _insist(partial(self._store.acquire_shard, shard.id))
-        await self._recover(shard)
+        try:
+            self._epochs[shard.id] = await _insist(partial(self._store.acquire_shard, shard.id))
+            await self._recover(shard)
+        except StoreUnusable:
+            # Callers are told so one by one, and what the shard owes waits for a start on a store that can be used.
+            logger.exception("a shard could not be taken up again", shard=shard.id)
 
 
 async def _insist(attempt: Callable[[], Awaitable[R]]) -> R:
-    """Try until it works.
+    """Try until the store answers.
 
     Raises:
-        DataLoss: it never will.
+        StoreUnusable: it never will.
+        DataLoss: it has, with damaged records.
     """
     delay_s = _RETRY_DELAY_S_MIN
     while True:
         try:
             return await attempt()
-        except DataLoss:
+        except StoreUnusable:
             raise
-        except Exception:
+        except (StoreUnavailable, Unavailable):
             logger.exception("the store does not answer", retry_in_s=delay_s)
         await asyncio.sleep(delay_s)
         delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)

@@ -24,7 +24,7 @@ from perdure.kernel.errors import Unimplemented
 from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore
+from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
 from perdure.kernel.rpc import MatchingClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 
@@ -100,10 +100,13 @@ class HistoryService:
 
     async def _redispatch(self, queue: TaskQueueKey) -> None:
         wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
-        for shard in self.engine.shards:
-            async for loaded, effect in self.engine.outstanding(shard, queue.namespace_id):
-                if isinstance(effect, wanted):
-                    self._outbound.perform(shard, loaded, effect)
+        try:
+            for shard in self.engine.shards:
+                async for loaded, effect in self.engine.outstanding(shard, queue.namespace_id):
+                    if isinstance(effect, wanted):
+                        self._outbound.perform(shard, loaded, effect)
+        except StoreUnusable:
+            logger.exception("the tasks of a queue could not be offered again", queue=queue.name)
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         """See `NamespaceReclaimer.reclaim`."""

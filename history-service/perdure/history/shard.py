@@ -44,6 +44,7 @@ from perdure.kernel.persistence.executions import (
     Snapshot,
     StoredExecution,
     StoreUnavailable,
+    StoreUnusable,
 )
 from perdure.kernel.runtime import Runtime
 
@@ -186,12 +187,15 @@ class Shard:
             state = _fold(kind, stored)
         except DamagedRecord as error:
             await self._set_aside(key, error)
-            raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} are damaged") from error
+            raise DataLoss(f"the records of {_shown(key)} are damaged") from error
+        except StoreUnusable:
+            # Not for the one run to answer for, and nothing to be tried again.
+            raise
         except StoreUnavailable as error:
             raise Unavailable("the store could not be read, try again") from error
         except Exception as error:
             await self._set_aside(key, error)
-            raise DataLoss(f"the records of workflow {key.workflow_id}, run {key.run_id} cannot be read") from error
+            raise DataLoss(f"the records of {_shown(key)} cannot be read") from error
         snapshot_size = len(stored.snapshot.state) if stored.snapshot else 0
         tail_size = sum(len(record.events) + len(record.changes) for record in stored.tail)
         loaded = kind(self, state, stored.head.sequence, snapshot_size, tail_size)
@@ -430,6 +434,10 @@ class Shard:
     @property
     def loaded_count(self) -> int:
         return len(self._loaded)
+
+
+def _shown(key: ExecutionKey) -> str:
+    return f"{key.kind.name.lower()} {key.workflow_id}, run {key.run_id}"
 
 
 def _fold(kind: type[Loaded[Any]], stored: StoredExecution) -> Any:

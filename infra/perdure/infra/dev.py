@@ -10,8 +10,8 @@ import uvloop
 
 from perdure.infra.options import Options
 from perdure.infra.server import EmbeddedServer
-from perdure.infra.sqlite import DatabaseUnusable
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.protoenums import bind_values
 from perdure.kernel.runtime import Runtime
 
@@ -43,7 +43,7 @@ async def _serve(chosen: Options) -> None:
     try:
         server = EmbeddedServer(chosen, Runtime())
         port, http_port = await server.start()
-    except (DatabaseUnusable, OSError) as error:
+    except (StoreError, OSError) as error:
         raise StartFailed(_one_line(error)) from error
     except InvalidArgument as error:
         raise StartFailed(error.message) from error

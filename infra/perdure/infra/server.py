@@ -69,10 +69,11 @@ class EmbeddedServer:
         )
 
     async def start(self) -> tuple[int, int]:
-        """Serve; the gRPC and the HTTP port are returned.
+        """Serve; the gRPC and the HTTP port are returned. If it raises, nothing is left running.
 
         Raises:
-            OSError: a port cannot be had. Nothing is left running.
+            StoreError: the database cannot be used.
+            OSError: a port cannot be had.
             InvalidArgument: a namespace or search attribute of the options cannot be.
         """
         try:

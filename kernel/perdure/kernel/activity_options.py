@@ -70,11 +70,22 @@ def check_timeouts(given: Any) -> None:
         options.check_duration(given, name, f"invalid {message_name(name)}: ")
 
 
-def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) -> set[str]:
-    """Take over the fields that the mask names; it may name others, which mean nothing. Returns what it named.
+def complete(given: Any, activity_id: str, activity_type: str) -> None:
+    """Check the four time-outs of `given`, options or a request, and complete them from each other where they are.
 
     Raises:
-        InvalidArgument: a field is to be taken from a message that is not there.
+        InvalidArgument: one is negative, or nothing limits an attempt.
+    """
+    check_timeouts(given)
+    for name, timeout in complete_timeouts(given, activity_id, activity_type, 0).items():
+        getattr(given, name).CopyFrom(timeout)
+
+
+def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) -> None:
+    """Take over the fields that the mask names; it may name others, which mean nothing.
+
+    Raises:
+        InvalidArgument: a field is to be taken from a message that is not there, or would be wrong in a retry policy.
     """
     paths = {field_path(path) for path in mask}
     for path, required in _FIELDS.items():
@@ -94,7 +105,8 @@ def merge(into: ActivityOptions, given: ActivityOptions, mask: Iterable[str]) ->
             getattr(target, name).CopyFrom(getattr(source, name))
         else:
             target.ClearField(name)
-    return paths
+    if any(path.startswith("retryPolicy.") for path in paths):
+        options.check_complete_retry_policy(into.retry_policy)
 
 
 def field_path(path: str) -> str:

@@ -55,6 +55,8 @@ class QueryToken(msgspec.Struct, frozen=True, array_like=True, tag="q"):
     query_id: str
 
 
+#: What an activity can belong to.
+_WITH_ACTIVITIES = (ExecutionKind.WORKFLOW, ExecutionKind.ACTIVITY)
 _Token = WorkflowTaskToken | ActivityToken | QueryToken
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[_Token] = msgspec.msgpack.Decoder(_Token)
@@ -88,6 +90,8 @@ def decode_activity(data: bytes, namespace_id: NamespaceId) -> ActivityToken:
     token = _decode(data, namespace_id)
     if not isinstance(token, ActivityToken):
         raise NotFound("invalid activityID or activity already timed out or invoking workflow is completed")
+    if token.kind not in _WITH_ACTIVITIES:
+        raise _not_ours()
     return token
 
 
@@ -119,7 +123,11 @@ def _read(data: bytes) -> _Token:
     try:
         return _decoder.decode(data)
     except ValueError:  # msgspec's own errors are of this class, and so is a string that is not UTF-8
-        raise InvalidArgument("Error deserializing task token.") from None
+        raise _not_ours() from None
+
+
+def _not_ours() -> InvalidArgument:
+    return InvalidArgument("Error deserializing task token.")
 
 
 def _decode(data: bytes, namespace_id: NamespaceId) -> _Token:

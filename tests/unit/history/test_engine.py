@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from perdure.kernel.ids import TaskKind, TaskQueueKey
-from perdure.kernel.persistence.executions import StoreUnavailable
+from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
 from tests.differential import commands as c
 from tests.support.history import QUEUE, HistoryBench, with_history
 
 DOES_NOT_ANSWER = StoreUnavailable("the disk is away")
+NO_SUCH_COLUMN = StoreUnusable("no such column")
 
 
 def test_a_start_waits_for_a_store_that_cannot_be_read() -> None:
@@ -19,6 +22,19 @@ def test_a_start_waits_for_a_store_that_cannot_be_read() -> None:
         await bench.restart()
         assert {task.key.workflow_id for task in bench.offers.tasks} >= {"one"}
         await bench.await_event(keys[1], "CHILD_WORKFLOW_EXECUTION_STARTED")
+
+    with_history(main)
+
+
+@pytest.mark.parametrize("read", ["undispatched", "load"])
+def test_a_start_does_not_wait_for_what_waiting_cannot_heal(read: str) -> None:
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        bench.store.failures[read] = [DOES_NOT_ANSWER, NO_SUCH_COLUMN]
+        with pytest.raises(StoreUnusable, match="no such column"):
+            await bench.restart()
+        await bench.restart()
+        assert [task.key for task in bench.offers.tasks] == [key], "it is the store's fault, not that of the run"
 
     with_history(main)
 

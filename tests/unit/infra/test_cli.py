@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
+import apsw
 import pytest
+
+from perdure.infra.sqlite import SqliteDatabase
 
 COMMAND = [sys.executable, "-c", "from perdure.infra.cli import main; main()"]
 
@@ -41,3 +46,16 @@ def test_version() -> None:
     result = run("--version")
     assert result.returncode == 0
     assert result.stdout.startswith("perdure ")
+
+
+def test_a_database_that_this_version_cannot_use(tmp_path: Path) -> None:
+    path = tmp_path / "perdure.db"
+    asyncio.run(SqliteDatabase.open(path).close())
+    connection = apsw.Connection(str(path))
+    connection.execute("ALTER TABLE heads RENAME COLUMN kind TO sort")
+    connection.close()
+    result = run("dev", "--port", "0", "--http-port", "0", "--db", str(path))
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert f"database {path}: no such column" in result.stderr

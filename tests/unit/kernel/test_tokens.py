@@ -1,10 +1,11 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.kernel import tokens
 from perdure.kernel.errors import InvalidArgument, NotFound
-from perdure.kernel.ids import NamespaceId, RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId
 
 NAMESPACE = NamespaceId("ns")
 WORKFLOW_TASK = tokens.WorkflowTaskToken(NAMESPACE, WorkflowId("w"), RunId("r"), 2, 3, 1, 1_700_000_000_000_000_000)
@@ -50,6 +51,16 @@ def test_token_of_another_kind_is_not_found(decode, token) -> None:
 def test_bad_token(decode, data: bytes, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         decode(data, NAMESPACE)
+
+
+def test_an_activity_of_what_has_none_is_refused() -> None:
+    for kind in ExecutionKind:
+        token = msgspec.structs.replace(ACTIVITY, kind=kind)
+        if kind in (ExecutionKind.WORKFLOW, ExecutionKind.ACTIVITY):
+            assert tokens.decode_activity(tokens.encode(token), NAMESPACE) == token
+        else:
+            with pytest.raises(InvalidArgument, match="Error deserializing task token"):
+                tokens.decode_activity(tokens.encode(token), NAMESPACE)
 
 
 @given(

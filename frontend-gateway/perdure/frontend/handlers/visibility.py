@@ -1,4 +1,4 @@
-"""Lists and counts of executions, over the visibility store."""
+"""Lists and counts of workflow executions, over the visibility store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from temporalio.api.workflowservice.v1 import (
     ScanWorkflowExecutionsResponse,
 )
 
-from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.groups import group_value, status_name
 from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
@@ -48,7 +47,6 @@ class VisibilityHandlers:
             "ListClosedWorkflowExecutions": self.list_closed,
             "ListArchivedWorkflowExecutions": self.list_archived,
             "CountWorkflowExecutions": self.count,
-            **ActivityLists(store, limits).handlers,
         }
 
     async def list(

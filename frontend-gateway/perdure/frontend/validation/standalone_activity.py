@@ -57,7 +57,7 @@ def check_start(request: StartActivityExecutionRequest, scene: Scene) -> None:
         check_priority(request.priority)
     except InvalidArgument as error:
         raise InvalidArgument(f"invalid priorities: {error.message}") from None
-    _complete_timeouts(request)
+    activity_options.complete(request, request.activity_id, request.activity_type.name)
     _check_request_id(request, scene)
     _check_length("identity", request.identity, limits)
     _complete_policies(request)
@@ -158,13 +158,6 @@ def _check_command(request: _Command, scene: Scene) -> None:
     _check_activity_id(request.activity_id, scene.limits)
     _check_length("identity", request.identity, scene.limits)
     _check_run(request.run_id)
-
-
-def _complete_timeouts(request: StartActivityExecutionRequest) -> None:
-    activity_options.check_timeouts(request)
-    completed = activity_options.complete_timeouts(request, request.activity_id, request.activity_type.name, 0)
-    for name, timeout in completed.items():
-        getattr(request, name).CopyFrom(timeout)
 
 
 def _complete_policies(request: StartActivityExecutionRequest) -> None:

@@ -18,7 +18,8 @@ from perdure.history.machines import activity_control, workflow
 from perdure.history.state.execution import Activity, Execution
 from perdure.history.transition import Transition
 from perdure.kernel.call import Call
-from perdure.kernel.errors import NotFound
+from perdure.kernel.errors import InvalidArgument, NotFound
+from perdure.kernel.limits import Limits
 from perdure.kernel.prototime import length_ns
 
 _Request = PauseActivityRequest | UnpauseActivityRequest | ResetActivityRequest | UpdateActivityOptionsRequest
@@ -41,11 +42,26 @@ def _addressed(state: Execution, request: _Request) -> list[Activity]:
     return found
 
 
+def _check_size(what: str, size: int, addressed: list[Activity], limits: Limits) -> None:
+    """What each of these activities gets its own copy of, all in one record, is no larger than one payload may be.
+
+    Raises:
+        InvalidArgument: it is.
+    """
+    if (total := size * len(addressed)) > limits.blob_size_max:
+        raise InvalidArgument(
+            f"{what} exceeds size limit. Size={size} Activities={len(addressed)} Total={total} "
+            f"Limit={limits.blob_size_max}"
+        )
+
+
 async def pause_activity(engine: Engine, call: Call, request: PauseActivityRequest) -> PauseActivityResponse:
     """Hand these activities to no worker any more."""
 
     def decide(tx: Transition) -> None:
-        for each in _addressed(tx.state, request):
+        addressed = _addressed(tx.state, request)
+        _check_size("reason", len(request.reason.encode()), addressed, tx.limits)
+        for each in addressed:
             activity_control.pause(tx, each, request.identity, request.reason, request.request_id)
 
     await engine.update(call, request.execution.workflow_id, request.execution.run_id, decide)
@@ -94,7 +110,10 @@ async def update_activity_options(
 
     def decide(tx: Transition) -> UpdateActivityOptionsResponse:
         response = UpdateActivityOptionsResponse()
-        for each in _addressed(tx.state, request):
+        addressed = _addressed(tx.state, request)
+        if not request.restore_original:
+            _check_size("activity_options", request.activity_options.ByteSize(), addressed, tx.limits)
+        for each in addressed:
             if request.restore_original:
                 now = activity_control.restore_options(tx, each)
             else:

@@ -67,7 +67,7 @@ async def start_activity_execution(
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.activity_id), ExecutionKind.ACTIVITY)
     shard = engine.shard_of(key)
-    existing = await _current(engine, key)
+    existing = await engine.current_as(LoadedActivity, call, request.activity_id)
     loaded = _standing(engine, call, request, existing) if existing is not None else None
     is_new = loaded is None
     if loaded is None:
@@ -85,16 +85,6 @@ async def start_activity_execution(
             activity=Link.Activity(namespace=call.namespace.name, activity_id=request.activity_id, run_id=run_id)
         ),
     )
-
-
-async def _current(engine: Engine, key: WorkflowKey) -> LoadedActivity | None:
-    """The newest run of the id, None if there is none. It is so until the next await."""
-    shard = engine.shard_of(key)
-    while True:
-        run_id = await shard.current_run(key)
-        existing = await shard.find(LoadedActivity, key.run(run_id)) if run_id is not None else None
-        if shard.is_current(key, run_id):
-            return existing
 
 
 def _standing(
@@ -140,9 +130,10 @@ async def describe_activity_execution(
             raise InvalidArgument("invalid long poll token") from None
         if seen.run_id != loaded.key.run_id:
             raise InvalidArgument("long poll token does not match execution")
-        if not await _wait(engine, call, loaded, lambda state: state.state_transitions != seen.state_transitions):
+        changed = await _wait(engine, call, loaded, lambda state: state.state_transitions != seen.state_transitions)
+        if changed is None:
             return DescribeActivityExecutionResponse()
-        loaded = await engine.get_as(LoadedActivity, call, request.activity_id, request.run_id)
+        loaded = changed
     state = loaded.state
     response = DescribeActivityExecutionResponse(
         run_id=state.run_id,
@@ -163,22 +154,24 @@ async def poll_activity_execution(
 ) -> PollActivityExecutionResponse:
     """How a run ended, as soon as it has; empty if it goes on for longer than the caller could wait."""
     loaded = await engine.get_as(LoadedActivity, call, request.activity_id, request.run_id)
-    if not await _wait(engine, call, loaded, lambda state: not state.running):
+    ended = await _wait(engine, call, loaded, lambda state: not state.running)
+    if ended is None:
         return PollActivityExecutionResponse()
-    await loaded.committed()
-    return PollActivityExecutionResponse(run_id=loaded.key.run_id, outcome=loaded.state.outcome)
+    response = PollActivityExecutionResponse(run_id=ended.key.run_id, outcome=ended.state.outcome)
+    await ended.committed()
+    return response
 
 
 async def _wait(
     engine: Engine, call: Call, loaded: LoadedActivity, condition: Callable[[ActivityExecution], bool]
-) -> bool:
-    """Whether the condition holds, at once or before time is up.
+) -> LoadedActivity | None:
+    """The run as soon as the condition holds, loaded anew if need be; None if time is up before.
 
     Raises:
         NotFound: the run was deleted meanwhile.
     """
     if condition(loaded.state):
-        return True
+        return loaded
     now = engine.runtime.clock.now_ns()
     deadline = now + engine.limits.long_poll_ns
     if call.deadline_ns is not None:
@@ -190,8 +183,8 @@ async def _wait(
                 # It may have been deleted, or forgotten with its shard and loaded anew.
                 loaded = await engine.get_as(LoadedActivity, call, loaded.key.workflow_id, loaded.key.run_id)
     except TimeoutError:
-        return False
-    return True
+        return None
+    return loaded
 
 
 async def request_cancel_activity_execution(

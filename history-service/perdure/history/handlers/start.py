@@ -59,7 +59,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a start led to: a new run, or one that was there. `task`: its first workflow task, given out at once."""
+    """What a start led to: a new run, or one that was there. `deduplicated`: this same request had started it."""
 
     loaded: LoadedExecution
     is_new: bool
@@ -154,14 +154,8 @@ def start_request_of(request: SignalWithStartWorkflowExecutionRequest) -> StartW
 
 
 async def current_run(engine: Engine, call: Call, workflow_id: str) -> LoadedExecution | None:
-    """The newest run of a workflow id, open or closed; None if there is none. It is so until the next await."""
-    key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(workflow_id))
-    shard = engine.shard_of(key)
-    while True:
-        run_id = await shard.current_run(key)
-        existing = await shard.find(LoadedExecution, key.run(run_id)) if run_id is not None else None
-        if shard.is_current(key, run_id):
-            return existing
+    """The newest run of a workflow id, see `Engine.current_as`."""
+    return await engine.current_as(LoadedExecution, call, workflow_id)
 
 
 async def start(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
@@ -24,8 +25,9 @@ from perdure.history.state.changes import (
 )
 from perdure.history.state.execution import Activity
 from perdure.history.transition import BaseTransition
+from perdure.kernel.activity_options import TIMEOUTS
 from perdure.kernel.errors import InvalidArgument
-from perdure.kernel.prototime import length_ns
+from perdure.kernel.prototime import duration, length_ns
 from perdure.kernel.rpc import TaskObsolete
 from perdure.kernel.tokens import ActivityToken
 
@@ -164,6 +166,11 @@ def reschedule(tx: Owner, activity: Activity, at: int) -> None:
     _offer_if_due(tx, activity)
 
 
+def soon(tx: Owner, jitter: int) -> int:
+    """Now, or some instant within the next `jitter` nanoseconds."""
+    return tx.now + int(tx.entropy.uniform(0, jitter)) if jitter else tx.now
+
+
 def begin_anew(
     tx: Owner,
     activity: Activity,
@@ -192,6 +199,18 @@ def begin_anew(
 def _offer_if_due(tx: Owner, activity: Activity) -> None:
     if activity.waiting and activity.attempt_scheduled_at <= tx.now:
         tx.effect(OfferActivityTask(activity.scheduled_event_id))
+
+
+def current_options(activity: Activity) -> ActivityOptions:
+    """The options as they are now."""
+    scheduled = activity.scheduled
+    current = ActivityOptions(task_queue=scheduled.task_queue)
+    for name in (*TIMEOUTS, "priority", "retry_policy"):
+        if scheduled.HasField(name):  # type: ignore[arg-type]
+            getattr(current, name).CopyFrom(getattr(scheduled, name))
+    if activity.delay:
+        current.start_delay.CopyFrom(duration(activity.delay))
+    return current
 
 
 def expires_at(activity: Activity) -> int:

@@ -39,7 +39,7 @@ def unpause(tx: Transition, activity: Activity, *, reset_attempts: bool, reset_h
         return
     tx.change(ActivityUnpaused(activity.scheduled_event_id, reset_attempts, reset_heartbeat))
     if not activity.started:
-        activities.reschedule(tx, activity, _soon(tx, jitter))
+        activities.reschedule(tx, activity, activities.soon(tx, jitter))
 
 
 def reset(
@@ -58,7 +58,7 @@ def reset(
     if activity.pause is not None and not keep_paused:
         tx.change(ActivityUnpaused(activity.scheduled_event_id))
     if activity.waiting:
-        activities.reschedule(tx, activity, _soon(tx, jitter))
+        activities.reschedule(tx, activity, activities.soon(tx, jitter))
 
 
 def update_options(tx: Transition, activity: Activity, given: ActivityOptions, mask: Iterable[str]) -> ActivityOptions:
@@ -67,19 +67,13 @@ def update_options(tx: Transition, activity: Activity, given: ActivityOptions, m
     Raises:
         InvalidArgument: an option is wrong, by itself or with the others.
     """
-    changed = current_options(activity)
-    paths = activity_options.merge(changed, given, mask)
-    if any(path.startswith("retryPolicy.") for path in paths):
-        options.check_complete_retry_policy(changed.retry_policy)
+    changed = _shown_options(activity)
+    activity_options.merge(changed, given, mask)
     changed.task_queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     if not changed.task_queue.name:
         raise InvalidArgument("missing task queue name")
     options.check_task_queue_name(changed.task_queue.name, tx.limits, partition=False)
-    activity_options.check_timeouts(changed)
-    scheduled = activity.scheduled
-    timeouts = activity_options.complete_timeouts(changed, scheduled.activity_id, scheduled.activity_type.name, 0)
-    for name, timeout in timeouts.items():
-        getattr(changed, name).CopyFrom(timeout)
+    activity_options.complete(changed, activity.scheduled.activity_id, activity.scheduled.activity_type.name)
     _change(tx, activity, changed)
     return changed
 
@@ -87,21 +81,17 @@ def update_options(tx: Transition, activity: Activity, given: ActivityOptions, m
 def restore_options(tx: Transition, activity: Activity) -> ActivityOptions:
     """Go back to the options that the workflow gave it. Returns them."""
     _change(tx, activity, None)
-    restored = current_options(activity)
+    restored = _shown_options(activity)
     restored.retry_policy.CopyFrom(activity.scheduled.retry_policy)
     return restored
 
 
-def current_options(activity: Activity) -> ActivityOptions:
+def _shown_options(activity: Activity) -> ActivityOptions:
     """The options that operators see and may change."""
-    scheduled = activity.scheduled
-    current = ActivityOptions()
-    current.task_queue.name = scheduled.task_queue.name
-    for name in (*activity_options.TIMEOUTS, "priority", "retry_policy"):
-        if scheduled.HasField(name):  # type: ignore[arg-type]
-            getattr(current, name).CopyFrom(getattr(scheduled, name))
-    current.retry_policy.ClearField("non_retryable_error_types")
-    return current
+    shown = activities.current_options(activity)
+    shown.task_queue.ClearField("kind")
+    shown.retry_policy.ClearField("non_retryable_error_types")
+    return shown
 
 
 def _change(tx: Transition, activity: Activity, changed: ActivityOptions | None) -> None:
@@ -113,7 +103,3 @@ def _change(tx: Transition, activity: Activity, changed: ActivityOptions | None)
         # What waits for its next attempt waits by the policy as it is now.
         at = activity.last_attempt_completed_at + back_off(activity.scheduled.retry_policy, activity.attempt)
     activities.reschedule(tx, activity, at)
-
-
-def _soon(tx: Transition, jitter: int) -> int:
-    return tx.now + int(tx.entropy.uniform(0, jitter)) if jitter else tx.now

@@ -23,9 +23,8 @@ from perdure.history.state.changes import (
     ActivityUnpaused,
 )
 from perdure.history.state.execution import Activity
-from perdure.kernel import activity_options, options
+from perdure.kernel import activity_options
 from perdure.kernel.errors import FailedPrecondition
-from perdure.kernel.prototime import duration
 
 
 def pause(tx: Standalone, identity: str, reason: str, request_id: str) -> None:
@@ -110,7 +109,7 @@ def update_options(
         FailedPrecondition: it is cancelled or reset, has ended, or has begun although its beginning is to be delayed.
     """
     if _is_repeated(tx, "options", request_id):
-        return current_options(tx.state.activity)
+        return activities.current_options(tx.state.activity)
     state, activity = tx.state, tx.state.activity
     if not state.running or activity.cancel_requested or activity.reset:
         raise FailedPrecondition(f"Cannot update options for activity in state {_stage(state)}")
@@ -126,31 +125,13 @@ def update_options(
         if given is None or any(path.startswith("retryPolicy") for path in paths):
             _recalculate_interval(tx, activity)
         activities.reschedule(tx, activity, _retry_at(activity) or max(tx.now, _first_at(activity)))
-    return current_options(activity)
-
-
-def current_options(activity: Activity) -> ActivityOptions:
-    """The options as they are now."""
-    scheduled = activity.scheduled
-    current = ActivityOptions(task_queue=scheduled.task_queue)
-    for name in (*activity_options.TIMEOUTS, "priority", "retry_policy"):
-        if scheduled.HasField(name):  # type: ignore[arg-type]
-            getattr(current, name).CopyFrom(getattr(scheduled, name))
-    if activity.delay:
-        current.start_delay.CopyFrom(duration(activity.delay))
-    return current
+    return activities.current_options(activity)
 
 
 def _merged(activity: Activity, given: ActivityOptions, mask: Iterable[str]) -> ActivityOptions:
-    changed = current_options(activity)
-    paths = activity_options.merge(changed, given, mask)
-    if any(path.startswith("retryPolicy.") for path in paths):
-        options.check_complete_retry_policy(changed.retry_policy)
-    activity_options.check_timeouts(changed)
-    scheduled = activity.scheduled
-    timeouts = activity_options.complete_timeouts(changed, scheduled.activity_id, scheduled.activity_type.name, 0)
-    for name, timeout in timeouts.items():
-        getattr(changed, name).CopyFrom(timeout)
+    changed = activities.current_options(activity)
+    activity_options.merge(changed, given, mask)
+    activity_options.complete(changed, activity.scheduled.activity_id, activity.scheduled.activity_type.name)
     return changed
 
 
@@ -181,8 +162,7 @@ def _first_at(activity: Activity) -> int:
 
 def _soon(tx: Standalone, jitter: int) -> int:
     """Now, or a little later, but not before the activity was to begin."""
-    at = tx.now + int(tx.entropy.uniform(0, jitter)) if jitter else tx.now
-    return max(at, _first_at(tx.state.activity))
+    return max(activities.soon(tx, jitter), _first_at(tx.state.activity))
 
 
 def _is_repeated(tx: Standalone, command: str, request_id: str) -> bool:

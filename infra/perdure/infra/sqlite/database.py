@@ -28,12 +28,26 @@ from typing import TypeVar
 
 import apsw
 
-from perdure.kernel.persistence.executions import StoreError, StoreUnavailable
+from perdure.kernel.persistence.executions import StoreError, StoreUnavailable, StoreUnusable
 
 T = TypeVar("T")
 
-#: "PERD", in the file's header: tells our databases from anybody else's.
-APPLICATION_ID = 0x50455244
+#: "PRDR", in the file's header: tells our databases from anybody else's.
+APPLICATION_ID = 0x50524452
+#: What stood there before the initial schema was changed in place, which is done until the first release.
+PRE_RELEASE_IDS = (0x50455244,)
+#: What may be otherwise at the next attempt: somebody lets go of the file, or gives the disk room.
+_PASSING = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.FullError,
+    apsw.InterruptError,
+    apsw.IOError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
+    apsw.ReadOnlyError,
+)
 SCAN_THREADS_MAX = 2
 #: Page cache of one connection; it grows with use only.
 CACHE_KIB_MAX = 16 * 1024
@@ -74,7 +88,8 @@ class SqliteDatabase:
         """Open or create the database at `path`; None makes one that lives as long as this object, without fsync.
 
         Raises:
-            DatabaseUnusable: in use by another server, unreadable, not a Perdure database, or from a newer Perdure.
+            DatabaseUnusable: in use by another server, unreadable, not a Perdure database, or from a newer Perdure or
+                one from before the first release.
         """
         scratch = None
         if path is None:
@@ -106,6 +121,7 @@ class SqliteDatabase:
 
         Raises:
             StoreUnavailable: the disk is full or failing; this process will not see any of the transaction.
+            StoreUnusable: a statement does not fit this database, or the file is corrupt.
         """
         await self._writing.acquire()
         try:
@@ -117,7 +133,7 @@ class SqliteDatabase:
             self._roll_back()
             self._writing.release()
             if isinstance(error, apsw.Error):
-                raise StoreUnavailable(str(error)) from error
+                raise self._unavailable(error) from error
             raise
         if self._scratch:  # Nothing to wait for: commits of an ephemeral database do not reach the disk.
             self._writing.release()
@@ -133,12 +149,12 @@ class SqliteDatabase:
         """A cursor for point reads on the event loop, each of its own moment. Read it to its end before any await.
 
         Raises:
-            StoreUnavailable: the database could not be read.
+            StoreUnavailable, StoreUnusable: as above, the database could not be read.
         """
         try:
             yield self._reader
         except apsw.Error as error:
-            raise StoreUnavailable(str(error)) from error
+            raise self._unavailable(error) from error
 
     @contextmanager
     def reading_consistently(self) -> Iterator[apsw.Cursor]:
@@ -154,12 +170,12 @@ class SqliteDatabase:
         """Run a long read in the pool.
 
         Raises:
-            StoreUnavailable: as above.
+            StoreUnavailable, StoreUnusable: as above.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._scan, read)
         except apsw.Error as error:
-            raise StoreUnavailable(str(error)) from error
+            raise self._unavailable(error) from error
 
     def _scan(self, read: Callable[[apsw.Cursor], T]) -> T:
         cursor: apsw.Cursor | None = getattr(self._scans, "cursor", None)
@@ -196,7 +212,11 @@ class SqliteDatabase:
         if error is None:
             committed.set_result(None)
         else:
-            committed.set_exception(StoreUnavailable(str(error)))
+            committed.set_exception(self._unavailable(error))
+
+    def _unavailable(self, error: apsw.Error) -> StoreUnavailable:
+        kind = StoreUnavailable if isinstance(error, _PASSING) else StoreUnusable
+        return kind(f"database {self.path}: {error}")
 
     def _roll_back(self) -> None:
         if self._writer_connection.in_transaction:
@@ -226,6 +246,11 @@ def _refuse_unknown(path: Path) -> None:
         is_empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
     finally:
         connection.close()
+    if application_id in PRE_RELEASE_IDS:
+        raise DatabaseUnusable(
+            f"database {path} was written by a Perdure from before the first release, whose schema this one does not "
+            "know: move the file away, or name another, and start afresh"
+        )
     if application_id != APPLICATION_ID and not is_empty:
         raise DatabaseUnusable(f"{path} is not a Perdure database")
     known = len(_migrations())

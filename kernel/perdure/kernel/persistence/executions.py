@@ -26,6 +26,10 @@ class StoreUnavailable(StoreError):
     """The store could not read or write. After a failed write the owner reloads: it may have happened."""
 
 
+class StoreUnusable(StoreUnavailable):
+    """As above, for a reason that waiting does not heal: the store is not what this version knows, or is corrupt."""
+
+
 class DamagedRecord(StoreError):
     """A stored blob does not match its checksum or cannot be decoded. Belongs to one execution alone."""
 

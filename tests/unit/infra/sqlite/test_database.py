@@ -10,10 +10,10 @@ import apsw
 import pytest
 
 from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore
-from perdure.infra.sqlite.database import APPLICATION_ID
+from perdure.infra.sqlite.database import APPLICATION_ID, PRE_RELEASE_IDS
 from perdure.infra.sqlite.executions import DUE, EVENT_RECORD, EVENTS, NEWEST_JOURNAL, RUNS, UNDISPATCHED
 from perdure.infra.sqlite.visibility_query import compile_list, compile_order
-from perdure.kernel.persistence.executions import StoredExecution, StoreUnavailable
+from perdure.kernel.persistence.executions import StoredExecution, StoreUnavailable, StoreUnusable
 from perdure.kernel.visibility.attributes import KEYWORD
 from perdure.kernel.visibility.parser import parse
 from tests.support.records import NAMESPACE, SHARD, head, key, record, write
@@ -92,6 +92,10 @@ def make_database(path: Path, statements: str) -> None:
     ("statements", "reason"),
     [
         (f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 999", "written by a newer Perdure"),
+        *(
+            (f"PRAGMA application_id = {old}; PRAGMA user_version = 1; CREATE TABLE heads (a)", "move the file away")
+            for old in PRE_RELEASE_IDS
+        ),
         ("CREATE TABLE theirs (a)", "is not a Perdure database"),
     ],
 )
@@ -133,6 +137,25 @@ async def test_a_failing_statement_rolls_everything_back(tmp_path: Path) -> None
     with pytest.raises(StoreUnavailable):
         await database.transaction(half)
     assert await SqliteExecutionStore(database).usage("n") == {}
+    await database.close()
+
+
+async def test_what_waiting_cannot_heal_is_told_from_what_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "perdure.db"
+    database = SqliteDatabase.open(path)
+    store = SqliteExecutionStore(database)
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="database is locked") as caught:
+        await store.acquire_shard(SHARD)
+    assert not isinstance(caught.value, StoreUnusable)
+    other.execute("ROLLBACK")
+    other.execute("ALTER TABLE heads RENAME COLUMN kind TO sort")
+    other.close()
+    with pytest.raises(StoreUnusable, match="no such column"):
+        await store.undispatched(SHARD, None, 10)
+    with pytest.raises(StoreUnusable, match="no such column"):
+        await store.load(SHARD, key())
     await database.close()
 
 

@@ -140,6 +140,12 @@ CREATE TABLE namespaces (
     record BLOB NOT NULL
 ) WITHOUT ROWID;
 
+-- One row: the id that names the data in this file.
+CREATE TABLE cluster (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    id TEXT NOT NULL
+);
+
 -- What the planner may assume, in place of ANALYZE: plans are the same on an empty and on a full database, and never
 -- change by themselves. Rows in all, then rows that share the first, the first two, ... columns of the index. The table itself
 -- is said to be cheaper to walk than its index, for the sake of counts: walking the index they would look up every row.
