@@ -212,8 +212,7 @@ def future_times(state: Schedule, now: int, count: int) -> list[int]:
     if limits.limited_actions:
         count = min(count, max(limits.remaining_actions, 0))
     after = state.processed_until if can_act(state) else max(now, state.processed_until)
-    upcoming = (each.at_ns for each in _following(state, after) if each.at_ns >= state.updated_at)
-    return list(islice(upcoming, count))
+    return [each.at_ns for each in islice(_following(state, after), count)]
 
 
 def catchup_window_ns(definition: ScheduleDefinition) -> int:
@@ -298,8 +297,6 @@ def _take_times(tx: ScheduleTransition) -> None:
         if occurrence.at_ns > now:
             break
         until = occurrence.at_ns
-        if occurrence.at_ns < state.updated_at:
-            continue
         if now - occurrence.at_ns > window:
             missed += 1
         elif len(state.buffer) >= BUFFER_MAX:
