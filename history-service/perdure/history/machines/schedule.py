@@ -271,7 +271,7 @@ def _add_backfill(tx: ScheduleTransition, request: BackfillRequest) -> None:
 
 
 def _following(state: Schedule, after: int) -> Iterable[Occurrence]:
-    """The schedule's times; it has none any more if too many are excluded."""
+    """The schedule's next times, as far as `Times.following` goes; it has none any more if too many are excluded."""
     try:
         yield from times(state.definition.spec).following(after, seed(state))
     except TooManyExclusions:
@@ -326,13 +326,14 @@ def _take_backfills(tx: ScheduleTransition) -> None:
 
 def _take_backfill(tx: ScheduleTransition, backfill: Backfill, count: int) -> int:
     """Buffer up to `count` actions of the first backfill; returns how many."""
-    upcoming = list(islice(_following(tx.state, backfill.after), count + 1))
-    within = [each for each in upcoming if each.at_ns <= backfill.until]
-    taken = within[:count]
+    upcoming = islice(_following(tx.state, backfill.after), count)
+    taken = [each for each in upcoming if each.at_ns <= backfill.until]
     after = taken[-1].at_ns if taken else backfill.after
     for occurrence in taken:
         _buffer(tx, occurrence, backfill.overlap_policy, manual=True)
-    tx.change(BackfillAdvanced(after, done=len(within) <= count, next_at=tx.now + BACKFILL_INTERVAL_NS))
+    following = _next(tx.state, after)
+    done = following is None or following.at_ns > backfill.until
+    tx.change(BackfillAdvanced(after, done, next_at=tx.now + BACKFILL_INTERVAL_NS))
     return len(taken)
 
 

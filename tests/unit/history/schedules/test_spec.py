@@ -11,8 +11,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.schedule.v1 import CalendarSpec, IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec
 
+from perdure.history.schedules.calendar import Calendar
 from perdure.history.schedules.notation import InvalidSpec
-from perdure.history.schedules.spec import Times, TooManyExclusions, canonical, with_defaults
+from perdure.history.schedules.spec import (
+    EVALUATIONS_MAX,
+    EVALUATIONS_PER_WALK,
+    Times,
+    TooManyExclusions,
+    canonical,
+    with_defaults,
+)
 from perdure.kernel.clock import SECOND_NS
 
 
@@ -100,6 +108,66 @@ def test_a_search_without_end_is_given_up() -> None:
     spec = ScheduleSpec(interval=[IntervalSpec(interval=Duration(seconds=2))], exclude_structured_calendar=[odd])
     with pytest.raises(TooManyExclusions):
         times(spec, "2026-11-20 00:00:00")
+
+
+def minute_of_each_hour(minute: int) -> StructuredCalendarSpec:
+    return StructuredCalendarSpec(
+        second=[Range(end=59)],
+        minute=[Range(start=minute)],
+        hour=[Range(end=23)],
+        day_of_month=[Range(start=1, end=31)],
+        month=[Range(start=1, end=12)],
+        day_of_week=[Range(end=6)],
+    )
+
+
+def calendars(count: int) -> list[StructuredCalendarSpec]:
+    return [
+        StructuredCalendarSpec(
+            second=[Range(start=number % 60)],
+            minute=[Range(start=number // 60)],
+            hour=[Range(end=23)],
+            day_of_month=[Range(start=1, end=31)],
+            month=[Range(start=1, end=12)],
+            day_of_week=[Range(end=6)],
+        )
+        for number in range(count)
+    ]
+
+
+def test_a_spec_of_many_entries_is_given_up_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    search = Calendar.next_after
+    monkeypatch.setattr(Calendar, "next_after", lambda self, after: looked_at.append(after) or search(self, after))
+    spec = ScheduleSpec(
+        structured_calendar=calendars(400),
+        exclude_structured_calendar=[minute_of_each_hour(minute) for minute in range(7)],
+    )
+    with pytest.raises(TooManyExclusions):
+        times(spec, "2026-11-20 00:00:00")
+    assert len(looked_at) <= EVALUATIONS_MAX
+
+
+def test_a_walk_through_many_times_pauses() -> None:
+    wide = Times(canonical(ScheduleSpec(structured_calendar=calendars(500))))
+    after, seconds = ns("2026-11-20 00:00:00"), []
+    while len(seconds) < 200:
+        found = list(wide.following(after, ""))
+        assert 1 <= len(found) <= EVALUATIONS_PER_WALK // 500 + 1
+        seconds += [(each.at_ns - ns("2026-11-20 00:00:00")) // SECOND_NS for each in found]
+        after = found[-1].at_ns
+    assert seconds == list(range(1, len(seconds) + 1))
+
+
+def test_entries_that_say_the_same_count_once() -> None:
+    spec = canonical(ScheduleSpec(cron_string=[f"30 9 * * * # {number}" for number in range(499)]))
+    found = list(Times(spec).following(ns("2026-11-20 00:00:00"), ""))
+    assert len(found) == EVALUATIONS_PER_WALK
+
+
+def test_a_calendar_that_never_matches() -> None:
+    never = StructuredCalendarSpec(minute=[Range()], hour=[Range()])
+    assert times(ScheduleSpec(structured_calendar=[never]), "2026-11-20 00:00:00") == []
 
 
 def test_jitter_is_that_of_the_reference_server() -> None:
