@@ -76,6 +76,7 @@ class Playbook:
         self.state = states.Schedule(NAMESPACE.id, WorkflowId("s"), RunId("5e55107e-0000-4000-8000-000000000001"))
         self.now = 0
         self.effects: list[Effect] = []
+        self._wanted: list[str] = []
         self._journal: list[AnyChange] = []
         wanted = self.definition(policy, **definition)
         self.do(lambda tx: schedule.create(tx, wanted, Memo(), SearchAttributes(), "create", patch or SchedulePatch()))
@@ -98,7 +99,9 @@ class Playbook:
         tx: schedule.ScheduleTransition = BaseTransition(self.state, now, Entropy(1), Limits(), NAMESPACE)
         decision(tx)
         self._journal += tx.changes
-        self.effects += tx.effects
+        starts = [effect for effect in tx.effects if isinstance(effect, StartAction)]
+        self._wanted += [self.state.starting[start.action_id].workflow_id[-9:-1] for start in starts]
+        self.effects += [effect for effect in tx.effects if effect not in starts]
 
     def at(self, second: int) -> list[str]:
         """Let time pass, with an alarm whenever the schedule wants one; returns what it then wants started."""
@@ -119,9 +122,8 @@ class Playbook:
 
     def wanted(self) -> list[str]:
         """The workflows that were to be started since the last question."""
-        ids = [effect.action_id for effect in self.effects if isinstance(effect, StartAction)]
-        self.effects = [effect for effect in self.effects if not isinstance(effect, StartAction)]
-        return [self.state.starting[action_id].workflow_id[-9:-1] for action_id in ids]
+        wanted, self._wanted = self._wanted, []
+        return wanted
 
     def stops(self) -> list[Stop]:
         """How running workflows were to be stopped since the last question."""
@@ -130,8 +132,9 @@ class Playbook:
         return [self.state.started[action_id].stop for action_id in ids]
 
     def start(self) -> None:
-        """All starts that are wanted are made."""
-        for action_id in list(self.state.starting):
+        """All starts that are wanted are made, and those that are wanted after them."""
+        while self.state.starting:
+            action_id = next(iter(self.state.starting))
             self.do(lambda tx, action_id=action_id: schedule.action_started(tx, action_id, f"run-{action_id}"))  # type: ignore[misc]
 
     def close(
@@ -410,6 +413,23 @@ def test_the_buffer_is_bounded() -> None:
     book.check_journal()
 
 
+def test_after_a_long_pause_not_everything_starts_at_once() -> None:
+    book = Playbook(ALLOW_ALL, every=1)
+    wanted = book.wake_late(HOUR)
+    assert len(wanted) == schedule.STARTING_MAX
+    wanted += book.at(HOUR)
+    assert len(wanted) == len(book.state.starting) == schedule.STARTING_MAX
+    assert len(book.state.buffer) + len(book.state.starting) == schedule.BUFFER_MAX
+    assert book.state.buffer_dropped_count == HOUR - schedule.BUFFER_MAX
+    book.do(lambda tx: schedule.action_started(tx, 1, "run-1"))
+    book.do(lambda tx: schedule.action_refused(tx, 2))
+    assert len(book.wanted()) == 2, "one for each that is done"
+    book.start()
+    assert book.state.action_count == schedule.BUFFER_MAX - 1
+    assert not book.state.buffer
+    book.check_journal()
+
+
 def test_backfill() -> None:
     book = Playbook(SKIP, state=ScheduleState(paused=True))
     book.now = 10 * HOUR
@@ -430,6 +450,7 @@ def test_long_backfills_go_step_by_step() -> None:
     ]
     wanted = book.patch(backfill_request=ranges)
     assert len(wanted) == schedule.BACKFILL_STARTS_PER_STEP
+    book.start()
     wanted += book.at(10 * HOUR + 1)
     assert wanted == [f"00:{minute:02}:00" for minute in range(16)] + ["01:00:00", "01:01:00"]
     book.check_journal()

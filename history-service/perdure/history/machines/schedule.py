@@ -49,6 +49,8 @@ ScheduleTransition = BaseTransition[Schedule]
 
 #: Buffered starts of a schedule, and backfills that wait; backfills may use half of the buffer.
 BUFFER_MAX = 1000
+#: Starts of workflows that may overlap which are under way at once; the next ones wait in the buffer.
+STARTING_MAX = 10
 CATCHUP_WINDOW_NS_DEFAULT = 365 * 86_400 * SECOND_NS
 CATCHUP_WINDOW_NS_MIN = 10 * SECOND_NS
 #: Times that are dealt with in one go; more of them follow at once, after whatever else is due.
@@ -299,7 +301,7 @@ def _take_times(tx: ScheduleTransition) -> None:
         until = occurrence.at_ns
         if now - occurrence.at_ns > window:
             missed += 1
-        elif len(state.buffer) >= BUFFER_MAX:
+        elif not _has_room(state):
             dropped += 1
         else:
             _buffer(tx, occurrence)
@@ -307,8 +309,12 @@ def _take_times(tx: ScheduleTransition) -> None:
         tx.change(TimePassed(until, missed, dropped))
 
 
+def _has_room(state: Schedule) -> bool:
+    return len(state.buffer) + len(state.starting) < BUFFER_MAX
+
+
 def _buffer(tx: ScheduleTransition, occurrence: Occurrence, overlap_policy: int = 0, *, manual: bool = False) -> None:
-    if len(tx.state.buffer) >= BUFFER_MAX:
+    if not _has_room(tx.state):
         tx.change(TimePassed(tx.state.processed_until, dropped=1))
         return
     tx.change(StartBuffered(occurrence.nominal_ns, occurrence.at_ns, overlap_policy, manual))
@@ -352,6 +358,9 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
         if verdict.dropped:
             tx.change(StartsSkipped([start.action_id for start in verdict.dropped], overlapping=False))
         for start, overlapping in verdict.starts:
+            if overlapping and len(state.starting) >= STARTING_MAX:
+                # Its turn comes when another one's start is done.
+                continue
             if start.manual or can_act(state):
                 _decide(tx, start, overlapping)
             else:
