@@ -394,6 +394,22 @@ def test_the_catchup_window() -> None:
     book.check_journal()
 
 
+def test_what_has_waited_longer_than_the_catchup_window_is_missed() -> None:
+    book = Playbook(BUFFER_ALL, catchup_window=Duration(seconds=150))
+    book.at(60)
+    book.start()
+    assert book.at(90) == []
+    book.patch(trigger_immediately=TriggerImmediatelyRequest(overlap_policy=BUFFER_ALL))
+    book.at(300)
+    book.start()
+    assert book.close() == ["00:01:30"], "what was asked for by hand is never too late"
+    book.start()
+    assert book.close() == ["00:03:00"]
+    assert book.state.missed_count == 1
+    assert book.state.overlap_skipped_count == 0
+    book.check_journal()
+
+
 def test_the_shortest_catchup_window() -> None:
     book = Playbook(catchup_window=Duration(seconds=1))
     assert book.wake_late(69) == ["00:01:00"]

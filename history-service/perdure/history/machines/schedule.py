@@ -361,7 +361,7 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
             if overlapping and len(state.starting) >= STARTING_MAX:
                 # Its turn comes when another one's start is done.
                 continue
-            if start.manual or can_act(state):
+            if _is_still_wanted(tx, start):
                 _decide(tx, start, overlapping)
             else:
                 tx.change(StartsSkipped([start.action_id], overlapping=False))
@@ -370,6 +370,19 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
             _stop_running(tx, verdict.stop)
     if waiting and state.occupied:
         tx.effects += [CheckAction(action_id) for action_id in state.started]
+
+
+def _is_still_wanted(tx: ScheduleTransition, start: BufferedStart) -> bool:
+    """Whether a start that has waited in the buffer is to be made now; takes note if it is too late."""
+    state = tx.state
+    if start.manual:
+        return True
+    if not can_act(state):
+        return False
+    in_time = tx.now - start.scheduled_at <= catchup_window_ns(state.definition)
+    if not in_time:
+        tx.change(TimePassed(state.processed_until, missed=1))
+    return in_time
 
 
 def _decide(tx: ScheduleTransition, start: BufferedStart, overlapping: bool) -> None:
