@@ -558,6 +558,15 @@ def test_a_schedule_with_nothing_left_to_do_ends() -> None:
     book.check_journal()
 
 
+def test_a_zone_that_is_not_known_any_more() -> None:
+    book = Playbook()
+    book.state.definition.spec.timezone_name = "Europe/Nowhere"
+    assert book.wake_late(120) == []
+    assert not views.info(book.state, (DAWN + 120) * SECOND_NS).future_action_times
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 0, ""))
+    assert book.at(180) == ["00:03:00"]
+
+
 def test_what_is_owed_after_a_crash() -> None:
     book = Playbook(TERMINATE_OTHER)
     book.at(60)

@@ -131,10 +131,11 @@ async def list_schedule_matching_times(
     if not request.HasField("start_time") or not request.HasField("end_time"):
         raise InvalidArgument("missing or invalid query")
     loaded = await _get(engine, call, request.schedule_id)
-    times, seed = schedule.times(loaded.state.definition.spec), schedule.seed(loaded.state)
+    spec, seed = loaded.state.definition.spec, schedule.seed(loaded.state)
     after, end = instant_ns(request.start_time), instant_ns(request.end_time)
     response = ListScheduleMatchingTimesResponse()
     try:
+        times = schedule.times(spec)
         while (left := MATCHING_TIMES_MAX - len(response.start_time)) > 0:
             upcoming = islice(times.following(after, seed), left)
             found = [each.at_ns for each in takewhile(lambda each: each.at_ns <= end, upcoming)]
@@ -148,6 +149,8 @@ async def list_schedule_matching_times(
         raise InvalidArgument(
             "the schedule calendar specification has too many exclusions. Please modify the specification."
         ) from None
+    except InvalidSpec as fault:
+        raise InvalidArgument(f"Invalid schedule spec: {fault}") from None
     await loaded.committed()
     return response
 

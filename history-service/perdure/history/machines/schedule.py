@@ -18,6 +18,7 @@ from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch, ScheduleS
 from temporalio.api.schedule.v1 import Schedule as ScheduleDefinition
 
 from perdure.history.effects import CheckAction, StartAction, StopAction
+from perdure.history.schedules.notation import InvalidSpec
 from perdure.history.schedules.overlap import sort_out
 from perdure.history.schedules.spec import LAST_NS, Occurrence, Times, TooManyExclusions, times_of
 from perdure.history.state.schedule import RUNNING, Backfill, BufferedStart, Schedule, Stop
@@ -230,7 +231,7 @@ def seed(state: Schedule) -> str:
 
 
 def times(spec: ScheduleSpec) -> Times:
-    """The times of a canonical spec."""
+    """The times of a canonical spec. Raises InvalidSpec if its zone is not known here any more."""
     return times_of(spec.SerializeToString())
 
 
@@ -273,10 +274,13 @@ def _add_backfill(tx: ScheduleTransition, request: BackfillRequest) -> None:
 
 
 def _following(state: Schedule, after: int) -> Iterable[Occurrence]:
-    """The schedule's next times, as far as `Times.following` goes; it has none any more if too many are excluded."""
+    """The schedule's next times, as far as `Times.following` goes.
+
+    It has none any more if too many are excluded, or if its zone is not known here any more.
+    """
     try:
         yield from times(state.definition.spec).following(after, seed(state))
-    except TooManyExclusions:
+    except (TooManyExclusions, InvalidSpec):
         return
 
 

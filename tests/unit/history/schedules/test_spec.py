@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 from importlib import resources
 from itertools import islice
@@ -194,6 +195,30 @@ def test_the_canonical_form() -> None:
     assert not calendar.year
     assert canonical(spec) == spec
     assert list(with_defaults(spec).structured_calendar[0].hour) == [Range(start=9, end=9, step=1)]
+
+
+def zone_file(offset_s: int) -> bytes:
+    """A compiled zone that had this offset at first, and is UTC since 1970."""
+    counts = struct.pack(">6I", 0, 0, 0, 1, 2, 8)
+    types = struct.pack(">ibB", offset_s, 0, 0) + struct.pack(">ibB", 0, 0, 4)
+    header = b"TZif2" + bytes(15)
+    return (
+        header
+        + struct.pack(">6I", 0, 0, 0, 0, 1, 4)
+        + struct.pack(">ibB", 0, 0, 0)
+        + b"AAA\0"
+        + (header + counts + struct.pack(">qB", 86_400, 1) + types + b"AAA\0BBB\0" + b"\nBBB0\n")
+    )
+
+
+def test_a_zone_from_a_file() -> None:
+    spec = ScheduleSpec(cron_string=["0 12 * * *"], timezone_name="X", timezone_data=zone_file(3600))
+    assert times(spec, "1970-01-01 00:00:00", 2) == ["1970-01-01 11:00:00", "1970-01-02 12:00:00"]
+
+
+def test_a_clock_that_shows_nonsense() -> None:
+    with pytest.raises(InvalidSpec, match="malformed time zone information"):
+        canonical(ScheduleSpec(cron_string=["0 12 * * *"], timezone_name="X", timezone_data=zone_file(90_000)))
 
 
 @pytest.mark.parametrize(
