@@ -494,9 +494,9 @@ def test_repeated_requests() -> None:
     book.now = 30
     assert book.patch("one", trigger_immediately=TriggerImmediatelyRequest()) == ["00:00:30"]
     assert book.patch("one", trigger_immediately=TriggerImmediatelyRequest()) == []
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 0, "two"))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", "two"))
     token = book.state.conflict_token
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 0, "two"))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", "two"))
     assert book.state.conflict_token == token
 
 
@@ -509,21 +509,31 @@ def test_the_first_patch() -> None:
 def test_an_update_takes_effect_at_once() -> None:
     book = Playbook()
     book.now = 90
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=25), None, None, 1, ""))
+    seen = schedule.conflict_token(book.state)
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=25), None, None, seen, ""))
     assert book.wanted() == ["00:01:00"]
     assert book.at(99) == []
     book.start()
     book.close()
     assert book.at(100) == ["00:01:40"], "times before the update are not made up for"
-    with pytest.raises(FailedPrecondition, match="mismatched conflict token"):
-        book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 1, ""))
     book.check_journal()
+
+
+def test_an_update_by_who_has_not_seen_the_newest_definition() -> None:
+    book = Playbook()
+    current, other = schedule.conflict_token(book.state), (7).to_bytes(8, "big")
+    for seen in (other, b"short", current + b"x", current[::-1], bytes(8)):
+        with pytest.raises(FailedPrecondition, match="mismatched conflict token"):
+            book.do(lambda tx, seen=seen: schedule.update(tx, Playbook.definition(), None, None, seen, ""))  # type: ignore[misc]
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, current, ""))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", ""))
+    assert book.state.conflict_token == 3
 
 
 def test_a_slow_schedule_becomes_a_fast_one(monkeypatch: pytest.MonkeyPatch) -> None:
     book = Playbook(every=30 * 24 * HOUR)
     book.now = 20 * 24 * HOUR
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=1), None, None, 0, ""))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=1), None, None, b"", ""))
     searches = []
     search = Times.next_after
     monkeypatch.setattr(Times, "next_after", lambda self, *args: searches.append(args) or search(self, *args))
@@ -563,7 +573,7 @@ def test_a_zone_that_is_not_known_any_more() -> None:
     book.state.definition.spec.timezone_name = "Europe/Nowhere"
     assert book.wake_late(120) == []
     assert not views.info(book.state, (DAWN + 120) * SECOND_NS).future_action_times
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 0, ""))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", ""))
     assert book.at(180) == ["00:03:00"]
 
 

@@ -86,7 +86,7 @@ async def describe_schedule(engine: Engine, call: Call, request: DescribeSchedul
         info=views.info(state, engine.runtime.clock.now_ns()),
         memo=state.memo if state.memo.fields else None,
         search_attributes=state.search_attributes if state.search_attributes.indexed_fields else None,
-        conflict_token=views.conflict_token(state),
+        conflict_token=schedule.conflict_token(state),
     )
     # What is shown must last: of what is decided while we wait for that nothing is in the answer.
     await loaded.committed()
@@ -98,12 +98,11 @@ async def update_schedule(engine: Engine, call: Call, request: UpdateScheduleReq
     definition = _definition(request.schedule)
     memo = request.memo if request.HasField("memo") else None
     found_by = _found_by(call, request.search_attributes) if request.HasField("search_attributes") else None
-    token = int.from_bytes(request.conflict_token[:8], "big") if len(request.conflict_token) >= 8 else 0
     loaded = await _get(engine, call, request.schedule_id)
     engine.decide(
         call.namespace,
         loaded,
-        lambda tx: schedule.update(tx, definition, memo, found_by, token, request.request_id),
+        lambda tx: schedule.update(tx, definition, memo, found_by, request.conflict_token, request.request_id),
     )
     await loaded.committed()
     return UpdateScheduleResponse()

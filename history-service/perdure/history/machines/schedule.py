@@ -84,17 +84,19 @@ def update(
     definition: ScheduleDefinition,
     memo: Memo | None,
     search_attributes: SearchAttributes | None,
-    conflict_token: int,
+    seen: bytes,
     request_id: str,
 ) -> None:
-    """Replace the definition, whose spec is canonical. Token 0 replaces whatever is there.
+    """Replace the definition, whose spec is canonical.
+
+    `seen` is the conflict token of the one that the caller has seen; an empty one replaces whatever is there.
 
     Raises:
         FailedPrecondition: the token says that the caller has not seen the newest definition.
     """
     if request_id and request_id in tx.state.request_ids:
         return
-    if conflict_token not in (0, tx.state.conflict_token):
+    if seen and seen != conflict_token(tx.state):
         raise FailedPrecondition("mismatched conflict token")
     advance(tx)
     tx.change(ScheduleUpdated(tx.now, _with_defaults(definition), memo, search_attributes))
@@ -223,6 +225,11 @@ def catchup_window_ns(definition: ScheduleDefinition) -> int:
     if not definition.policies.HasField("catchup_window"):
         return CATCHUP_WINDOW_NS_DEFAULT
     return max(length_ns(definition.policies.catchup_window), CATCHUP_WINDOW_NS_MIN)
+
+
+def conflict_token(state: Schedule) -> bytes:
+    """What an update names to say which definition it has seen."""
+    return state.conflict_token.to_bytes(8, "big")
 
 
 def seed(state: Schedule) -> str:
