@@ -104,8 +104,8 @@ class ScheduleMessages:
         if loaded is None or action is None or not action.owes_stop:
             return
         namespace = await self._engine.namespace_of(key)
-        # Closed, deleted, or not ours any more: nothing is left to stop.
-        with contextlib.suppress(NotFound):
+        # Closed, deleted, damaged, or not ours any more: nothing is left to stop.
+        with contextlib.suppress(NotFound, DataLoss):
             await self._stop(Call(namespace), loaded.state, action)
         loaded = await self._find(key)
         if loaded is not None:
@@ -170,7 +170,9 @@ class ScheduleMessages:
         if loaded is None or not loaded.state.owes_schedule:
             return
         namespace = await self._engine.namespace_of(key)
-        await self._tell_schedule(loaded.state)
+        # A schedule whose records are damaged is as good as gone.
+        with contextlib.suppress(DataLoss):
+            await self._tell_schedule(loaded.state)
         loaded = await shard.find(LoadedExecution, key)
         if loaded is not None and loaded.state.owes_schedule:
             self._engine.decide(namespace, loaded, lambda tx: tx.change(ScheduleNotified()))
