@@ -13,6 +13,7 @@ from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import schedule
 from perdure.history.schedules.messages import ScheduleMessages
+from perdure.history.state.schedule import Stop
 from perdure.kernel.ids import ExecutionKey, ExecutionKind, RunId, WorkflowId, WorkflowKey
 from tests.simulation.cluster import NAMESPACE
 from tests.support.history import QUEUE, HistoryBench, with_history
@@ -116,7 +117,7 @@ def test_a_workflow_that_is_damaged_cannot_be_stopped() -> None:
         loaded = await create(bench)
         run = await run_once(bench, loaded)
         [action] = loaded.state.started.values()
-        action.stop, action.owes_stop = schedule.Stop.TERMINATE, True
+        action.stop, action.owes_stop = Stop.TERMINATE, True
         bench.store.damaged.add(run)
         bench.shard._drop(await bench.loaded(run))
         await ScheduleMessages(bench.service.engine).stop_action(loaded.key, action.action_id)
