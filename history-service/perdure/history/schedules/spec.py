@@ -33,6 +33,9 @@ LAST_NS = (_LAST_S + 100 * 86_400) * SECOND_NS
 EVALUATIONS_MAX = 60_000
 #: The same for a walk through many times, which only pauses then: some tens of milliseconds.
 EVALUATIONS_PER_WALK = 10_000
+#: So many exclusions are looked at in the time of one calendar, and count as one: a long weekend that is excluded
+#: minute by minute, beside many holidays, must not end a schedule.
+_EXCLUSIONS_PER_EVALUATION = 16
 _DURATION_S_MAX = 315_576_000_000
 
 #: The fields of a calendar in the order in which faults are named, with what they may hold.
@@ -105,8 +108,9 @@ class Times:
             (max(_capped(each.interval) // SECOND_NS, 1), max(_capped(each.phase) // SECOND_NS, 0))
             for each in spec.interval
         }
-        self._entries = max(len(self._calendars) + len(self._exclusions) + len(self._intervals), 1)
-        #: Entries that were looked at so far.
+        exclusions = -(-len(self._exclusions) // _EXCLUSIONS_PER_EVALUATION)
+        #: What it takes to look at all entries once, and what was looked at so far.
+        self._entries = max(len(self._calendars) + len(self._intervals) + exclusions, 1)
         self._evaluations = 0
         self._start_s = max(instant_ns(spec.start_time) // SECOND_NS, 0)
         self._end_ns = instant_ns(spec.end_time) if spec.HasField("end_time") else None

@@ -155,6 +155,19 @@ def test_a_spec_of_many_entries_is_given_up_sooner(monkeypatch: pytest.MonkeyPat
     assert looked_at <= EVALUATIONS_MAX
 
 
+def test_a_long_weekend_minute_by_minute() -> None:
+    holidays = [CalendarSpec(month="12", day_of_month=str(day), hour="*", minute="*") for day in range(1, 31)]
+    spec = ScheduleSpec(
+        calendar=[CalendarSpec(minute=f"{part}/5", hour="*") for part in range(5)],
+        exclude_calendar=[
+            CalendarSpec(day_of_week="fri-sat,sun-mon", hour="*", minute="*"),
+            *holidays[:1],
+            *holidays[10:],
+        ],
+    )
+    assert times(spec, "2026-11-26 23:59:00", 1) == ["2026-12-02 00:00:00"]
+
+
 def test_a_walk_through_many_times_pauses() -> None:
     wide = Times(canonical(ScheduleSpec(structured_calendar=calendars(500))))
     after = ns("2026-11-20 00:00:00")
