@@ -1,168 +1,47 @@
-"""What a schedule does, as a playbook: time passes, workflows start and end, and the schedule says what it wants."""
+"""What a schedule does when its times come, and when it is told to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Memo, Payload, Payloads, SearchAttributes
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy, WorkflowExecutionStatus
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.schedule.v1 import (
     BackfillRequest,
     IntervalSpec,
-    Schedule,
     ScheduleAction,
     SchedulePatch,
-    SchedulePolicies,
     ScheduleSpec,
     ScheduleState,
     TriggerImmediatelyRequest,
 )
-from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 
-from perdure.history.effects import Effect, StartAction, StopAction
-from perdure.history.fold import replay
+from perdure.history.effects import StartAction, StopAction
 from perdure.history.kinds.schedule import ScheduleAgenda
 from perdure.history.machines import schedule
 from perdure.history.schedules import views
+from perdure.history.schedules.spec import Occurrence, Times
 from perdure.history.state import schedule as states
-from perdure.history.state.changes import AnyChange
-from perdure.history.state.codec import decode_changes, decode_state, encode_changes, encode_state
 from perdure.history.state.schedule import Stop
-from perdure.history.transition import BaseTransition
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import FailedPrecondition
-from perdure.kernel.ids import RunId, WorkflowId
-from perdure.kernel.limits import Limits
-from tests.simulation.cluster import NAMESPACE
-
-MINUTE = 60
-HOUR = 3600
-SKIP = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP
-BUFFER_ONE = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE
-BUFFER_ALL = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL
-CANCEL_OTHER = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_CANCEL_OTHER
-TERMINATE_OTHER = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_TERMINATE_OTHER
-ALLOW_ALL = ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
-
-COMPLETED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
-FAILED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
-TIMED_OUT = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT
-CANCELED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED
-
-#: Midnight, so that a time of day is a number of seconds since then.
-DAWN = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())
-
-
-class Playbook:
-    """A schedule that fires each minute, unless said otherwise, and the world around it in which nothing goes wrong.
-
-    Instants are seconds since the schedule was made, at midnight.
-    """
-
-    def __init__(
-        self,
-        policy: ScheduleOverlapPolicy.ValueType = SKIP,
-        *,
-        patch: SchedulePatch | None = None,
-        **definition: object,
-    ) -> None:
-        self.state = states.Schedule(NAMESPACE.id, WorkflowId("s"), RunId("5e55107e-0000-4000-8000-000000000001"))
-        self.now = 0
-        self.effects: list[Effect] = []
-        self._journal: list[AnyChange] = []
-        wanted = self.definition(policy, **definition)
-        self.do(lambda tx: schedule.create(tx, wanted, Memo(), SearchAttributes(), "create", patch or SchedulePatch()))
-
-    @staticmethod
-    def definition(policy: ScheduleOverlapPolicy.ValueType = SKIP, every: int = MINUTE, **fields: object) -> Schedule:
-        policies = {name: fields.pop(name) for name in ("catchup_window", "pause_on_failure") if name in fields}
-        definition = Schedule(
-            spec=ScheduleSpec(interval=[IntervalSpec(interval=Duration(seconds=every))] if every else []),
-            action=ScheduleAction(start_workflow=NewWorkflowExecutionInfo(workflow_id="w")),
-            policies=SchedulePolicies(overlap_policy=policy, **policies),  # type: ignore[arg-type]
-        )
-        for name, value in fields.items():
-            getattr(definition, name).CopyFrom(value)
-        return definition
-
-    def do(self, decision: Callable[[schedule.ScheduleTransition], None]) -> None:
-        """Decide, as the shard does."""
-        now = (DAWN + self.now) * SECOND_NS
-        tx: schedule.ScheduleTransition = BaseTransition(self.state, now, Entropy(1), Limits(), NAMESPACE)
-        decision(tx)
-        self._journal += tx.changes
-        self.effects += tx.effects
-
-    def at(self, second: int) -> list[str]:
-        """Let time pass, with an alarm whenever the schedule wants one; returns what it then wants started."""
-        agenda = ScheduleAgenda(self.state)
-        while self.state.running and (alarm := agenda.next_deadline(0, 0)) and alarm <= (DAWN + second) * SECOND_NS:
-            before = self.state.processed_until, self.state.next_backfill_at, self.state.status
-            self.now = max(self.now, -(-alarm // SECOND_NS) - DAWN)
-            self.do(agenda.expire)
-            assert before != (self.state.processed_until, self.state.next_backfill_at, self.state.status), "no progress"
-        self.now = second
-        return self.wanted()
-
-    def wake_late(self, second: int) -> list[str]:
-        """No alarm rang until now."""
-        self.now = second
-        self.do(ScheduleAgenda(self.state).expire)
-        return self.wanted()
-
-    def wanted(self) -> list[str]:
-        """The workflows that were to be started since the last question."""
-        ids = [effect.action_id for effect in self.effects if isinstance(effect, StartAction)]
-        self.effects = [effect for effect in self.effects if not isinstance(effect, StartAction)]
-        return [self.state.starting[action_id].workflow_id[-9:-1] for action_id in ids]
-
-    def stops(self) -> list[Stop]:
-        """How running workflows were to be stopped since the last question."""
-        ids = [effect.action_id for effect in self.effects if isinstance(effect, StopAction)]
-        self.effects = [effect for effect in self.effects if not isinstance(effect, StopAction)]
-        return [self.state.started[action_id].stop for action_id in ids]
-
-    def start(self) -> None:
-        """All starts that are wanted are made."""
-        for action_id in list(self.state.starting):
-            self.do(lambda tx, action_id=action_id: schedule.action_started(tx, action_id, f"run-{action_id}"))  # type: ignore[misc]
-
-    def close(
-        self,
-        status: WorkflowExecutionStatus.ValueType = COMPLETED,
-        result: str = "",
-        failure: Failure | None = None,
-    ) -> list[str]:
-        """The oldest workflow that runs ends; returns what is wanted next."""
-        action_id = next(each.action_id for each in self.state.recent if each.status == states.RUNNING)
-        workflow_id = next(each.workflow_id for each in self.state.recent if each.action_id == action_id)
-        payloads = Payloads(payloads=[Payload(data=result.encode())]) if result else None
-        self.do(
-            lambda tx: schedule.action_closed(tx, action_id, workflow_id, f"run-{action_id}", status, payloads, failure)
-        )
-        return self.wanted()
-
-    def patch(self, request_id: str = "", **fields: object) -> list[str]:
-        self.do(lambda tx: schedule.patch(tx, SchedulePatch(**fields), request_id))  # type: ignore[arg-type]
-        return self.wanted()
-
-    def check_journal(self) -> None:
-        """The state is a fold over what was written."""
-        again = states.Schedule(*self.state.key[:3])
-        replay(again, [], decode_changes(encode_changes(self._journal)))
-        again.state_transitions = self.state.state_transitions
-        assert again == self.state
-        assert decode_state(states.Schedule, encode_state(self.state)) == self.state
-
-
-def seconds(at: int) -> Timestamp:
-    return Timestamp(seconds=DAWN + at)
+from tests.support.schedule_playbook import (
+    ALLOW_ALL,
+    BUFFER_ALL,
+    BUFFER_ONE,
+    CANCEL_OTHER,
+    CANCELED,
+    COMPLETED,
+    DAWN,
+    FAILED,
+    HOUR,
+    MINUTE,
+    SKIP,
+    TERMINATE_OTHER,
+    TIMED_OUT,
+    Playbook,
+    seconds,
+)
 
 
 def test_it_fires_when_its_time_comes() -> None:
@@ -390,6 +269,22 @@ def test_the_catchup_window() -> None:
     book.check_journal()
 
 
+def test_what_has_waited_longer_than_the_catchup_window_is_missed() -> None:
+    book = Playbook(BUFFER_ALL, catchup_window=Duration(seconds=150))
+    book.at(60)
+    book.start()
+    assert book.at(90) == []
+    book.patch(trigger_immediately=TriggerImmediatelyRequest(overlap_policy=BUFFER_ALL))
+    book.at(300)
+    book.start()
+    assert book.close() == ["00:01:30"], "what was asked for by hand is never too late"
+    book.start()
+    assert book.close() == ["00:03:00"]
+    assert book.state.missed_count == 1
+    assert book.state.overlap_skipped_count == 0
+    book.check_journal()
+
+
 def test_the_shortest_catchup_window() -> None:
     book = Playbook(catchup_window=Duration(seconds=1))
     assert book.wake_late(69) == ["00:01:00"]
@@ -406,6 +301,23 @@ def test_the_buffer_is_bounded() -> None:
     assert book.state.buffer_dropped_count == 5 * HOUR - 1 - schedule.BUFFER_MAX
     assert book.patch(trigger_immediately=TriggerImmediatelyRequest()) == []
     assert book.state.buffer_dropped_count == 5 * HOUR - schedule.BUFFER_MAX
+    book.check_journal()
+
+
+def test_after_a_long_pause_not_everything_starts_at_once() -> None:
+    book = Playbook(ALLOW_ALL, every=1)
+    wanted = book.wake_late(HOUR)
+    assert len(wanted) == schedule.STARTING_MAX
+    wanted += book.at(HOUR)
+    assert len(wanted) == len(book.state.starting) == schedule.STARTING_MAX
+    assert len(book.state.buffer) + len(book.state.starting) == schedule.BUFFER_MAX
+    assert book.state.buffer_dropped_count == HOUR - schedule.BUFFER_MAX
+    book.do(lambda tx: schedule.action_started(tx, 1, "run-1"))
+    book.do(lambda tx: schedule.action_refused(tx, 2))
+    assert len(book.wanted()) == 2, "one for each that is done"
+    book.start()
+    assert book.state.action_count == schedule.BUFFER_MAX - 1
+    assert not book.state.buffer
     book.check_journal()
 
 
@@ -429,6 +341,7 @@ def test_long_backfills_go_step_by_step() -> None:
     ]
     wanted = book.patch(backfill_request=ranges)
     assert len(wanted) == schedule.BACKFILL_STARTS_PER_STEP
+    book.start()
     wanted += book.at(10 * HOUR + 1)
     assert wanted == [f"00:{minute:02}:00" for minute in range(16)] + ["01:00:00", "01:01:00"]
     book.check_journal()
@@ -456,9 +369,9 @@ def test_repeated_requests() -> None:
     book.now = 30
     assert book.patch("one", trigger_immediately=TriggerImmediatelyRequest()) == ["00:00:30"]
     assert book.patch("one", trigger_immediately=TriggerImmediatelyRequest()) == []
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 0, "two"))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", "two"))
     token = book.state.conflict_token
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 0, "two"))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", "two"))
     assert book.state.conflict_token == token
 
 
@@ -471,14 +384,44 @@ def test_the_first_patch() -> None:
 def test_an_update_takes_effect_at_once() -> None:
     book = Playbook()
     book.now = 90
-    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=25), None, None, 1, ""))
+    seen = schedule.conflict_token(book.state)
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=25), None, None, seen, ""))
     assert book.wanted() == ["00:01:00"]
     assert book.at(99) == []
     book.start()
     book.close()
     assert book.at(100) == ["00:01:40"], "times before the update are not made up for"
-    with pytest.raises(FailedPrecondition, match="mismatched conflict token"):
-        book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, 1, ""))
+    book.check_journal()
+
+
+def test_an_update_by_who_has_not_seen_the_newest_definition() -> None:
+    book = Playbook()
+    current, other = schedule.conflict_token(book.state), (7).to_bytes(8, "big")
+    for seen in (other, b"short", current + b"x", current[::-1], bytes(8)):
+        with pytest.raises(FailedPrecondition, match="mismatched conflict token"):
+            book.do(lambda tx, seen=seen: schedule.update(tx, Playbook.definition(), None, None, seen, ""))  # type: ignore[misc]
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, current, ""))
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", ""))
+    assert book.state.conflict_token == 3
+
+
+def test_a_slow_schedule_becomes_a_fast_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Playbook(every=30 * 24 * HOUR)
+    book.now = 20 * 24 * HOUR
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(every=1), None, None, b"", ""))
+    searches = 0
+    search = Times.next_after
+
+    def counted(times: Times, after_ns: int, seed: str) -> Occurrence | None:
+        nonlocal searches
+        searches += 1
+        return search(times, after_ns, seed)
+
+    monkeypatch.setattr(Times, "next_after", counted)
+    [first, *_] = views.info(book.state, (DAWN + book.now) * SECOND_NS).future_action_times
+    assert first == seconds(book.now + 1)
+    assert len(book.at(book.now + 1)) == 1
+    assert searches < 50, "times before the update are not gone through"
     book.check_journal()
 
 
@@ -504,6 +447,15 @@ def test_a_schedule_with_nothing_left_to_do_ends() -> None:
     assert book.state.status == COMPLETED
     assert book.state.closed_at
     book.check_journal()
+
+
+def test_a_zone_that_is_not_known_any_more() -> None:
+    book = Playbook()
+    book.state.definition.spec.timezone_name = "Europe/Nowhere"
+    assert book.wake_late(120) == []
+    assert not views.info(book.state, (DAWN + 120) * SECOND_NS).future_action_times
+    book.do(lambda tx: schedule.update(tx, Playbook.definition(), None, None, b"", ""))
+    assert book.at(180) == ["00:03:00"]
 
 
 def test_what_is_owed_after_a_crash() -> None:

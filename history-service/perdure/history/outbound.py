@@ -144,20 +144,19 @@ class Outbound:
             )
         )
 
-    def _send(
-        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], initiated_event_id: int
-    ) -> None:
-        task = asyncio.get_running_loop().create_task(self._until_sent(key, send, initiated_event_id))
+    def _send(self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int) -> None:
+        """`number` is what the sender knows the message by: an event id, or an action's id."""
+        task = asyncio.get_running_loop().create_task(self._until_sent(key, send, number))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     async def _until_sent(
-        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], initiated_event_id: int
+        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int
     ) -> None:
         delay_s = _RETRY_DELAY_S_MIN
         while True:
             try:
-                await send(key, initiated_event_id)
+                await send(key, number)
                 return
             except Unavailable:
                 pass

@@ -247,7 +247,9 @@ class Shard:
                 if tx.dirty:
                     loaded.put_off(tx.events, tx.changes)
                     loaded.agenda.note(tx.events, tx.changes, tx.now)
-                    self._arm(loaded, tx.now, namespace.retention_ns, unwritten=True)
+                    self._arm(
+                        loaded, tx.now, loaded.agenda.next_deadline(tx.now, namespace.retention_ns), unwritten=True
+                    )
             elif tx.dirty:
                 self._commit(loaded, tx)
             elif tx.effects:
@@ -291,6 +293,7 @@ class Shard:
         snapshot = encode_state(state) if due else None
         shown = loaded.visibility_record(tx.namespace) if loaded.changes_visibility(events, changes) else None
         loaded.agenda.note(tx.events, tx.changes, tx.now)
+        wake_at = loaded.agenda.next_deadline(tx.now, tx.namespace.retention_ns)
         # Nothing can go wrong any more.
         loaded.unwritten_events, loaded.unwritten_changes = [], []
         loaded.sequence += 1
@@ -300,7 +303,7 @@ class Shard:
         loaded.take_in(record)
         if loaded.sequence == 1:
             write.current.append(CurrentRun(loaded.key.workflow, loaded.key.run_id))
-        wake_at = self._arm(loaded, tx.now, tx.namespace.retention_ns)
+        self._arm(loaded, tx.now, wake_at)
         write.heads.append(
             Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
         )
@@ -368,17 +371,16 @@ class Shard:
         self._evict()
         self._bound_current()
 
-    def _arm(self, loaded: Loaded[Any], now: int, retention: int, *, unwritten: bool = False) -> int:
-        """See to it that the run is looked at when it next wants to be. Returns that instant."""
-        wake_at = loaded.agenda.next_deadline(now, retention)
+    def _arm(self, loaded: Loaded[Any], now: int, wake_at: int, *, unwritten: bool = False) -> None:
+        """See to it that the run is looked at at that instant, unless it is 0."""
         if wake_at and (unwritten or self.alarms.covers(wake_at, now)):
             self.alarms.set(loaded.key, wake_at)
-        return wake_at
 
     def rearm(self, loaded: Loaded[Any], namespace: Namespace) -> None:
         """Set the alarm again after it rang, also if nothing came of it."""
         unwritten = bool(loaded.unwritten_events or loaded.unwritten_changes)
-        self._arm(loaded, self.runtime.clock.now_ns(), namespace.retention_ns, unwritten=unwritten)
+        now = self.runtime.clock.now_ns()
+        self._arm(loaded, now, loaded.agenda.next_deadline(now, namespace.retention_ns), unwritten=unwritten)
 
     def _evict(self) -> None:
         excess = len(self._loaded) - LOADED_MAX

@@ -48,6 +48,22 @@ def test_a_decision_that_cannot_be_written_leaves_no_trace() -> None:
     with_history(main)
 
 
+def test_nor_does_one_after_which_nobody_knows_when_to_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> int:
+        raise ValueError("no idea")
+
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        with monkeypatch.context() as patch, pytest.raises(ValueError, match="no idea"):
+            loaded = await bench.loaded(key)
+            patch.setattr(type(loaded.agenda), "next_deadline", lost)
+            bench.shard.decide(loaded, NAMESPACE, lambda tx: workflow.signal(tx, "lost", None, "", None, ""))
+        await signal(bench, "kept")
+        await check_written(bench, key, events=3)
+
+    with_history(main)
+
+
 def test_nor_does_it_take_along_what_was_put_off() -> None:
     async def main(bench: HistoryBench) -> None:
         key = await bench.start("order")

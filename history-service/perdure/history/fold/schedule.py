@@ -53,6 +53,8 @@ def _created(state: Schedule, change: ScheduleCreated) -> None:
 def _updated(state: Schedule, change: ScheduleUpdated) -> None:
     state.definition = _copy(change.definition)
     state.updated_at = change.at
+    # Times of the new spec that lie before the update are nobody's.
+    state.processed_until = max(state.processed_until, change.at)
     state.conflict_token += 1
     if change.memo is not None:
         state.memo = change.memo

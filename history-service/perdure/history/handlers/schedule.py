@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+import asyncio
+from itertools import islice, takewhile
 
 from temporalio.api.common.v1 import SearchAttributes
 from temporalio.api.schedule.v1 import Schedule as ScheduleDefinition
@@ -79,15 +80,17 @@ async def _get(engine: Engine, call: Call, schedule_id: str) -> LoadedSchedule:
 async def describe_schedule(engine: Engine, call: Call, request: DescribeScheduleRequest) -> DescribeScheduleResponse:
     """What a schedule is to do, has done, and will do next."""
     loaded = await _get(engine, call, request.schedule_id)
-    await loaded.committed()
     state = loaded.state
-    return DescribeScheduleResponse(
+    response = DescribeScheduleResponse(
         schedule=views.definition(state, call.namespace.search_attributes),
         info=views.info(state, engine.runtime.clock.now_ns()),
         memo=state.memo if state.memo.fields else None,
         search_attributes=state.search_attributes if state.search_attributes.indexed_fields else None,
-        conflict_token=views.conflict_token(state),
+        conflict_token=schedule.conflict_token(state),
     )
+    # What is shown must last: of what is decided while we wait for that nothing is in the answer.
+    await loaded.committed()
+    return response
 
 
 async def update_schedule(engine: Engine, call: Call, request: UpdateScheduleRequest) -> UpdateScheduleResponse:
@@ -95,12 +98,11 @@ async def update_schedule(engine: Engine, call: Call, request: UpdateScheduleReq
     definition = _definition(request.schedule)
     memo = request.memo if request.HasField("memo") else None
     found_by = _found_by(call, request.search_attributes) if request.HasField("search_attributes") else None
-    token = int.from_bytes(request.conflict_token[:8], "big") if len(request.conflict_token) >= 8 else 0
     loaded = await _get(engine, call, request.schedule_id)
     engine.decide(
         call.namespace,
         loaded,
-        lambda tx: schedule.update(tx, definition, memo, found_by, token, request.request_id),
+        lambda tx: schedule.update(tx, definition, memo, found_by, request.conflict_token, request.request_id),
     )
     await loaded.committed()
     return UpdateScheduleResponse()
@@ -128,19 +130,27 @@ async def list_schedule_matching_times(
     if not request.HasField("start_time") or not request.HasField("end_time"):
         raise InvalidArgument("missing or invalid query")
     loaded = await _get(engine, call, request.schedule_id)
-    state = loaded.state
-    end = instant_ns(request.end_time)
-    matching = schedule.times(state.definition.spec).following(instant_ns(request.start_time), schedule.seed(state))
+    spec, seed = loaded.state.definition.spec, schedule.seed(loaded.state)
+    after, end = instant_ns(request.start_time), instant_ns(request.end_time)
     response = ListScheduleMatchingTimesResponse()
     try:
-        for _, each in zip(
-            range(MATCHING_TIMES_MAX), takewhile(lambda each: each.at_ns <= end, matching), strict=False
-        ):
-            response.start_time.append(timestamp(each.at_ns))
+        times = schedule.times(spec)
+        while (left := MATCHING_TIMES_MAX - len(response.start_time)) > 0:
+            upcoming = islice(times.following(after, seed), left)
+            found = [each.at_ns for each in takewhile(lambda each: each.at_ns <= end, upcoming)]
+            response.start_time.extend(timestamp(at) for at in found)
+            if not found:
+                break
+            after = found[-1]
+            # A long list takes its time; others have their turns in between.
+            await asyncio.sleep(0)
     except TooManyExclusions:
         raise InvalidArgument(
             "the schedule calendar specification has too many exclusions. Please modify the specification."
         ) from None
+    except InvalidSpec as fault:
+        raise InvalidArgument(f"Invalid schedule spec: {fault}") from None
+    await loaded.committed()
     return response
 
 

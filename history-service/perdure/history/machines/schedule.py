@@ -18,6 +18,7 @@ from temporalio.api.schedule.v1 import BackfillRequest, SchedulePatch, ScheduleS
 from temporalio.api.schedule.v1 import Schedule as ScheduleDefinition
 
 from perdure.history.effects import CheckAction, StartAction, StopAction
+from perdure.history.schedules.notation import InvalidSpec
 from perdure.history.schedules.overlap import sort_out
 from perdure.history.schedules.spec import LAST_NS, Occurrence, Times, TooManyExclusions, times_of
 from perdure.history.state.schedule import RUNNING, Backfill, BufferedStart, Schedule, Stop
@@ -49,6 +50,8 @@ ScheduleTransition = BaseTransition[Schedule]
 
 #: Buffered starts of a schedule, and backfills that wait; backfills may use half of the buffer.
 BUFFER_MAX = 1000
+#: Starts of workflows that may overlap which are under way at once; the next ones wait in the buffer.
+STARTING_MAX = 10
 CATCHUP_WINDOW_NS_DEFAULT = 365 * 86_400 * SECOND_NS
 CATCHUP_WINDOW_NS_MIN = 10 * SECOND_NS
 #: Times that are dealt with in one go; more of them follow at once, after whatever else is due.
@@ -81,17 +84,19 @@ def update(
     definition: ScheduleDefinition,
     memo: Memo | None,
     search_attributes: SearchAttributes | None,
-    conflict_token: int,
+    seen: bytes,
     request_id: str,
 ) -> None:
-    """Replace the definition, whose spec is canonical. Token 0 replaces whatever is there.
+    """Replace the definition, whose spec is canonical.
+
+    `seen` is the conflict token of the one that the caller has seen; an empty one replaces whatever is there.
 
     Raises:
         FailedPrecondition: the token says that the caller has not seen the newest definition.
     """
     if request_id and request_id in tx.state.request_ids:
         return
-    if conflict_token not in (0, tx.state.conflict_token):
+    if seen and seen != conflict_token(tx.state):
         raise FailedPrecondition("mismatched conflict token")
     advance(tx)
     tx.change(ScheduleUpdated(tx.now, _with_defaults(definition), memo, search_attributes))
@@ -212,8 +217,7 @@ def future_times(state: Schedule, now: int, count: int) -> list[int]:
     if limits.limited_actions:
         count = min(count, max(limits.remaining_actions, 0))
     after = state.processed_until if can_act(state) else max(now, state.processed_until)
-    upcoming = (each.at_ns for each in _following(state, after) if each.at_ns >= state.updated_at)
-    return list(islice(upcoming, count))
+    return [each.at_ns for each in islice(_following(state, after), count)]
 
 
 def catchup_window_ns(definition: ScheduleDefinition) -> int:
@@ -223,13 +227,18 @@ def catchup_window_ns(definition: ScheduleDefinition) -> int:
     return max(length_ns(definition.policies.catchup_window), CATCHUP_WINDOW_NS_MIN)
 
 
+def conflict_token(state: Schedule) -> bytes:
+    """What an update names to say which definition it has seen."""
+    return state.conflict_token.to_bytes(8, "big")
+
+
 def seed(state: Schedule) -> str:
     """What tells this schedule's jitter from that of others."""
     return f"{state.namespace_id}-{state.workflow_id}"
 
 
 def times(spec: ScheduleSpec) -> Times:
-    """The times of a canonical spec."""
+    """The times of a canonical spec. Raises InvalidSpec if its zone is not known here any more."""
     return times_of(spec.SerializeToString())
 
 
@@ -272,10 +281,13 @@ def _add_backfill(tx: ScheduleTransition, request: BackfillRequest) -> None:
 
 
 def _following(state: Schedule, after: int) -> Iterable[Occurrence]:
-    """The schedule's times; it has none any more if too many are excluded."""
+    """The schedule's next times, as far as `Times.following` goes.
+
+    It has none any more if too many are excluded, or if its zone is not known here any more.
+    """
     try:
         yield from times(state.definition.spec).following(after, seed(state))
-    except TooManyExclusions:
+    except (TooManyExclusions, InvalidSpec):
         return
 
 
@@ -298,11 +310,9 @@ def _take_times(tx: ScheduleTransition) -> None:
         if occurrence.at_ns > now:
             break
         until = occurrence.at_ns
-        if occurrence.at_ns < state.updated_at:
-            continue
         if now - occurrence.at_ns > window:
             missed += 1
-        elif len(state.buffer) >= BUFFER_MAX:
+        elif not _has_room(state):
             dropped += 1
         else:
             _buffer(tx, occurrence)
@@ -310,8 +320,12 @@ def _take_times(tx: ScheduleTransition) -> None:
         tx.change(TimePassed(until, missed, dropped))
 
 
+def _has_room(state: Schedule) -> bool:
+    return len(state.buffer) + len(state.starting) < BUFFER_MAX
+
+
 def _buffer(tx: ScheduleTransition, occurrence: Occurrence, overlap_policy: int = 0, *, manual: bool = False) -> None:
-    if len(tx.state.buffer) >= BUFFER_MAX:
+    if not _has_room(tx.state):
         tx.change(TimePassed(tx.state.processed_until, dropped=1))
         return
     tx.change(StartBuffered(occurrence.nominal_ns, occurrence.at_ns, overlap_policy, manual))
@@ -329,13 +343,14 @@ def _take_backfills(tx: ScheduleTransition) -> None:
 
 def _take_backfill(tx: ScheduleTransition, backfill: Backfill, count: int) -> int:
     """Buffer up to `count` actions of the first backfill; returns how many."""
-    upcoming = list(islice(_following(tx.state, backfill.after), count + 1))
-    within = [each for each in upcoming if each.at_ns <= backfill.until]
-    taken = within[:count]
+    upcoming = islice(_following(tx.state, backfill.after), count)
+    taken = [each for each in upcoming if each.at_ns <= backfill.until]
     after = taken[-1].at_ns if taken else backfill.after
     for occurrence in taken:
         _buffer(tx, occurrence, backfill.overlap_policy, manual=True)
-    tx.change(BackfillAdvanced(after, done=len(within) <= count, next_at=tx.now + BACKFILL_INTERVAL_NS))
+    following = _next(tx.state, after)
+    done = following is None or following.at_ns > backfill.until
+    tx.change(BackfillAdvanced(after, done, next_at=tx.now + BACKFILL_INTERVAL_NS))
     return len(taken)
 
 
@@ -354,7 +369,10 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
         if verdict.dropped:
             tx.change(StartsSkipped([start.action_id for start in verdict.dropped], overlapping=False))
         for start, overlapping in verdict.starts:
-            if start.manual or can_act(state):
+            if overlapping and len(state.starting) >= STARTING_MAX:
+                # Its turn comes when another one's start is done.
+                continue
+            if _is_still_wanted(tx, start):
                 _decide(tx, start, overlapping)
             else:
                 tx.change(StartsSkipped([start.action_id], overlapping=False))
@@ -363,6 +381,19 @@ def _empty_buffer(tx: ScheduleTransition) -> None:
             _stop_running(tx, verdict.stop)
     if waiting and state.occupied:
         tx.effects += [CheckAction(action_id) for action_id in state.started]
+
+
+def _is_still_wanted(tx: ScheduleTransition, start: BufferedStart) -> bool:
+    """Whether a start that has waited in the buffer is to be made now; takes note if it is too late."""
+    state = tx.state
+    if start.manual:
+        return True
+    if not can_act(state):
+        return False
+    in_time = tx.now - start.scheduled_at <= catchup_window_ns(state.definition)
+    if not in_time:
+        tx.change(TimePassed(state.processed_until, missed=1))
+    return in_time
 
 
 def _decide(tx: ScheduleTransition, start: BufferedStart, overlapping: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from typing import NamedTuple
 
 from temporalio.api.schedule.v1 import Range, StructuredCalendarSpec
 
@@ -24,10 +25,31 @@ _SIXTY = (1 << 60) - 1
 _ANY = -1
 
 
+#: What lies further ahead than this is found from wherever in between a search begins, however the clock changes.
+_FAR_S = 2 * DAY_S
+
+
+class Reading(NamedTuple):
+    """What a local clock shows at an instant."""
+
+    instant: int
+    local: int
+    on: date
+    hour: int
+    minute: int
+    second: int
+
+    @classmethod
+    def of(cls, zone: Zone, instant: int) -> Reading:
+        local = zone.local(instant)
+        day, second_of_day = divmod(local, DAY_S)
+        return cls(instant, local, date.fromordinal(day + _EPOCH_DAY), *_clock(second_of_day))
+
+
 class Calendar:
     """Each field is a set of numbers, kept as the bits of an integer."""
 
-    __slots__ = ("_days", "_hours", "_minutes", "_months", "_seconds", "_weekdays", "_years", "_zone")
+    __slots__ = ("_days", "_found", "_hours", "_minutes", "_months", "_seconds", "_weekdays", "_years", "_zone")
 
     def __init__(self, spec: StructuredCalendarSpec, zone: Zone) -> None:
         self._zone = zone
@@ -38,13 +60,25 @@ class Calendar:
         self._hours = _bits(spec.hour, 23)
         self._minutes = _bits(spec.minute, 59)
         self._seconds = _bits(spec.second, 59)
+        #: Where the last search began, and what it found.
+        self._found: tuple[int, int | None] = (0, 0)
 
-    def matches_until(self, instant: int) -> int | None:
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """What sets one calendar apart from others of the same zone. It never matches if one of them is 0."""
+        return (
+            self._years,
+            self._months,
+            self._days,
+            self._weekdays,
+            self._hours,
+            self._minutes,
+            self._seconds,
+        )
+
+    def matches_until(self, reading: Reading) -> int | None:
         """None if the instant does not match; else an instant up to which everything matches, at best the last."""
-        local = self._zone.local(instant)
-        day, second_of_day = divmod(local, DAY_S)
-        hour, minute, second = _clock(second_of_day)
-        on = date.fromordinal(day + _EPOCH_DAY)
+        instant, local, on, hour, minute, second = reading
         if not (
             _has(self._years, on.year)
             and _has(self._months, on.month)
@@ -65,6 +99,14 @@ class Calendar:
 
     def next_after(self, instant: int) -> int | None:
         """The first match after an instant, None if there is none until the end of `YEAR_MAX`."""
+        begin, found = self._found
+        if begin <= instant and (found is None or found - instant > _FAR_S):
+            return found
+        found = self._search(instant)
+        self._found = instant, found
+        return found
+
+    def _search(self, instant: int) -> int | None:
         zone = self._zone
         local = zone.local(instant)
         day, second_of_day = divmod(local, DAY_S)

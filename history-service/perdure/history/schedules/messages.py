@@ -83,7 +83,7 @@ class ScheduleMessages:
 
     async def _start(self, call: Call, state: Schedule, action: Action) -> str:
         """Returns the first run of the chain, which may have been started, and have ended, before."""
-        origin = ScheduledBy(state.workflow_id, state.run_id, action.action_id)
+        origin = _origin(state, action)
         existing = await start.current_run(self._engine, call, action.workflow_id)
         if existing is not None and existing.state.scheduled_by == origin:
             await existing.committed()
@@ -104,8 +104,8 @@ class ScheduleMessages:
         if loaded is None or action is None or not action.owes_stop:
             return
         namespace = await self._engine.namespace_of(key)
-        # Closed, deleted, or not ours any more: nothing is left to stop.
-        with contextlib.suppress(NotFound):
+        # Closed, deleted, damaged, or not ours any more: nothing is left to stop.
+        with contextlib.suppress(NotFound, DataLoss):
             await self._stop(Call(namespace), loaded.state, action)
         loaded = await self._find(key)
         if loaded is not None:
@@ -141,7 +141,8 @@ class ScheduleMessages:
     async def check_action(self, key: ExecutionKey, action_id: int) -> None:
         """Take note that the workflow of an action does not run any more, should it be gone without a word.
 
-        A workflow tells its schedule when it ends; one that was deleted, or whose records are damaged, cannot.
+        A workflow tells its schedule when it ends; one that was deleted, or whose records are damaged, cannot. The id
+        may be another workflow's by then.
         """
         loaded = await self._find(key)
         action = loaded.state.started.get(action_id) if loaded else None
@@ -149,7 +150,8 @@ class ScheduleMessages:
             return
         namespace = await self._engine.namespace_of(key)
         with contextlib.suppress(DataLoss):
-            if await start.current_run(self._engine, Call(namespace), action.workflow_id) is not None:
+            existing = await start.current_run(self._engine, Call(namespace), action.workflow_id)
+            if existing is not None and existing.state.scheduled_by == _origin(loaded.state, action):
                 # It runs, or what it has to say is on its way.
                 return
         loaded = await self._find(key)
@@ -170,7 +172,9 @@ class ScheduleMessages:
         if loaded is None or not loaded.state.owes_schedule:
             return
         namespace = await self._engine.namespace_of(key)
-        await self._tell_schedule(loaded.state)
+        # A schedule whose records are damaged is as good as gone.
+        with contextlib.suppress(DataLoss):
+            await self._tell_schedule(loaded.state)
         loaded = await shard.find(LoadedExecution, key)
         if loaded is not None and loaded.state.owes_schedule:
             self._engine.decide(namespace, loaded, lambda tx: tx.change(ScheduleNotified()))
@@ -202,6 +206,11 @@ class ScheduleMessages:
 
     async def _find(self, key: ExecutionKey) -> LoadedSchedule | None:
         return await self._engine.shard_of(key.workflow).find(LoadedSchedule, key)
+
+
+def _origin(state: Schedule, action: Action) -> ScheduledBy:
+    """How the workflow of an action, in whichever run, is known."""
+    return ScheduledBy(state.workflow_id, state.run_id, action.action_id)
 
 
 def _identity(call: Call, state: Schedule) -> str:

@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.schedule.v1 import IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec
 
 from perdure.history.schedules import jitter
-from perdure.history.schedules.calendar import YEAR_MAX, YEAR_MIN, Calendar
+from perdure.history.schedules.calendar import YEAR_MAX, YEAR_MIN, Calendar, Reading
 from perdure.history.schedules.notation import InvalidSpec, parse_calendar, parse_cron_string
 from perdure.history.schedules.zone import Zone
 from perdure.kernel.clock import SECOND_NS
@@ -28,9 +28,14 @@ _NEVER = _LAST_S + 1
 _GIVEN_UP = _LAST_S + 2
 #: An instant after which no schedule fires, whatever its jitter.
 LAST_NS = (_LAST_S + 100 * 86_400) * SECOND_NS
-#: Excluded stretches of time that are passed over in the search for the next time. Usual specs need a handful; all days
-#: until `YEAR_MAX` fit in.
-EXCLUSIONS_PASSED_MAX = 30_000
+#: Entries that are looked at, once for each time that turns out to be excluded, before the search for the next time is
+#: given up. Usual specs need a handful; one calendar and one exclusion may pass over all days until `YEAR_MAX`.
+EVALUATIONS_MAX = 60_000
+#: The same for a walk through many times, which only pauses then: some tens of milliseconds.
+EVALUATIONS_PER_WALK = 10_000
+#: So many exclusions are looked at in the time of one calendar, and count as one: a long weekend that is excluded
+#: minute by minute, beside many holidays, must not end a schedule.
+_EXCLUSIONS_PER_EVALUATION = 16
 _DURATION_S_MAX = 315_576_000_000
 
 #: The fields of a calendar in the order in which faults are named, with what they may hold.
@@ -96,12 +101,17 @@ class Times:
 
     def __init__(self, spec: ScheduleSpec) -> None:
         zone = _load_zone(spec)
-        self._calendars = [Calendar(each, zone) for each in spec.structured_calendar]
-        self._exclusions = [Calendar(each, zone) for each in spec.exclude_structured_calendar]
-        self._intervals = [
+        self._zone = zone
+        self._calendars = _distinct(spec.structured_calendar, zone)
+        self._exclusions = _distinct(spec.exclude_structured_calendar, zone)
+        self._intervals = {
             (max(_capped(each.interval) // SECOND_NS, 1), max(_capped(each.phase) // SECOND_NS, 0))
             for each in spec.interval
-        ]
+        }
+        exclusions = -(-len(self._exclusions) // _EXCLUSIONS_PER_EVALUATION)
+        #: What it takes to look at all entries once, and what was looked at so far.
+        self._entries = max(len(self._calendars) + len(self._intervals) + exclusions, 1)
+        self._evaluations = 0
         self._start_s = max(instant_ns(spec.start_time) // SECOND_NS, 0)
         self._end_ns = instant_ns(spec.end_time) if spec.HasField("end_time") else None
         self._jitter_ns = max(_capped(spec.jitter), 0)
@@ -126,13 +136,18 @@ class Times:
         return Occurrence(nominal_ns, nominal_ns + jitter.delay_ns(seed, nominal, longest))
 
     def following(self, after_ns: int, seed: str) -> Iterator[Occurrence]:
-        """All times after an instant, one after the other, as long as there are any.
+        """The times after an instant, one after the other: at least the first, and as many as cost little to find.
+
+        Who wants more of them begins again after the last one.
 
         Raises:
             TooManyExclusions: the search was given up.
         """
+        enough = self._evaluations + EVALUATIONS_PER_WALK
         while (found := self.next_after(after_ns, seed)) is not None:
             yield found
+            if self._evaluations >= enough:
+                return
             after_ns = found.at_ns
 
     def _next_unexcluded(self, after: int) -> int | None:
@@ -146,11 +161,14 @@ class Times:
 
     def _search(self, after: int) -> int:
         """The next time that is not excluded, `_NEVER`, or `_GIVEN_UP`."""
-        for _ in range(EXCLUSIONS_PASSED_MAX):
+        for _ in range(EVALUATIONS_MAX // self._entries):
             nominal = self._next(after)
             if nominal is None or (self._end_ns is not None and nominal * SECOND_NS > self._end_ns):
                 return _NEVER
-            passed = [until for each in self._exclusions if (until := each.matches_until(nominal)) is not None]
+            if not self._exclusions:
+                return nominal
+            reading = Reading.of(self._zone, nominal)
+            passed = [until for each in self._exclusions if (until := each.matches_until(reading)) is not None]
             if not passed:
                 return nominal
             after = max(passed)
@@ -159,6 +177,7 @@ class Times:
     def _next(self, after: int) -> int | None:
         if after >= _LAST_S:
             return None
+        self._evaluations += self._entries
         candidates = [found for each in self._calendars if (found := each.next_after(after)) is not None]
         candidates += [((after - phase) // every + 1) * every + phase for every, phase in self._intervals]
         earliest = min(candidates, default=_NEVER)
@@ -188,6 +207,12 @@ def _load_zone(spec: ScheduleSpec) -> Zone:
         return Zone.load(spec.timezone_name, spec.timezone_data)
     except ValueError as error:
         raise InvalidSpec(str(error)) from error
+
+
+def _distinct(calendars: Iterable[StructuredCalendarSpec], zone: Zone) -> list[Calendar]:
+    """Without those that say the same as others, and those that never match."""
+    by_fields = {each.fields: each for each in (Calendar(spec, zone) for spec in calendars)}
+    return [each for fields, each in by_fields.items() if all(fields)]
 
 
 def _capped(length: Duration) -> int:

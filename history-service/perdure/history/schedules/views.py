@@ -87,11 +87,6 @@ def visibility_record(state: Schedule, namespace: Namespace, now: int) -> Visibi
     )
 
 
-def conflict_token(state: Schedule) -> bytes:
-    """What an update names to say which definition it has seen."""
-    return state.conflict_token.to_bytes(8, "big")
-
-
 def _list_info(state: Schedule, upcoming: list[int]) -> ScheduleListInfo:
     spec = with_defaults(state.definition.spec)
     spec.ClearField("timezone_data")

@@ -18,6 +18,10 @@ HOUR_S = 3_600
 _INSTANT_MIN = -62_135_596_800 + DAY_S
 _INSTANT_MAX = 253_402_300_799 - DAY_S
 
+#: Where compiled zones are probed: each month, until the rule for all later years has shown what it says.
+_PROBED_UNTIL = 4_133_980_800
+_PROBED_EVERY = 30 * DAY_S
+
 
 class Zone:
     """Seconds since the epoch on the local clock are those that a clock in UTC would show at the same reading."""
@@ -37,9 +41,16 @@ class Zone:
         if not data:
             return cls(timezones.load(name))
         try:
-            return cls(ZoneInfo.from_file(BytesIO(data), name or "UTC"))
+            zone = cls(ZoneInfo.from_file(BytesIO(data), name or "UTC"))
+            zone._probe()
         except Exception as error:
             raise ValueError("malformed time zone information") from error
+        return zone
+
+    def _probe(self) -> None:
+        """Read the clock at many instants. Raises ValueError if it shows nonsense, such as a day more than in UTC."""
+        for instant in range(0, _PROBED_UNTIL, _PROBED_EVERY):
+            self._told_offset(instant)
 
     def local(self, instant: int) -> int:
         """What the local clock shows at an instant."""
@@ -52,6 +63,13 @@ class Zone:
     def _offset(self, instant: int) -> int:
         if self._info is UTC:
             return 0
+        try:
+            return self._told_offset(instant)
+        except ValueError:
+            # Nobody can tell what such a clock means.
+            return 0
+
+    def _told_offset(self, instant: int) -> int:
         at = datetime.fromtimestamp(min(max(instant, _INSTANT_MIN), _INSTANT_MAX), self._info)
         offset = at.utcoffset()
         return offset.days * DAY_S + offset.seconds if offset is not None else 0

@@ -73,7 +73,7 @@ class BackfillAdvanced(Change, frozen=True, tag="sc-backfill-advanced"):
 
 
 class StartsSkipped(Change, frozen=True, tag="sc-skipped"):
-    """These buffered starts will not be made: `overlapping`, or the schedule is paused or out of actions."""
+    """These buffered starts will not be made: `overlapping`, too late, or the schedule is paused or out of actions."""
 
     action_ids: list[int]
     overlapping: bool

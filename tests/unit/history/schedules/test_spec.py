@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 from importlib import resources
 from itertools import islice
@@ -11,8 +12,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.schedule.v1 import CalendarSpec, IntervalSpec, Range, ScheduleSpec, StructuredCalendarSpec
 
+from perdure.history.schedules.calendar import Calendar
 from perdure.history.schedules.notation import InvalidSpec
-from perdure.history.schedules.spec import Times, TooManyExclusions, canonical, with_defaults
+from perdure.history.schedules.spec import (
+    EVALUATIONS_MAX,
+    EVALUATIONS_PER_WALK,
+    Times,
+    TooManyExclusions,
+    canonical,
+    with_defaults,
+)
 from perdure.kernel.clock import SECOND_NS
 
 
@@ -102,6 +111,86 @@ def test_a_search_without_end_is_given_up() -> None:
         times(spec, "2026-11-20 00:00:00")
 
 
+def minute_of_each_hour(minute: int) -> StructuredCalendarSpec:
+    return StructuredCalendarSpec(
+        second=[Range(end=59)],
+        minute=[Range(start=minute)],
+        hour=[Range(end=23)],
+        day_of_month=[Range(start=1, end=31)],
+        month=[Range(start=1, end=12)],
+        day_of_week=[Range(end=6)],
+    )
+
+
+def calendars(count: int) -> list[StructuredCalendarSpec]:
+    return [
+        StructuredCalendarSpec(
+            second=[Range(start=number % 60)],
+            minute=[Range(start=number // 60)],
+            hour=[Range(end=23)],
+            day_of_month=[Range(start=1, end=31)],
+            month=[Range(start=1, end=12)],
+            day_of_week=[Range(end=6)],
+        )
+        for number in range(count)
+    ]
+
+
+def test_a_spec_of_many_entries_is_given_up_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = 0
+    search = Calendar.next_after
+
+    def counted(calendar: Calendar, after: int) -> int | None:
+        nonlocal looked_at
+        looked_at += 1
+        return search(calendar, after)
+
+    monkeypatch.setattr(Calendar, "next_after", counted)
+    spec = ScheduleSpec(
+        structured_calendar=calendars(400),
+        exclude_structured_calendar=[minute_of_each_hour(minute) for minute in range(7)],
+    )
+    with pytest.raises(TooManyExclusions):
+        times(spec, "2026-11-20 00:00:00")
+    assert looked_at <= EVALUATIONS_MAX
+
+
+def test_a_long_weekend_minute_by_minute() -> None:
+    holidays = [CalendarSpec(month="12", day_of_month=str(day), hour="*", minute="*") for day in range(1, 31)]
+    spec = ScheduleSpec(
+        calendar=[CalendarSpec(minute=f"{part}/5", hour="*") for part in range(5)],
+        exclude_calendar=[
+            CalendarSpec(day_of_week="fri-sat,sun-mon", hour="*", minute="*"),
+            *holidays[:1],
+            *holidays[10:],
+        ],
+    )
+    assert times(spec, "2026-11-26 23:59:00", 1) == ["2026-12-02 00:00:00"]
+
+
+def test_a_walk_through_many_times_pauses() -> None:
+    wide = Times(canonical(ScheduleSpec(structured_calendar=calendars(500))))
+    after = ns("2026-11-20 00:00:00")
+    seconds: list[int] = []
+    while len(seconds) < 200:
+        found = list(wide.following(after, ""))
+        assert 1 <= len(found) <= EVALUATIONS_PER_WALK // 500 + 1
+        seconds += [(each.at_ns - ns("2026-11-20 00:00:00")) // SECOND_NS for each in found]
+        after = found[-1].at_ns
+    assert seconds == list(range(1, len(seconds) + 1))
+
+
+def test_entries_that_say_the_same_count_once() -> None:
+    spec = canonical(ScheduleSpec(cron_string=[f"30 9 * * * # {number}" for number in range(499)]))
+    found = list(Times(spec).following(ns("2026-11-20 00:00:00"), ""))
+    assert len(found) == EVALUATIONS_PER_WALK
+
+
+def test_a_calendar_that_never_matches() -> None:
+    never = StructuredCalendarSpec(minute=[Range()], hour=[Range()])
+    assert times(ScheduleSpec(structured_calendar=[never]), "2026-11-20 00:00:00") == []
+
+
 def test_jitter_is_that_of_the_reference_server() -> None:
     spec = ScheduleSpec(interval=[IntervalSpec(interval=Duration(seconds=3600))], jitter=Duration(seconds=600))
     found = list(islice(Times(canonical(spec)).following(ns("2026-11-20 00:00:00"), "namespace-id-schedule-id"), 3))
@@ -126,6 +215,30 @@ def test_the_canonical_form() -> None:
     assert not calendar.year
     assert canonical(spec) == spec
     assert list(with_defaults(spec).structured_calendar[0].hour) == [Range(start=9, end=9, step=1)]
+
+
+def zone_file(offset_s: int) -> bytes:
+    """A compiled zone that had this offset at first, and is UTC since 1970."""
+    counts = struct.pack(">6I", 0, 0, 0, 1, 2, 8)
+    types = struct.pack(">ibB", offset_s, 0, 0) + struct.pack(">ibB", 0, 0, 4)
+    header = b"TZif2" + bytes(15)
+    return (
+        header
+        + struct.pack(">6I", 0, 0, 0, 0, 1, 4)
+        + struct.pack(">ibB", 0, 0, 0)
+        + b"AAA\0"
+        + (header + counts + struct.pack(">qB", 86_400, 1) + types + b"AAA\0BBB\0" + b"\nBBB0\n")
+    )
+
+
+def test_a_zone_from_a_file() -> None:
+    spec = ScheduleSpec(cron_string=["0 12 * * *"], timezone_name="X", timezone_data=zone_file(3600))
+    assert times(spec, "1970-01-01 00:00:00", 2) == ["1970-01-01 11:00:00", "1970-01-02 12:00:00"]
+
+
+def test_a_clock_that_shows_nonsense() -> None:
+    with pytest.raises(InvalidSpec, match="malformed time zone information"):
+        canonical(ScheduleSpec(cron_string=["0 12 * * *"], timezone_name="X", timezone_data=zone_file(90_000)))
 
 
 @pytest.mark.parametrize(
