@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.engine import Engine
-from perdure.history.handlers.start import create_request_id, current_run, start, started_link
+from perdure.history.handlers.start import create_request_id, start, started_link
 from perdure.history.handlers.update import update_loaded
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import update
@@ -60,7 +60,7 @@ async def _once(
     update_request: UpdateWorkflowExecutionRequest,
 ) -> ExecuteMultiOperationResponse:
     """One attempt; raises AbortedByClose bare, if the update went to a run that was there already."""
-    existing = await current_run(engine, call, start_request.workflow_id)
+    existing = await engine.current_as(LoadedExecution, call, start_request.workflow_id)
     if existing is not None and _takes_update(existing, start_request, update_request):
         return await _update(engine, call, existing, start_request, update_request)
     return await _start(engine, call, start_request, update_request)

@@ -43,7 +43,7 @@ async def create_schedule(engine: Engine, call: Call, request: CreateScheduleReq
     """Create a schedule; a repeated request id finds the one that it created."""
     definition = _definition(request.schedule)
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.schedule_id), ExecutionKind.SCHEDULE)
-    loaded = await _current(engine, key)
+    loaded = await engine.current_as(LoadedSchedule, call, request.schedule_id)
     if loaded is not None and loaded.state.running:
         if loaded.state.create_request_id != request.request_id:
             raise WorkflowExecutionAlreadyStarted(f'schedule "{request.schedule_id}" is already registered', "", "")
@@ -57,16 +57,6 @@ async def create_schedule(engine: Engine, call: Call, request: CreateScheduleReq
         loaded = shard.create(LoadedSchedule, tx)
     await loaded.committed()
     return CreateScheduleResponse(conflict_token=(1).to_bytes(8, "big"))
-
-
-async def _current(engine: Engine, key: WorkflowKey) -> LoadedSchedule | None:
-    """The newest schedule of this id, ended or not; it is so until the next await."""
-    shard = engine.shard_of(key)
-    while True:
-        run_id = await shard.current_run(key)
-        existing = await shard.find(LoadedSchedule, key.run(run_id)) if run_id is not None else None
-        if shard.is_current(key, run_id):
-            return existing
 
 
 async def _get(engine: Engine, call: Call, schedule_id: str) -> LoadedSchedule:

@@ -153,11 +153,6 @@ def start_request_of(request: SignalWithStartWorkflowExecutionRequest) -> StartW
     return start_request
 
 
-async def current_run(engine: Engine, call: Call, workflow_id: str) -> LoadedExecution | None:
-    """The newest run of a workflow id, see `Engine.current_as`."""
-    return await engine.current_as(LoadedExecution, call, workflow_id)
-
-
 async def start(
     engine: Engine,
     call: Call,
@@ -177,7 +172,7 @@ async def start(
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.workflow_id))
     shard = engine.shard_of(key)
-    existing = await current_run(engine, call, request.workflow_id)
+    existing = await engine.current_as(LoadedExecution, call, request.workflow_id)
     if existing is not None:
         standing = _standing(engine, call, request, existing, on_running)
         if standing is not None:

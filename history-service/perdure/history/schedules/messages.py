@@ -84,7 +84,7 @@ class ScheduleMessages:
     async def _start(self, call: Call, state: Schedule, action: Action) -> str:
         """Returns the first run of the chain, which may have been started, and have ended, before."""
         origin = _origin(state, action)
-        existing = await start.current_run(self._engine, call, action.workflow_id)
+        existing = await self._engine.current_as(LoadedExecution, call, action.workflow_id)
         if existing is not None and existing.state.scheduled_by == origin:
             await existing.committed()
             return existing.state.first_run_id
@@ -150,7 +150,7 @@ class ScheduleMessages:
             return
         namespace = await self._engine.namespace_of(key)
         with contextlib.suppress(DataLoss):
-            existing = await start.current_run(self._engine, Call(namespace), action.workflow_id)
+            existing = await self._engine.current_as(LoadedExecution, Call(namespace), action.workflow_id)
             if existing is not None and existing.state.scheduled_by == _origin(loaded.state, action):
                 # It runs, or what it has to say is on its way.
                 return
