@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from perdure.history import shard as shards
 from perdure.history.machines import workflow
 from perdure.history.state.changes import SignalRequestSeen, StickySet
 from perdure.history.transition import Transition
@@ -90,5 +91,17 @@ def test_nor_if_it_is_the_next_run_that_cannot_be_written() -> None:
         assert await bench.shard.current_run(key.workflow) == key.run_id
         await signal(bench, "kept")
         await check_written(bench, key, events=3)
+
+    with_history(main)
+
+
+def test_runs_that_nobody_needs_leave_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "LOADED_MAX", 10)
+    monkeypatch.setattr(shards, "_EVICTED_AT_ONCE", 3)
+
+    async def main(bench: HistoryBench) -> None:
+        keys = [await bench.start(f"order-{number}") for number in range(30)]
+        assert bench.shard.loaded_count < 10 + 3
+        assert (await bench.loaded(keys[0])).state.key == keys[0]
 
     with_history(main)

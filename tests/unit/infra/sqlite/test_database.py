@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore
-from perdure.infra.sqlite.database import APPLICATION_ID, PRE_RELEASE_IDS
+from perdure.infra.sqlite.database import APPLICATION_ID
 from perdure.infra.sqlite.executions import DUE, EVENT_RECORD, EVENTS, NEWEST_JOURNAL, RUNS, UNDISPATCHED
 from perdure.infra.sqlite.visibility_query import compile_list, compile_order
 from perdure.kernel.persistence.executions import StoredExecution, StoreUnavailable, StoreUnusable
@@ -92,10 +92,7 @@ def make_database(path: Path, statements: str) -> None:
     ("statements", "reason"),
     [
         (f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 999", "written by a newer Perdure"),
-        *(
-            (f"PRAGMA application_id = {old}; PRAGMA user_version = 1; CREATE TABLE heads (a)", "move the file away")
-            for old in PRE_RELEASE_IDS
-        ),
+        ("PRAGMA application_id = 0x50455244; PRAGMA user_version = 1; CREATE TABLE heads (a)", "move the file away"),
         ("CREATE TABLE theirs (a)", "is not a Perdure database"),
     ],
 )
