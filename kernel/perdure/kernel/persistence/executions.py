@@ -115,8 +115,8 @@ class StoredExecution(NamedTuple):
 class ExecutionStore(Protocol):
     """The data plane's own store. All reads see every write whose `write` has returned."""
 
-    async def acquire_shard(self, shard: ShardId) -> int:
-        """Take the shard: raise its epoch and return the new one. Every earlier owner's writes fail from here on."""
+    def database_of(self, shard: ShardId) -> str:
+        """A name for the database that holds the shard now: only writes to one database can share a transaction."""
         ...
 
     async def write(self, writes: Sequence[ShardWrite], epochs: Mapping[ShardId, int]) -> None:

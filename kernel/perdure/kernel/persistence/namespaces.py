@@ -45,3 +45,10 @@ class NamespaceStore(Protocol):
     async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
         """Ordered by name, strictly after the cursor."""
         ...
+
+    async def changed_since(self, revision: int) -> tuple[int, Sequence[Namespace]]:
+        """Every namespace that was created or updated after the given revision, and the revision as of now.
+
+        Revisions grow with every change and are the store's own; 0 is before all.
+        """
+        ...

@@ -1,0 +1,66 @@
+"""Who takes part in the cluster, and who of them owns what.
+
+Ownership follows from the list of members alone: rendezvous hashing (Thaler and Ravishankar, 1998) gives every item to
+the member with the highest score for it, so that everybody who sees the same members names the same owner without
+asking anybody, and a member that joins or leaves moves its own share and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from hashlib import blake2b
+from typing import NamedTuple
+from zlib import crc32
+
+from perdure.kernel.ids import NamespaceId, ShardId, WorkflowId
+
+
+class Role(StrEnum):
+    """What a process can be; one process may be several."""
+
+    GATEWAY = "gateway"
+    HISTORY = "history"
+    MATCHING = "matching"
+
+
+class Member(NamedTuple):
+    """One process of the cluster.
+
+    `id` is made anew at every start. `address` is `host:port` of its internal gRPC. A member that is `leaving` still
+    answers, but gets no share of anything.
+    """
+
+    id: str
+    address: str
+    roles: frozenset[Role]
+    leaving: bool = False
+
+
+def shard_of(namespace_id: NamespaceId, workflow_id: WorkflowId, shard_count: int) -> ShardId:
+    """The shard of a workflow id, whatever its kind. The hash is for ever: stored data depends on it."""
+    return ShardId(crc32(f"{namespace_id}\0{workflow_id}".encode()) % shard_count)
+
+
+def candidates(members: Iterable[Member], role: Role) -> list[Member]:
+    """Those who can own something in a role."""
+    return [member for member in members if role in member.roles and not member.leaving]
+
+
+def owner(item: str, members: Sequence[Member]) -> Member | None:
+    """Whose item it is among `candidates`; None if there are none."""
+    return max(members, key=lambda member: (_score(item, member.id), member.id), default=None)
+
+
+def shard_item(shard: ShardId) -> str:
+    """What a shard is called when its owner is looked for."""
+    return f"shard {shard}"
+
+
+def queue_item(namespace_id: NamespaceId, name: str, partition: int = 0) -> str:
+    """What a partition of a task queue is called when its owner is looked for. Both kinds of tasks have one owner."""
+    return f"queue {namespace_id} {partition} {name}"
+
+
+def _score(item: str, member_id: str) -> bytes:
+    return blake2b(f"{member_id}\0{item}".encode(), digest_size=8).digest()
