@@ -60,6 +60,9 @@ class PostgresDatabases:
     def __iter__(self) -> Iterator[Database]:
         return iter(self._by_name.values())
 
+    def __len__(self) -> int:
+        return len(self._by_name)
+
     def holding(self, shard: ShardId) -> Database:
         """The database that holds the shard, as far as we know.
 

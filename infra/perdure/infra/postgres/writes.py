@@ -9,6 +9,7 @@ from zlib import crc32
 import msgspec
 
 from perdure.infra.postgres import statements
+from perdure.infra.postgres.dialect import storable
 from perdure.infra.postgres.statements import Part
 from perdure.infra.visibility.rows import attribute_values, visibility_values
 from perdure.kernel.ids import ExecutionKey, ShardId, WorkflowKey
@@ -151,7 +152,7 @@ def _run(shard: ShardId, key: ExecutionKey) -> Row:
 def _typed(value: str | int | float | bool) -> Row:
     """A value as text, integer and double, of which one is set."""
     if isinstance(value, str):
-        return value, None, None
+        return storable(value), None, None
     if isinstance(value, float):
         return None, None, value
     return None, int(value), None

@@ -2,7 +2,7 @@
 
 -- One row. The mark tells the databases of this cluster from those of another; the id is what the cluster calls itself.
 CREATE TABLE cluster (
-    only integer PRIMARY KEY DEFAULT 1 CHECK (only = 1),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     id text NOT NULL DEFAULT '',
     mark uuid NOT NULL DEFAULT gen_random_uuid(),
     shard_count integer NOT NULL
@@ -31,7 +31,7 @@ CREATE INDEX namespaces_revision ON namespaces (revision);
 
 -- One row, which every change of a namespace locks until it is committed: revisions grow in the order of the commits.
 CREATE TABLE namespace_revision (
-    only integer PRIMARY KEY DEFAULT 1 CHECK (only = 1),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     revision bigint NOT NULL DEFAULT 0
 );
 

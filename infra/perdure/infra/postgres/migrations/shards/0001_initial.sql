@@ -7,7 +7,7 @@
 
 -- One row: whose database this is, and what it is called there.
 CREATE TABLE origin (
-    only integer PRIMARY KEY DEFAULT 1 CHECK (only = 1),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     mark uuid NOT NULL,
     name text NOT NULL
 );
