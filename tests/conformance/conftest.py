@@ -82,7 +82,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster)
 
 
-@pytest.fixture(params=CLUSTERED.values(), ids=CLUSTERED)
+@pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
 async def members(request: pytest.FixtureRequest, postgres: PostgresForTests) -> AsyncIterator[MembershipStore]:
     async with opened(await postgres.empty(request.param)) as on:
         yield on.members

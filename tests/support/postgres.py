@@ -27,7 +27,8 @@ _EMPTY_SHARDS = """
     UPDATE shards SET epoch = 0, owner = '' WHERE epoch > 0"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
+    DELETE FROM namespaces; DELETE FROM members;
+    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
 
 
 class PostgresForTests:

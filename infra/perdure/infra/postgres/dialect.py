@@ -13,7 +13,7 @@ from perdure.infra.visibility.dialect import Fragment
 from perdure.kernel.visibility.query import Attribute, Value
 
 #: Columns of `search_attributes` by type; every other type is text.
-_VALUE_COLUMNS = {
+_VALUE_COLUMNS: dict[int, str] = {
     IndexedValueType.INDEXED_VALUE_TYPE_INT: "integer_value",
     IndexedValueType.INDEXED_VALUE_TYPE_BOOL: "integer_value",
     IndexedValueType.INDEXED_VALUE_TYPE_DATETIME: "integer_value",
@@ -39,12 +39,10 @@ class PostgresDialect:
         return f"{sql} IS NOT DISTINCT FROM {mark}"
 
     def among(self, column: str, values: Sequence[Value], wanted: bool) -> Fragment:
-        return Fragment(
-            f"{column} {'= ANY' if wanted else '<> ALL'} (?::{_type_of_all(values)}[])", (list(values),)
-        )
+        return Fragment(f"{column} {'= ANY' if wanted else '<> ALL'} (?::{_type_of_all(values)}[])", (list(values),))
 
     def value_column(self, attribute: Attribute) -> str:
-        return _VALUE_COLUMNS.get(attribute.type, _TEXT)  # type: ignore[call-overload]
+        return _VALUE_COLUMNS.get(attribute.type, _TEXT)
 
     def first_value(self, attribute: Attribute) -> Fragment:
         return Fragment(

@@ -13,7 +13,7 @@ FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 #: corruption. Everything else may be otherwise at the next attempt: restarts, full disks, deadlocks, lost connections.
 _LASTING = ("0A", "22", "28", "3D", "3F", "42", "F0", "XX")
 
-#: After these a connection is of no more use, though it is still open: the server is going away or has become a standby.
+#: After these a connection is of no more use, though it may be open: the server goes away or has become a standby.
 _USELESS = ("25006", "57P01", "57P02", "57P03", "57P05")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import asyncpg
-
 from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.kernel.membership import Member, Role
 
@@ -40,10 +38,12 @@ class PostgresMembershipStore:
     async def beat(self, member: Member, lease_ns: int) -> Sequence[Member]:
         roles = sorted(member.roles)
 
-        async def renew(connection: asyncpg.Connection) -> Sequence[asyncpg.Record]:
-            return await connection.fetch(BEAT, member.id, member.address, roles, member.leaving, lease_ns // 1000)
-
-        return [_member(*row) for row in await self._directory.beats.run(renew)]
+        rows = await self._directory.beats.run(
+            lambda connection: connection.fetch(
+                BEAT, member.id, member.address, roles, member.leaving, lease_ns // 1000
+            )
+        )
+        return [_member(*row) for row in rows]
 
     async def leave(self, member_id: str) -> None:
         await self._directory.beats.run(lambda connection: connection.execute(LEAVE, member_id))

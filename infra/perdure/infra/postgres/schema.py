@@ -117,9 +117,7 @@ async def _found_cluster(directory: asyncpg.Connection, names: list[str], shard_
         founded = await directory.fetchval(
             "INSERT INTO cluster (shard_count) VALUES ($1) ON CONFLICT DO NOTHING RETURNING true", shard_count
         )
-        await directory.execute(
-            "INSERT INTO databases (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", names
-        )
+        await directory.execute("INSERT INTO databases (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", names)
         if founded:
             # Neighbouring shards stay together, so that ranges of them are easy to name.
             await directory.execute(

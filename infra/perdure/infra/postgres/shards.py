@@ -61,7 +61,9 @@ class PostgresShardStore:
         for database, held in self._by_database(epochs):
             given = [epochs[shard] for shard in held]
 
-            async def give(connection: asyncpg.Connection, held: list[ShardId] = held, given: list[int] = given) -> None:
+            async def give(
+                connection: asyncpg.Connection, held: list[ShardId] = held, given: list[int] = given
+            ) -> None:
                 await connection.execute(RELEASE, held, given)
 
             await database.claims.run(give)

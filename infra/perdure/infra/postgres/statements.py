@@ -7,7 +7,6 @@ column. The parts do not see each other's work, so no two of them may touch the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from itertools import count
 from typing import NamedTuple
@@ -23,7 +22,6 @@ RUN: Columns = (
     ("workflow_id", _TEXT),
     ("kind", _SMALL),
 )
-_RUN_NAMES = ", ".join(name for name, _ in RUN)
 
 
 class Part(NamedTuple):
@@ -121,13 +119,18 @@ VISIBILITY = _upsert(
     ),
 )
 
+
+def _same_run(table: str) -> str:
+    """That a row of the table is of the given run."""
+    return " AND ".join(f"{table}.{name} = given.{name}" for name, _ in RUN)
+
+
 #: Search attributes that a run no longer has. `kept` is an object of JSON: how many values each name has now, if any.
 FORGOTTEN_ATTRIBUTES = Part(
     "forgotten_attributes",
     (*RUN, ("kept", _TEXT)),
-    f"DELETE FROM search_attributes AS known USING {{given}} WHERE {{fenced}} AND"
-    f" ({', '.join(f'known.{name}' for name, _ in RUN)}) = ({', '.join(f'given.{name}' for name, _ in RUN)})"
-    " AND known.position >= coalesce((given.kept::jsonb ->> known.name)::integer, 0)",
+    f"DELETE FROM search_attributes USING {{given}} WHERE {{fenced}} AND {_same_run('search_attributes')}"
+    " AND position >= coalesce((kept::jsonb ->> name)::integer, 0)",
 )
 
 ATTRIBUTES = _upsert(
@@ -137,13 +140,8 @@ ATTRIBUTES = _upsert(
 )
 
 
-def _delete(table: str, names: Sequence[str] = tuple(name for name, _ in RUN)) -> Part:
-    return Part(
-        f"deleted_{table}",
-        RUN,
-        f"DELETE FROM {table} AS known USING {{given}} WHERE {{fenced}} AND"
-        f" ({', '.join(f'known.{name}' for name in names)}) = ({', '.join(f'given.{name}' for name in names)})",
-    )
+def _delete(table: str) -> Part:
+    return Part(f"deleted_{table}", RUN, f"DELETE FROM {table} USING {{given}} WHERE {{fenced}} AND {_same_run(table)}")
 
 
 #: All with the same rows.
@@ -170,16 +168,17 @@ _LOST = """
 def compose(parts: tuple[Part, ...]) -> str:
     """The statement; its parameters are shards, epochs, and the columns of each part. It returns the lost shards.
 
-    Parts that follow each other with the same columns, as deletions do, share parameters.
+    Parts that follow each other with the same columns share parameters: those are deletions.
     """
     number = count(3)
-    given, columns = "", ()
+    given = ""
+    previous: Columns = ()
     written = []
     for part in parts:
-        if not (part in DELETIONS and columns is part.columns):
-            columns = part.columns
-            arrays = ", ".join(f"${next(number)}::{kind}[]" for _, kind in columns)
-            given = f"unnest({arrays}) AS given ({', '.join(name for name, _ in columns)})"
+        if part.columns != previous:
+            arrays = ", ".join(f"${next(number)}::{kind}[]" for _, kind in part.columns)
+            given = f"unnest({arrays}) AS given ({', '.join(name for name, _ in part.columns)})"
+            previous = part.columns
         statement = part.statement.format(given=given, fenced="(SELECT holds FROM fenced)")
         written.append(f", {part.name}_written AS ({statement})")
     return _FENCE + "".join(written) + _LOST

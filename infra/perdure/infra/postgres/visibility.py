@@ -18,6 +18,8 @@ from perdure.kernel.ids import NamespaceId
 from perdure.kernel.persistence.visibility import CountGroup, VisibilityPage
 from perdure.kernel.visibility.query import Query
 
+Rows = list[asyncpg.Record]
+
 
 class PostgresVisibilityStore:
     """See `perdure.kernel.persistence.visibility.VisibilityStore`."""
@@ -42,7 +44,7 @@ class PostgresVisibilityStore:
         groups = ordered_groups(await self._fetch(self._compiler.count(namespace_id, query)))
         return sum(group.count for group in groups), groups if query.group else []
 
-    async def _fetch(self, statement: Fragment) -> list[asyncpg.Record]:
+    async def _fetch(self, statement: Fragment) -> Rows:
         sql, parameters = numbered(statement)
         found = await asyncio.gather(
             *(database.scans.run(lambda connection: connection.fetch(sql, *parameters)) for database in self._databases)
@@ -50,7 +52,7 @@ class PostgresVisibilityStore:
         return [row for rows in found for row in rows]
 
 
-def _sort(rows: list[asyncpg.Record], keys: Sequence[OrderKey]) -> None:
+def _sort(rows: Rows, keys: Sequence[OrderKey]) -> None:
     """Sort as the databases do: None is below everything, texts are ordered by their characters' numbers."""
     for place, key in reversed(list(enumerate(keys))):
         rows.sort(key=lambda row, place=place: (row[place] is not None, row[place]), reverse=key.descending)  # type: ignore[misc]

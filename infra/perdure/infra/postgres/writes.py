@@ -52,9 +52,9 @@ class Segment:
             self._snapshots[run] = (*run, sequence, crc32(state), state)
         for record in write.visibility:
             self._visibility[shard, record.namespace_id, record.run_id, record.workflow_id, record.kind] = record
-        for (namespace_id, counter), count in write.usage.items():
-            key = (shard, namespace_id, counter)
-            self._usage[key] = self._usage.get(key, 0) + count
+        for counter, count in write.usage.items():
+            counted = (shard, *counter)
+            self._usage[counted] = self._usage.get(counted, 0) + count
 
     def delete(self, shard: ShardId, keys: Iterable[ExecutionKey]) -> None:
         for key in keys:
@@ -79,7 +79,7 @@ class Segment:
         if self._snapshots:
             write(statements.SNAPSHOTS, self._snapshots.values())
         if self._usage:
-            write(statements.USAGE, [(*key, count) for key, count in self._usage.items()])
+            write(statements.USAGE, [(*counted, count) for counted, count in self._usage.items()])
         if self._visibility:
             write(statements.VISIBILITY, [(*run, *visibility_values(each)) for run, each in self._visibility.items()])
             kept, attributes = self._attributes()

@@ -135,9 +135,8 @@ class Compiler:
         """SQL that holds for the rows of `visibility` for which the condition is true (or false)."""
         match condition:
             case And(operands) | Or(operands):
-                if isinstance(condition, Or):
-                    operands = _gathered(operands)
-                compiled = [self.condition(operand, namespace_id, is_true) for operand in operands]
+                simpler = _gathered(operands) if isinstance(condition, Or) else operands
+                compiled = [self.condition(operand, namespace_id, is_true) for operand in simpler]
                 return _join(" AND " if isinstance(condition, And) == is_true else " OR ", compiled)
             case Not(operand):
                 return self.condition(operand, namespace_id, not is_true)

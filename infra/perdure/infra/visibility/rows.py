@@ -72,9 +72,7 @@ def read_record(row: Sequence[Any]) -> VisibilityRecord:
     record = VisibilityRecord(namespace_id, workflow_id, run_id, ExecutionKind(kind), *values)
     if crc32(record.indexed_fields, crc32(record.memo)) == checksum:
         return record
-    _log.error(
-        "damaged visibility record of %s", ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind))
-    )
+    _log.error("damaged visibility record of %s", ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind)))
     return replace(record, memo=b"", indexed_fields=b"")
 
 
