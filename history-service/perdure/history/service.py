@@ -21,10 +21,11 @@ from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound
 from perdure.kernel.call import Call
 from perdure.kernel.errors import Unimplemented
-from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
+from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
+from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.rpc import MatchingClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 
@@ -41,14 +42,14 @@ class HistoryService:
         runtime: Runtime,
         limits: Limits,
         executions: ExecutionStore,
+        shards: ShardStore,
         directory: NamespaceDirectory,
         shard_count: int = 1,
+        member_id: str = "",
     ) -> None:
         self._store = executions
         self._outbound = Outbound()
-        self.engine = Engine(
-            runtime, limits, executions, directory, self._outbound, [ShardId(n) for n in range(shard_count)]
-        )
+        self.engine = Engine(runtime, limits, executions, shards, directory, self._outbound, shard_count, member_id)
         self._outbound.messages = Messages(self.engine)
         self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
 
@@ -56,9 +57,6 @@ class HistoryService:
         """Say where tasks go. Called once, before `start`."""
         self._matching = matching
         self._outbound.matching = matching
-
-    async def start(self) -> None:
-        await self.engine.start()
 
     async def stop(self) -> None:
         for task in self._redispatching.values():
@@ -101,7 +99,7 @@ class HistoryService:
     async def _redispatch(self, queue: TaskQueueKey) -> None:
         wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
         try:
-            for shard in self.engine.shards:
+            for shard in list(self.engine.shards.values()):
                 async for loaded, effect in self.engine.outstanding(shard, queue.namespace_id):
                     if isinstance(effect, wanted):
                         self._outbound.perform(shard, loaded, effect)
@@ -110,7 +108,7 @@ class HistoryService:
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         """See `NamespaceReclaimer.reclaim`."""
-        for shard in self.engine.shards:
+        for shard in list(self.engine.shards.values()):
             while True:
                 heads = await self._store.runs(shard.id, namespace_id, None, _HEADS_PER_PAGE)
                 if not heads:

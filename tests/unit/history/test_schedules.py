@@ -131,7 +131,7 @@ def test_a_workflow_whose_schedule_is_damaged_owes_it_nothing() -> None:
         loaded = await create(bench)
         run = await run_once(bench, loaded)
         bench.store.damaged.add(loaded.key)
-        bench.shard.forget()
+        await bench.forget()
         await bench.call("TerminateWorkflowExecution", workflow_execution={"workflow_id": run.workflow_id})
         closed = await bench.loaded(run)
         assert closed.state.owes_schedule
