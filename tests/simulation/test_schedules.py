@@ -256,7 +256,7 @@ async def _send_again(clock: VirtualClock) -> None:
     [action] = loaded.state.started.values()
     loaded.state.started.clear()
     loaded.state.starting[action.action_id] = action
-    await ScheduleMessages(cluster.history.engine).start_action(loaded.key, action.action_id)
+    await ScheduleMessages(cluster.history.engine, cluster.history).start_action(loaded.key, action.action_id)
     assert loaded.state.started[action.action_id].run_id == task.workflow_execution.run_id
     assert len(await cluster.store.runs(loaded.shard.id, NAMESPACE.id, None, 100)) == 3, "the schedule and two runs"
     await cluster.close()

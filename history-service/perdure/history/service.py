@@ -17,16 +17,18 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
 from perdure.history.engine import Engine
 from perdure.history.handlers import HANDLERS, activity, query, workflow_task
+from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound
 from perdure.kernel.call import Call
 from perdure.kernel.errors import Unimplemented
-from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
+from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.mail import Letter
 from perdure.kernel.namespace import NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
 from perdure.kernel.persistence.shards import ShardStore
-from perdure.kernel.rpc import MatchingClient, QueryTask, Task
+from perdure.kernel.rpc import HistoryClient, MatchingClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -50,13 +52,14 @@ class HistoryService:
         self._store = executions
         self._outbound = Outbound()
         self.engine = Engine(runtime, limits, executions, shards, directory, self._outbound, shard_count, member_id)
-        self._outbound.messages = Messages(self.engine)
+        self._inbox = Inbox(self.engine)
         self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
 
-    def connect(self, matching: MatchingClient) -> None:
-        """Say where tasks go. Called once, before `start`."""
+    def connect(self, matching: MatchingClient, history: HistoryClient | None = None) -> None:
+        """Say where tasks go, and letters: to `history`, or to this process if it is alone. Called once, at first."""
         self._matching = matching
         self._outbound.matching = matching
+        self._outbound.messages = Messages(self.engine, history or self)
 
     async def stop(self) -> None:
         for task in self._redispatching.values():
@@ -88,6 +91,10 @@ class HistoryService:
         self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest
     ) -> PollWorkflowTaskQueueResponse:
         return await query.query_task(self.engine, call, task, request)
+
+    async def deliver(self, to: WorkflowKey, letter: Letter) -> str:
+        """See `HistoryClient.deliver`."""
+        return await self._inbox.deliver(to, letter)
 
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""
