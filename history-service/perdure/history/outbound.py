@@ -73,10 +73,10 @@ class Outbound:
     def perform(self, shard: Shard, loaded: Loaded[Any], effect: Effect) -> None:
         """Do it, or start doing it."""
         match effect:
-            case OfferWorkflowTask():
-                self._offer_workflow_task(loaded)
-            case OfferActivityTask(scheduled_event_id):
-                self._offer_activity_task(loaded, scheduled_event_id)
+            case OfferWorkflowTask() | OfferActivityTask():
+                task = task_of(loaded, effect)
+                if task is not None:
+                    self.matching.offer(task)
             case ResolveUpdate(update_id, outcome):
                 assert isinstance(loaded, LoadedExecution)
                 loaded.tell_update_waiters(update_id, UpdateNews(outcome=outcome))
@@ -104,46 +104,6 @@ class Outbound:
             case _:
                 assert_never(effect)
 
-    def _offer_workflow_task(self, loaded: Loaded[Any]) -> None:
-        state = loaded.state
-        task = state.workflow_task
-        if task is None or task.started_event_id or not state.running:
-            return
-        priority = state.priority
-        self.matching.offer(
-            Task(
-                queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
-                key=loaded.key,
-                scheduled_event_id=task.scheduled_event_id,
-                stamp=task.attempt,
-                created_at_ns=task.scheduled_at,
-                priority=priority.priority_key or DEFAULT_PRIORITY,
-                fairness_key=priority.fairness_key,
-                fairness_weight=priority.fairness_weight or 1.0,
-                normal_queue=state.task_queue if task.sticky else "",
-            )
-        )
-
-    def _offer_activity_task(self, loaded: Loaded[Any], scheduled_event_id: int) -> None:
-        state = loaded.state
-        activity = state.activities.get(scheduled_event_id)
-        if activity is None or not activity.waiting or not state.running:
-            return
-        scheduled = activity.scheduled
-        priority = scheduled.priority if scheduled.HasField("priority") else state.priority
-        self.matching.offer(
-            Task(
-                queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
-                key=loaded.key,
-                scheduled_event_id=scheduled_event_id,
-                stamp=activity.stamp,
-                created_at_ns=activity.attempt_scheduled_at,
-                priority=priority.priority_key or DEFAULT_PRIORITY,
-                fairness_key=priority.fairness_key,
-                fairness_weight=priority.fairness_weight or 1.0,
-            )
-        )
-
     def _send(self, loaded: Loaded[Any], send: Callable[[ExecutionKey, int], Awaitable[None]], number: int) -> None:
         """`number` is what the sender knows the message by: an event id, or an action's id."""
         task = asyncio.get_running_loop().create_task(self._until_sent(loaded.shard, loaded.key, send, number))
@@ -169,6 +129,51 @@ class Outbound:
                 logger.exception("a message failed", run_id=key.run_id, message=send.__name__)
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)
+
+
+def task_of(loaded: Loaded[Any], effect: OfferWorkflowTask | OfferActivityTask) -> Task | None:
+    """What is to be offered; None if there is nothing to hand out any more."""
+    if isinstance(effect, OfferWorkflowTask):
+        return _workflow_task(loaded)
+    return _activity_task(loaded, effect.scheduled_event_id)
+
+
+def _workflow_task(loaded: Loaded[Any]) -> Task | None:
+    state = loaded.state
+    task = state.workflow_task
+    if task is None or task.started_event_id or not state.running:
+        return None
+    priority = state.priority
+    return Task(
+        queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
+        key=loaded.key,
+        scheduled_event_id=task.scheduled_event_id,
+        stamp=task.attempt,
+        created_at_ns=task.scheduled_at,
+        priority=priority.priority_key or DEFAULT_PRIORITY,
+        fairness_key=priority.fairness_key,
+        fairness_weight=priority.fairness_weight or 1.0,
+        normal_queue=state.task_queue if task.sticky else "",
+    )
+
+
+def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
+    state = loaded.state
+    activity = state.activities.get(scheduled_event_id)
+    if activity is None or not activity.waiting or not state.running:
+        return None
+    scheduled = activity.scheduled
+    priority = scheduled.priority if scheduled.HasField("priority") else state.priority
+    return Task(
+        queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
+        key=loaded.key,
+        scheduled_event_id=scheduled_event_id,
+        stamp=activity.stamp,
+        created_at_ns=activity.attempt_scheduled_at,
+        priority=priority.priority_key or DEFAULT_PRIORITY,
+        fairness_key=priority.fairness_key,
+        fairness_weight=priority.fairness_weight or 1.0,
+    )
 
 
 def _abort_updates(loaded: LoadedExecution, effect: AbortUpdates) -> None:
