@@ -39,13 +39,18 @@ Handler = Callable[[bytes, IncomingCall], Awaitable[bytes]]
 class PeerUnreachable(Unavailable):
     """There was no answer: no connection, or one that broke.
 
-    `may_have_executed` is False if it is certain that no handler saw the call. `address` is the peer's.
+    `may_have_executed` is False if it is certain that no handler has done anything. Address and reason are for logs:
+    the message, which may reach a client, says nothing of what is behind the gateway.
     """
 
     def __init__(self, address: str, reason: str, *, may_have_executed: bool) -> None:
-        super().__init__(f"{address} did not answer: {reason}")
+        super().__init__("A part of the service did not answer, try again.")
         self.address = address
+        self.reason = reason
         self.may_have_executed = may_have_executed
+
+    def __str__(self) -> str:
+        return f"{self.address} did not answer: {self.reason}"
 
 
 class Transport(Protocol):
@@ -77,3 +82,9 @@ class Transport(Protocol):
 def trace_headers(metadata: Mapping[str, str]) -> dict[str, str]:
     """Those of an incoming call, for `trace_context`."""
     return {key: metadata[key] for key in TRACE_HEADERS if key in metadata}
+
+
+def with_trace(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """The metadata of an outgoing call, with the trace that it belongs to."""
+    trace = trace_context.get()
+    return {**trace, **(metadata or {})} if trace else metadata

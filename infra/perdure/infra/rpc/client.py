@@ -10,7 +10,7 @@ import grpc.aio
 from perdure.infra.rpc.frames import MESSAGE_BYTES_MAX
 from perdure.infra.rpc.link import Link
 from perdure.infra.rpc.tls import TlsFiles
-from perdure.kernel.transport import PeerUnreachable, trace_context
+from perdure.kernel.transport import PeerUnreachable, with_trace
 
 #: An address that nobody has called for this long is one of a process that has gone, more often than not.
 IDLE_S_MAX = 60.0
@@ -63,10 +63,7 @@ class Channels:
         """See `Transport.call`."""
         link = self._links.get(address) or self._connect(address)
         link.used_at_s = self._loop.time()
-        trace = trace_context.get()
-        if trace:
-            metadata = {**trace, **(metadata or {})}
-        return await link.call(path, body, timeout_s, metadata)
+        return await link.call(path, body, timeout_s, with_trace(metadata))
 
     async def close(self) -> None:
         """Close all links; calls in flight fail with PeerUnreachable."""

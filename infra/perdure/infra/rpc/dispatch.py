@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
 
 from perdure.infra.rpc.failures import to_failure
 from perdure.infra.rpc.frames import BODY_BYTES_MAX, Answer, Call, Failed
-from perdure.kernel.errors import Internal, Unimplemented
+from perdure.kernel.errors import Internal, Unavailable, Unimplemented
 from perdure.kernel.transport import Handler, IncomingCall, trace_context, trace_headers
 
 _log = structlog.get_logger("perdure.rpc")
@@ -34,10 +35,20 @@ class Dispatcher:
             if len(body) > BODY_BYTES_MAX:
                 raise ValueError(f"an answer of {len(body)} bytes, the limit is {BODY_BYTES_MAX}")
             return Answer(call.id, body)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not the caller has given up, but something that the handler waited for.
+            return _failed(call, Unavailable("The call was broken off, try again."))
         except Exception as error:
-            failure = to_failure(error)
-            if failure is None:
-                _log.exception("call failed", path=call.path)
-                failure = to_failure(Internal("internal error"))
-                assert failure is not None
-            return Failed(call.id, failure)
+            return _failed(call, error)
+
+
+def _failed(call: Call, error: Exception) -> Failed:
+    failure = to_failure(error)
+    if failure is None:
+        _log.error("call failed", path=call.path, exc_info=error)
+        failure = to_failure(Internal("internal error"))
+        assert failure is not None
+    return Failed(call.id, failure)

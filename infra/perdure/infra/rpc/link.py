@@ -99,7 +99,7 @@ class Link:
             raise ValueError(f"a body of {len(body)} bytes, the limit is {BODY_BYTES_MAX}")
         if len(self._pending) >= CALLS_MAX or self._outbox.full:
             raise ResourceExhausted(
-                f"too much waits for {self.address}",
+                "Too many calls wait for one process of the service.",
                 ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
                 ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
             )
@@ -169,7 +169,7 @@ class Link:
     def _expire(self, call_id: int) -> None:
         answered = self._give_up(call_id)
         if answered is not None and not answered.done():
-            answered.set_exception(DeadlineExceeded(f"{self.address} did not answer in time"))
+            answered.set_exception(DeadlineExceeded("The call was not answered in time."))
 
     def _lose(self, reason: str) -> None:
         if self._usable:

@@ -14,13 +14,10 @@ import structlog
 from grpc_health.v1 import health, health_pb2
 
 from perdure.infra.rpc.dispatch import Dispatcher
-from perdure.infra.rpc.failures import to_failure
 from perdure.infra.rpc.frames import (
     LINK_PATH,
     MESSAGE_BYTES_MAX,
-    Answer,
     Call,
-    Failed,
     FromCaller,
     FromServer,
     Goodbye,
@@ -31,7 +28,6 @@ from perdure.infra.rpc.frames import (
 )
 from perdure.infra.rpc.outbox import Outbox
 from perdure.infra.rpc.tls import TlsFiles
-from perdure.kernel.errors import Unavailable
 from perdure.kernel.transport import Handler
 
 _OPTIONS = (
@@ -145,10 +141,9 @@ class _Link:
 
     def drain(self) -> None:
         self._draining = True
-        for call_id in self._waiting:
+        for call_id in list(self._waiting):
             self._cancel(call_id)
             self._outbox.put(Refused(call_id))
-        self._waiting.clear()
         self._outbox.put(Goodbye())
 
     async def serve(self, context: _Context) -> None:
@@ -178,21 +173,13 @@ class _Link:
             self._serving[frame.id] = self._loop.create_task(self._answer(frame))
 
     def _cancel(self, call_id: int) -> None:
+        self._waiting.discard(call_id)
         task = self._serving.pop(call_id, None)
         if task is not None:
             task.cancel()
 
     async def _answer(self, call: Call) -> None:
-        answer: Answer | Failed
-        try:
-            answer = await self._dispatcher.answer(call)
-        except asyncio.CancelledError:
-            if call.id not in self._serving:
-                raise
-            # Not the caller has given up but something that the handler waited for.
-            failure = to_failure(Unavailable("The call was broken off."))
-            assert failure is not None
-            answer = Failed(call.id, failure)
+        answer = await self._dispatcher.answer(call)
         if self._serving.pop(call.id, None) is not None:
             self._waiting.discard(call.id)
             self._outbox.put(answer)
