@@ -11,9 +11,7 @@ from typing import NamedTuple
 import grpc
 from google.rpc.status_pb2 import Status
 
-from perdure.kernel.errors import DataLoss, MultiOperationFailed, ServiceError, Unavailable
-from perdure.kernel.persistence.executions import StoreUnavailable
-from perdure.kernel.persistence.namespaces import DamagedNamespace
+from perdure.kernel.errors import MultiOperationFailed, ServiceError
 
 DETAILS_KEY = "grpc-status-details-bin"
 #: A status message travels in a header, which clients limit (grpc's default is 8 KiB for all of them).
@@ -26,17 +24,6 @@ class WireStatus(NamedTuple):
     code: grpc.StatusCode
     message: str
     metadata: tuple[tuple[str, bytes], ...]
-
-
-def service_error(error: Exception) -> ServiceError | None:
-    """What a caller is told about an error that is none of ours to show; None for a defect, which is masked."""
-    if isinstance(error, ServiceError):
-        return error
-    if isinstance(error, StoreUnavailable):
-        return Unavailable("The store did not answer, try again.")
-    if isinstance(error, DamagedNamespace):
-        return DataLoss("The stored record of this namespace is damaged.")
-    return None
 
 
 def translate(error: ServiceError) -> WireStatus:

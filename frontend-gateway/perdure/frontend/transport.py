@@ -21,9 +21,10 @@ from grpc_reflection.v1alpha import reflection
 
 from perdure.frontend.pipeline import Endpoint, Pipeline
 from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Wait, verify
-from perdure.frontend.status import service_error, translate
+from perdure.frontend.status import translate
 from perdure.kernel.clock import Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
+from perdure.kernel.masking import service_error
 from perdure.kernel.metrics import GatewayMetrics
 
 #: One message that a client may send; payload limits are below it, so that they answer with their own names.
