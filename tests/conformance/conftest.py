@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +14,24 @@ from perdure.infra.sqlite import (
     SqliteDatabase,
     SqliteExecutionStore,
     SqliteNamespaceStore,
+    SqliteShardStore,
     SqliteVisibilityStore,
 )
+from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.persistence.visibility import VisibilityStore
+
+#: Takes a shard and returns the new epoch.
+Acquire = Callable[[ShardId], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
     executions: ExecutionStore
+    shards: ShardStore
     namespaces: NamespaceStore
     visibility: VisibilityStore
     cluster: ClusterStore
@@ -33,6 +40,7 @@ class Stores:
 def _on(database: SqliteDatabase) -> Stores:
     return Stores(
         SqliteExecutionStore(database),
+        SqliteShardStore(database),
         SqliteNamespaceStore(database),
         SqliteVisibilityStore(database),
         SqliteClusterStore(database),
@@ -80,3 +88,16 @@ def cluster(stores: Stores) -> ClusterStore:
 @pytest.fixture
 def visibility(stores: Stores) -> VisibilityStore:
     return stores.visibility
+
+
+@pytest.fixture
+def shards(stores: Stores) -> ShardStore:
+    return stores.shards
+
+
+@pytest.fixture
+def acquire(stores: Stores) -> Acquire:
+    async def take(shard: ShardId) -> int:
+        return (await stores.shards.acquire([shard], "owner"))[shard]
+
+    return take

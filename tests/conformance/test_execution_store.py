@@ -6,18 +6,14 @@ import pytest
 
 from perdure.kernel.ids import ExecutionKind, RunId, ShardId
 from perdure.kernel.persistence.executions import CurrentRun, ExecutionStore, ShardLost, Snapshot, StoredExecution
+from tests.conformance.conftest import Acquire
 from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 OTHER = ShardId(8)
 
 
-async def test_epochs_rise_per_shard(executions: ExecutionStore) -> None:
-    assert [await executions.acquire_shard(SHARD) for _ in range(3)] == [1, 2, 3]
-    assert await executions.acquire_shard(OTHER) == 1
-
-
-async def test_load_gives_back_what_was_written(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_load_gives_back_what_was_written(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     run = key()
     first, second = record(run, 1, 1, 3, b"changes"), record(run, 2, 4, 0, b"only changes")
     now = head(run, 2, wake_at_ns=50, needs_dispatch=True)
@@ -25,8 +21,8 @@ async def test_load_gives_back_what_was_written(executions: ExecutionStore) -> N
     assert await executions.load(SHARD, run) == StoredExecution(now, None, [first, second])
 
 
-async def test_load_starts_at_the_snapshot(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_load_starts_at_the_snapshot(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     run = key()
     records = [record(run, number, number * 2 - 1, 2) for number in range(1, 6)]
     await executions.write(
@@ -50,17 +46,17 @@ async def test_unknown_things_are_none(executions: ExecutionStore) -> None:
     assert await executions.usage(NAMESPACE) == {}
 
 
-async def test_current_run_is_the_last_one_set(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_current_run_is_the_last_one_set(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     old, new = key(run_id="old"), key(run_id="new")
     current = [CurrentRun(run.workflow, run.run_id) for run in (old, new)]
     await executions.write([write(current=[current[0]]), write(current=[current[1]])], epochs)
     assert await executions.current_run(SHARD, old.workflow) == "new"
 
 
-async def test_a_lost_shard_writes_nothing_of_the_batch(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD), OTHER: await executions.acquire_shard(OTHER)}
-    await executions.acquire_shard(OTHER)
+async def test_a_lost_shard_writes_nothing_of_the_batch(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD), OTHER: await acquire(OTHER)}
+    await acquire(OTHER)
     mine, lost = key("mine"), key("lost")
     batch = [
         write(journal=[record(mine, 1, 1, 1)], heads=[head(mine)]),
@@ -77,22 +73,22 @@ async def test_a_lost_shard_writes_nothing_of_the_batch(executions: ExecutionSto
     assert await executions.load(SHARD, mine) is not None
 
 
-async def test_a_write_to_a_shard_without_epoch_is_refused(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_a_write_to_a_shard_without_epoch_is_refused(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     with pytest.raises(ValueError, match="no epoch"):
         await executions.write([write(heads=[head(key())]), write(shard=OTHER)], epochs)
     assert await executions.load(SHARD, key()) is None
 
 
-async def test_concurrent_writers_take_turns(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_concurrent_writers_take_turns(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     runs = [key(f"order-{number}") for number in range(20)]
     await asyncio.gather(*(executions.write([write(heads=[head(run, 0)])], epochs) for run in runs))
     assert {stored.key for stored in await executions.runs(SHARD, NAMESPACE, None, 100)} == set(runs)
 
 
-async def test_a_cancelled_writer_leaves_the_store_usable(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_a_cancelled_writer_leaves_the_store_usable(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     abandoned = asyncio.create_task(executions.write([write(heads=[head(key("abandoned"), 0)])], epochs))
     await asyncio.sleep(0)
     abandoned.cancel()
@@ -117,9 +113,9 @@ async def test_a_cancelled_writer_leaves_the_store_usable(executions: ExecutionS
     ],
 )
 async def test_history_pages(
-    executions: ExecutionStore, from_id: int, to_id: int, limit_bytes: int, expected: list[int]
+    executions: ExecutionStore, from_id: int, to_id: int, limit_bytes: int, expected: list[int], acquire: Acquire
 ) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+    epochs = {SHARD: await acquire(SHARD)}
     run = key()
     records = [
         record(run, 1, 1, 3),
@@ -133,8 +129,8 @@ async def test_history_pages(
     assert page == [record(run, *records[number - 1][1:4]) for number in expected]
 
 
-async def test_history_backwards(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_history_backwards(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     run = key()
     records = [record(run, 1, 1, 3), record(run, 2, 4, 0), record(run, 3, 4, 3), record(run, 4, 7, 2)]
     await executions.write([write(journal=records, heads=[head(run, 4)])], epochs)
@@ -148,8 +144,8 @@ async def test_history_backwards(executions: ExecutionStore) -> None:
     assert await backwards(1, 10_000) == []
 
 
-async def test_due_heads_come_in_order_and_by_page(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD), OTHER: await executions.acquire_shard(OTHER)}
+async def test_due_heads_come_in_order_and_by_page(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD), OTHER: await acquire(OTHER)}
     heads = [
         head(key("b"), wake_at_ns=10),
         head(key("a"), wake_at_ns=20),
@@ -168,8 +164,8 @@ async def test_due_heads_come_in_order_and_by_page(executions: ExecutionStore) -
     assert await executions.due(SHARD, 10, None, 10) == []
 
 
-async def test_undispatched_heads_and_runs(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_undispatched_heads_and_runs(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     heads = [head(key(name), needs_dispatch=name in "ac") for name in "abc"]
     elsewhere = head(key("a", namespace_id="namespace-2"), needs_dispatch=True)
     await executions.write([write(heads=[*heads, elsewhere])], epochs)
@@ -183,8 +179,8 @@ async def test_undispatched_heads_and_runs(executions: ExecutionStore) -> None:
     assert await executions.undispatched(SHARD, None, 10) == [heads[2], elsewhere]
 
 
-async def test_deletion_removes_everything_of_a_run(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_deletion_removes_everything_of_a_run(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     gone, kept = key(run_id="gone"), key(run_id="kept")
     for run in (gone, kept):
         await executions.write(
@@ -208,8 +204,8 @@ async def test_deletion_removes_everything_of_a_run(executions: ExecutionStore) 
     assert await executions.current_run(SHARD, gone.workflow) is None
 
 
-async def test_a_batch_is_applied_in_order_around_deletions(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_a_batch_is_applied_in_order_around_deletions(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     run = key()
     fresh = record(run, 1, 1, 2)
     await executions.write(
@@ -223,8 +219,8 @@ async def test_a_batch_is_applied_in_order_around_deletions(executions: Executio
     assert await executions.load(SHARD, run) == StoredExecution(head(run), None, [fresh])
 
 
-async def test_usage_adds_up(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_usage_adds_up(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     counted = write(usage={(NAMESPACE, "start"): 1, (NAMESPACE, "signal"): 2})
     await executions.write([counted, counted], epochs)
     await executions.write([counted], epochs)
@@ -232,8 +228,8 @@ async def test_usage_adds_up(executions: ExecutionStore) -> None:
     assert await executions.usage("namespace-2") == {}
 
 
-async def test_a_quarantined_run_is_left_alone(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_a_quarantined_run_is_left_alone(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     bad, good = key("bad"), key("good")
     heads = [head(run, wake_at_ns=1, needs_dispatch=True) for run in (bad, good)]
     await executions.write([write(heads=heads)], epochs)
@@ -243,8 +239,8 @@ async def test_a_quarantined_run_is_left_alone(executions: ExecutionStore) -> No
     assert [found.key for found in await executions.runs(SHARD, NAMESPACE, None, 10)] == [bad, good]
 
 
-async def test_kinds_do_not_share_ids(executions: ExecutionStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_kinds_do_not_share_ids(executions: ExecutionStore, acquire: Acquire) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     workflow = key(run_id="one")
     schedule = workflow._replace(run_id=RunId("two"), kind=ExecutionKind.SCHEDULE)
     for run in (workflow, schedule):

@@ -53,3 +53,20 @@ async def test_listing_is_by_name_and_by_page(namespaces: NamespaceStore) -> Non
     await namespaces.delete(namespace("b").id)
     assert [found.name for found in await namespaces.list(None, 1)] == ["a"]
     assert [found.name for found in await namespaces.list(NamespaceName("a"), 10)] == ["c"]
+
+
+async def test_changes_are_told_in_their_order(namespaces: NamespaceStore) -> None:
+    first, second = namespace("first"), namespace("second")
+    await namespaces.create(first)
+    await namespaces.create(second)
+    revision, changed = await namespaces.changed_since(0)
+    assert changed == [first, second]
+    assert await namespaces.changed_since(revision) == (revision, [])
+
+    renamed = namespace("first", name=NamespaceName("other"), version=1)
+    await namespaces.update(renamed)
+    later, changed = await namespaces.changed_since(revision)
+    assert later > revision
+    assert changed == [renamed]
+    await namespaces.delete(second.id)
+    assert (await namespaces.changed_since(0))[1] == [renamed]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from perdure.kernel.errors import InvalidArgument
@@ -12,6 +14,7 @@ from perdure.kernel.persistence.visibility import CountGroup, VisibilityRecord, 
 from perdure.kernel.visibility.attributes import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, TEXT, Text
 from perdure.kernel.visibility.parser import QUERY_VALUES_MAX, parse
 from perdure.kernel.visibility.query import Query
+from tests.conformance.conftest import Acquire
 from tests.support.records import NAMESPACE, SHARD, key, visible, write
 
 ATTRIBUTES = {
@@ -68,8 +71,15 @@ RECORDS = [
 WORKFLOWS = ["open-new", "open-old", "closed", "attributed"]
 
 
-async def store_all(executions: ExecutionStore, records: list[VisibilityRecord]) -> None:
-    await executions.write([write(visibility=records)], {SHARD: await executions.acquire_shard(SHARD)})
+StoreAll = Callable[[list[VisibilityRecord]], Awaitable[None]]
+
+
+@pytest.fixture
+def store_all(executions: ExecutionStore, acquire: Acquire) -> StoreAll:
+    async def store(records: list[VisibilityRecord]) -> None:
+        await executions.write([write(visibility=records)], {SHARD: await acquire(SHARD)})
+
+    return store
 
 
 async def found(visibility: VisibilityStore, text: str) -> list[str]:
@@ -163,8 +173,8 @@ async def found(visibility: VisibilityStore, text: str) -> list[str]:
         ("Amount > 0 ORDER BY Amount DESC", ["attributed", "closed"]),
     ],
 )  # fmt: skip
-async def test_queries(executions: ExecutionStore, visibility: VisibilityStore, text: str, expected: list[str]) -> None:
-    await store_all(executions, RECORDS)
+async def test_queries(store_all: StoreAll, visibility: VisibilityStore, text: str, expected: list[str]) -> None:
+    await store_all(RECORDS)
     names = await found(visibility, text)
     if "schedule" in expected:
         names.sort()
@@ -172,7 +182,7 @@ async def test_queries(executions: ExecutionStore, visibility: VisibilityStore, 
     assert names == expected
 
 
-async def test_a_record_comes_back_as_it_was_stored(executions: ExecutionStore, visibility: VisibilityStore) -> None:
+async def test_a_record_comes_back_as_it_was_stored(store_all: StoreAll, visibility: VisibilityStore) -> None:
     record = visible(
         close_time_ns=300,
         execution_time_ns=150,
@@ -186,36 +196,36 @@ async def test_a_record_comes_back_as_it_was_stored(executions: ExecutionStore, 
         memo=b"memo",
         indexed_fields=b"fields",
     )
-    await store_all(executions, [record])
+    await store_all([record])
     assert (await visibility.list(NAMESPACE, Query(), 10, b"")).records == [record]
 
 
-async def test_a_record_replaces_the_one_before_it(executions: ExecutionStore, visibility: VisibilityStore) -> None:
-    await store_all(executions, [visible(search_attributes={"Customer": "Ann", "Tags": ["red"]})])
-    await store_all(executions, [visible(close_time_ns=200, search_attributes={"Customer": "Bob"})])
+async def test_a_record_replaces_the_one_before_it(store_all: StoreAll, visibility: VisibilityStore) -> None:
+    await store_all([visible(search_attributes={"Customer": "Ann", "Tags": ["red"]})])
+    await store_all([visible(close_time_ns=200, search_attributes={"Customer": "Bob"})])
     assert await found(visibility, "Customer = 'Bob' AND CloseTime IS NOT NULL") == ["order"]
     assert await found(visibility, "Customer = 'Ann' OR Tags = 'red' OR CloseTime IS NULL") == []
 
 
-async def test_a_deleted_run_is_not_found(executions: ExecutionStore, visibility: VisibilityStore) -> None:
-    epochs = {SHARD: await executions.acquire_shard(SHARD)}
+async def test_a_deleted_run_is_not_found(
+    executions: ExecutionStore, visibility: VisibilityStore, acquire: Acquire
+) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
     await executions.write([write(visibility=[visible(search_attributes={"Customer": "Ann"})])], epochs)
     await executions.write([write(deleted=[key()])], epochs)
     assert await found(visibility, "") == []
     assert await found(visibility, "Customer = 'Ann'") == []
 
 
-async def test_namespaces_do_not_meet(executions: ExecutionStore, visibility: VisibilityStore) -> None:
+async def test_namespaces_do_not_meet(store_all: StoreAll, visibility: VisibilityStore) -> None:
     theirs = visible(namespace_id="namespace-2", search_attributes={"Customer": "Ann"})
-    await store_all(executions, [theirs, visible(search_attributes={"Customer": "Bob"})])
+    await store_all([theirs, visible(search_attributes={"Customer": "Bob"})])
     assert await found(visibility, "Customer = 'Ann'") == []
     assert await found(visibility, "Customer = 'Ann' OR WorkflowId = 'order'") == ["order"]
 
 
 @pytest.mark.parametrize("order", ["", "ORDER BY CloseTime", "ORDER BY CloseTime DESC", "ORDER BY Amount, StartTime"])
-async def test_pages_are_complete_and_stable(
-    executions: ExecutionStore, visibility: VisibilityStore, order: str
-) -> None:
+async def test_pages_are_complete_and_stable(store_all: StoreAll, visibility: VisibilityStore, order: str) -> None:
     records = [
         visible(
             f"order-{number:02}",
@@ -226,7 +236,7 @@ async def test_pages_are_complete_and_stable(
         )
         for number in range(23)
     ]
-    await store_all(executions, records)
+    await store_all(records)
     query = parse(order, ATTRIBUTES)
     expected = [record.run_id for record in (await visibility.list(NAMESPACE, query, 100, b"")).records]
     assert len(expected) == len(records)
@@ -239,12 +249,12 @@ async def test_pages_are_complete_and_stable(
         token = page.next_page_token
         assert bool(token) == (number < 7)
         if number == 2:  # Ahead of everything listed so far: must not shift what follows.
-            await store_all(executions, [visible("early", "zzz", start_time_ns=10**15)] if not order else [])
+            await store_all([visible("early", "zzz", start_time_ns=10**15)] if not order else [])
     assert listed == expected
 
 
-async def test_a_token_belongs_to_its_query(executions: ExecutionStore, visibility: VisibilityStore) -> None:
-    await store_all(executions, RECORDS)
+async def test_a_token_belongs_to_its_query(store_all: StoreAll, visibility: VisibilityStore) -> None:
+    await store_all(RECORDS)
     query = parse("WorkflowId STARTS_WITH 'open'", ATTRIBUTES)
     token = (await visibility.list(NAMESPACE, query, 1, b"")).next_page_token
     for other, bad in ((parse("", ATTRIBUTES), token), (query, b"garbage"), (query, token[:-1]), (query, b"\x91\x00")):
@@ -252,8 +262,8 @@ async def test_a_token_belongs_to_its_query(executions: ExecutionStore, visibili
             await visibility.list(NAMESPACE, other, 1, bad)
 
 
-async def test_counting_by_group(executions: ExecutionStore, visibility: VisibilityStore) -> None:
-    await store_all(executions, RECORDS)
+async def test_counting_by_group(store_all: StoreAll, visibility: VisibilityStore) -> None:
+    await store_all(RECORDS)
     query = parse("GROUP BY ExecutionStatus", ATTRIBUTES)
     assert await visibility.count(NAMESPACE, query) == (
         4,
@@ -273,13 +283,13 @@ async def test_counting_by_group(executions: ExecutionStore, visibility: Visibil
     ],
     ids=["or", "in", "words", "nested"],
 )
-async def test_the_largest_queries_run(executions: ExecutionStore, visibility: VisibilityStore, text: str) -> None:
-    await store_all(executions, [visible(search_attributes={"Customer": "Ann"})])
+async def test_the_largest_queries_run(store_all: StoreAll, visibility: VisibilityStore, text: str) -> None:
+    await store_all([visible(search_attributes={"Customer": "Ann"})])
     assert await found(visibility, text) == []
 
 
-async def test_a_query_finds_executions_of_one_kind(executions: ExecutionStore, visibility: VisibilityStore) -> None:
-    await store_all(executions, RECORDS)
+async def test_a_query_finds_executions_of_one_kind(store_all: StoreAll, visibility: VisibilityStore) -> None:
+    await store_all(RECORDS)
     query = Query(parse("WorkflowId = 'closed'", {}).condition, kind=ExecutionKind.SCHEDULE)
     page = await visibility.list(NAMESPACE, query, 10, b"")
     assert [(each.run_id, each.kind) for each in page.records] == [("of another kind", ExecutionKind.SCHEDULE)]

@@ -4,6 +4,7 @@ from perdure.infra.sqlite.cluster import SqliteClusterStore
 from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
+from perdure.infra.sqlite.shards import SqliteShardStore
 from perdure.infra.sqlite.visibility import SqliteVisibilityStore
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "SqliteDatabase",
     "SqliteExecutionStore",
     "SqliteNamespaceStore",
+    "SqliteShardStore",
     "SqliteVisibilityStore",
 ]

@@ -25,11 +25,6 @@ from perdure.kernel.persistence.visibility import VisibilityRecord
 
 _OF_RUN = "WHERE namespace_id = ? AND workflow_id = ? AND run_id = ? AND kind = ?"
 
-ACQUIRE_SHARD = """
-    INSERT INTO shards (shard, epoch) VALUES (?, 1)
-    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1
-    RETURNING epoch"""
-
 EPOCH = "SELECT epoch FROM shards WHERE shard = ?"
 
 INSERT_JOURNAL = """
@@ -132,11 +127,8 @@ class SqliteExecutionStore:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
-    async def acquire_shard(self, shard: ShardId) -> int:
-        def raise_epoch(cursor: apsw.Cursor) -> int:
-            return int(cursor.execute(ACQUIRE_SHARD, (shard,)).get)
-
-        return await self._database.transaction(raise_epoch)
+    def database_of(self, shard: ShardId) -> str:
+        return "sqlite"
 
     async def write(self, writes: Sequence[ShardWrite], epochs: Mapping[ShardId, int]) -> None:
         def write_batch(cursor: apsw.Cursor) -> None:

@@ -13,17 +13,24 @@ from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import DamagedNamespace, NamespaceConflict
 
-INSERT = "INSERT INTO namespaces (name, version, checksum, record, namespace_id) VALUES (?, ?, ?, ?, ?)"
+INSERT = """
+    INSERT INTO namespaces (revision, name, version, checksum, record, namespace_id)
+    VALUES (?, ?, ?, ?, ?, ?)"""
 
 UPDATE = """
-    UPDATE namespaces SET name = ?, version = ?, checksum = ?, record = ?
+    UPDATE namespaces SET revision = ?, name = ?, version = ?, checksum = ?, record = ?
     WHERE namespace_id = ? AND version = ?"""
+
+NEXT_REVISION = "UPDATE namespace_revision SET revision = revision + 1 RETURNING revision"
+
+REVISION = "SELECT revision FROM namespace_revision"
 
 DELETE = "DELETE FROM namespaces WHERE namespace_id = ?"
 
 _RECORD = "SELECT name, checksum, record FROM namespaces "
 BY_ID = _RECORD + "WHERE namespace_id = ?"
 BY_NAME = _RECORD + "WHERE name = ?"
+CHANGED = _RECORD + "WHERE revision > ? ORDER BY revision"
 LIST = _RECORD + "WHERE name > ? ORDER BY name LIMIT ?"
 
 
@@ -36,7 +43,7 @@ class SqliteNamespaceStore:
     async def create(self, namespace: Namespace) -> None:
         def insert(cursor: apsw.Cursor) -> None:
             try:
-                cursor.execute(INSERT, _row(namespace))
+                cursor.execute(INSERT, (cursor.execute(NEXT_REVISION).get, *_row(namespace)))
             except apsw.ConstraintError:
                 raise NamespaceConflict(f"namespace {namespace.name} or id {namespace.id} exists") from None
 
@@ -45,7 +52,8 @@ class SqliteNamespaceStore:
     async def update(self, namespace: Namespace) -> None:
         def replace(cursor: apsw.Cursor) -> None:
             try:
-                cursor.execute(UPDATE, (*_row(namespace), namespace.version - 1))
+                revision = cursor.execute(NEXT_REVISION).get
+                cursor.execute(UPDATE, (revision, *_row(namespace), namespace.version - 1))
             except apsw.ConstraintError:
                 raise NamespaceConflict(f"namespace {namespace.name} exists") from None
             if cursor.connection.changes() != 1:
@@ -65,6 +73,11 @@ class SqliteNamespaceStore:
     async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
         with self._database.reading() as cursor:
             return [_namespace(*row) for row in cursor.execute(LIST, (after or "", limit))]
+
+    async def changed_since(self, revision: int) -> tuple[int, Sequence[Namespace]]:
+        with self._database.reading_consistently() as cursor:
+            changed = [_namespace(*row) for row in cursor.execute(CHANGED, (revision,))]
+            return int(cursor.execute(REVISION).get), changed
 
     def _first(self, statement: str, parameter: str) -> Namespace | None:
         with self._database.reading() as cursor:

@@ -8,7 +8,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteNamespaceStore, SqliteVisibilityStore
+from perdure.infra.sqlite import (
+    SqliteDatabase,
+    SqliteExecutionStore,
+    SqliteNamespaceStore,
+    SqliteShardStore,
+    SqliteVisibilityStore,
+)
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import DamagedRecord, JournalRecord, Snapshot
@@ -19,11 +25,15 @@ from tests.support.records import NAMESPACE, SHARD, head, key, visible, write
 BAD, GOOD = key("bad"), key("good")
 
 
+async def acquire(database: SqliteDatabase) -> int:
+    return (await SqliteShardStore(database).acquire([SHARD], "owner"))[SHARD]
+
+
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
     database = SqliteDatabase.open(tmp_path / "perdure.db")
     store = SqliteExecutionStore(database)
-    epochs = {SHARD: await store.acquire_shard(SHARD)}
+    epochs = {SHARD: await acquire(database)}
     for run in (BAD, GOOD):
         marker = run.workflow_id.encode()
         records = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore
+from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.infra.sqlite.database import APPLICATION_ID
 from perdure.infra.sqlite.executions import DUE, EVENT_RECORD, EVENTS, NEWEST_JOURNAL, RUNS, UNDISPATCHED
 from perdure.infra.sqlite.visibility_query import compile_list, compile_order
@@ -19,34 +19,36 @@ from perdure.kernel.visibility.parser import parse
 from tests.support.records import NAMESPACE, SHARD, head, key, record, write
 
 
+async def acquire(database: SqliteDatabase) -> int:
+    return (await SqliteShardStore(database).acquire([SHARD], "owner"))[SHARD]
+
+
 async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "perdure.db"
     written = record(key(), 1, 1, 2)
     database = SqliteDatabase.open(path)
     store = SqliteExecutionStore(database)
-    assert await store.acquire_shard(SHARD) == 1
+    assert await acquire(database) == 1
     await store.write([write(journal=[written], heads=[head(key())])], {SHARD: 1})
     await database.close()
 
     database = SqliteDatabase.open(path)
     store = SqliteExecutionStore(database)
     assert await store.load(SHARD, key()) == StoredExecution(head(key()), None, [written])
-    assert await store.acquire_shard(SHARD) == 2
+    assert await acquire(database) == 2
     await database.close()
 
 
 WRITE_UNTIL_KILLED = """
 import asyncio, sys
 from pathlib import Path
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore
-from perdure.infra.sqlite.visibility_query import compile_list, compile_order
-from perdure.kernel.visibility.attributes import KEYWORD
-from perdure.kernel.visibility.parser import parse
-from tests.support.records import NAMESPACE, SHARD, head, key, record, write
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
+from tests.support.records import SHARD, head, key, record, write
 
 async def main():
-    store = SqliteExecutionStore(SqliteDatabase.open(Path(sys.argv[1])))
-    epochs = {SHARD: await store.acquire_shard(SHARD)}
+    database = SqliteDatabase.open(Path(sys.argv[1]))
+    store = SqliteExecutionStore(database)
+    epochs = await SqliteShardStore(database).acquire([SHARD], '')
     for number in range(1, 1_000_000):
         await store.write([write(journal=[record(key(), number, number, 1)], heads=[head(key(), number)])], epochs)
         print(number, flush=True)
@@ -144,7 +146,7 @@ async def test_what_waiting_cannot_heal_is_told_from_what_it_can(tmp_path: Path)
     other = apsw.Connection(str(path))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="database is locked") as caught:
-        await store.acquire_shard(SHARD)
+        await acquire(database)
     assert not isinstance(caught.value, StoreUnusable)
     other.execute("ROLLBACK")
     other.execute("ALTER TABLE heads RENAME COLUMN kind TO sort")
@@ -172,19 +174,19 @@ async def test_a_failing_commit_is_reported_and_the_next_one_works(tmp_path: Pat
     with pytest.raises(StoreUnavailable):
         await database.transaction(violate)
     assert await store.usage("n") == {}
-    assert await store.acquire_shard(SHARD) == 1
+    assert await acquire(database) == 1
     await database.close()
 
 
 async def test_close_waits_for_the_commit_under_way(tmp_path: Path) -> None:
     path = tmp_path / "perdure.db"
     database = SqliteDatabase.open(path)
-    pending = asyncio.create_task(SqliteExecutionStore(database).acquire_shard(SHARD))
+    pending = asyncio.create_task(acquire(database))
     await asyncio.sleep(0)
     await database.close()
     assert await pending == 1
     database = SqliteDatabase.open(path)
-    assert await SqliteExecutionStore(database).acquire_shard(SHARD) == 2
+    assert await acquire(database) == 2
     await database.close()
 
 

@@ -1,0 +1,40 @@
+"""`ShardStore` on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import apsw
+
+from perdure.infra.sqlite.database import SqliteDatabase
+from perdure.kernel.ids import ShardId
+from perdure.kernel.persistence.shards import ShardLease
+
+ACQUIRE = """
+    INSERT INTO shards (shard, epoch, owner) VALUES (?1, 1, ?2)
+    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner
+    RETURNING epoch"""
+
+RELEASE = "UPDATE shards SET owner = '' WHERE shard = ? AND epoch = ?"
+
+LEASES = "SELECT shard, epoch, owner FROM shards ORDER BY shard"
+
+
+class SqliteShardStore:
+    """See `perdure.kernel.persistence.shards.ShardStore`."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
+        def raise_epochs(cursor: apsw.Cursor) -> dict[ShardId, int]:
+            return {shard: int(cursor.execute(ACQUIRE, (shard, owner)).get) for shard in shards}
+
+        return await self._database.transaction(raise_epochs)
+
+    async def release(self, epochs: Mapping[ShardId, int]) -> None:
+        await self._database.transaction(lambda cursor: cursor.executemany(RELEASE, epochs.items()) and None)
+
+    async def leases(self) -> Sequence[ShardLease]:
+        with self._database.reading() as cursor:
+            return [ShardLease(*row) for row in cursor.execute(LEASES)]
