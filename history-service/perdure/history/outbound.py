@@ -84,23 +84,23 @@ class Outbound:
                 assert isinstance(loaded, LoadedExecution)
                 _abort_updates(loaded, effect)
             case StartChild(initiated_event_id):
-                self._send(loaded.key, self.messages.start_child, initiated_event_id)
+                self._send(loaded, self.messages.start_child, initiated_event_id)
             case SendSignal(initiated_event_id):
-                self._send(loaded.key, self.messages.signal, initiated_event_id)
+                self._send(loaded, self.messages.signal, initiated_event_id)
             case SendCancel(initiated_event_id):
-                self._send(loaded.key, self.messages.cancel, initiated_event_id)
+                self._send(loaded, self.messages.cancel, initiated_event_id)
             case ApplyParentClosePolicy(initiated_event_id):
-                self._send(loaded.key, self.messages.apply_parent_close_policy, initiated_event_id)
+                self._send(loaded, self.messages.apply_parent_close_policy, initiated_event_id)
             case NotifyParent():
-                self._send(loaded.key, self.messages.notify_parent, 0)
+                self._send(loaded, self.messages.notify_parent, 0)
             case NotifySchedule():
-                self._send(loaded.key, self.messages.schedules.notify_schedule, 0)
+                self._send(loaded, self.messages.schedules.notify_schedule, 0)
             case StartAction(action_id):
-                self._send(loaded.key, self.messages.schedules.start_action, action_id)
+                self._send(loaded, self.messages.schedules.start_action, action_id)
             case StopAction(action_id):
-                self._send(loaded.key, self.messages.schedules.stop_action, action_id)
+                self._send(loaded, self.messages.schedules.stop_action, action_id)
             case CheckAction(action_id):
-                self._send(loaded.key, self.messages.schedules.check_action, action_id)
+                self._send(loaded, self.messages.schedules.check_action, action_id)
             case _:
                 assert_never(effect)
 
@@ -144,17 +144,18 @@ class Outbound:
             )
         )
 
-    def _send(self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int) -> None:
+    def _send(self, loaded: Loaded[Any], send: Callable[[ExecutionKey, int], Awaitable[None]], number: int) -> None:
         """`number` is what the sender knows the message by: an event id, or an action's id."""
-        task = asyncio.get_running_loop().create_task(self._until_sent(key, send, number))
+        task = asyncio.get_running_loop().create_task(self._until_sent(loaded.shard, loaded.key, send, number))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     async def _until_sent(
-        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int
+        self, shard: Shard, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int
     ) -> None:
+        """Whoever owns the sender's shard next sends it too."""
         delay_s = _RETRY_DELAY_S_MIN
-        while True:
+        while not shard.closed:
             try:
                 await send(key, number)
                 return

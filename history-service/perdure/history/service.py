@@ -17,15 +17,18 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
 from perdure.history.engine import Engine
 from perdure.history.handlers import HANDLERS, activity, query, workflow_task
+from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound
 from perdure.kernel.call import Call
 from perdure.kernel.errors import Unimplemented
-from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
+from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.mail import Letter
 from perdure.kernel.namespace import NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
-from perdure.kernel.rpc import MatchingClient, QueryTask, Task
+from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.rpc import HistoryClient, MatchingClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -41,24 +44,22 @@ class HistoryService:
         runtime: Runtime,
         limits: Limits,
         executions: ExecutionStore,
+        shards: ShardStore,
         directory: NamespaceDirectory,
         shard_count: int = 1,
+        member_id: str = "",
     ) -> None:
         self._store = executions
         self._outbound = Outbound()
-        self.engine = Engine(
-            runtime, limits, executions, directory, self._outbound, [ShardId(n) for n in range(shard_count)]
-        )
-        self._outbound.messages = Messages(self.engine)
+        self.engine = Engine(runtime, limits, executions, shards, directory, self._outbound, shard_count, member_id)
+        self._inbox = Inbox(self.engine)
         self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
 
-    def connect(self, matching: MatchingClient) -> None:
-        """Say where tasks go. Called once, before `start`."""
+    def connect(self, matching: MatchingClient, history: HistoryClient | None = None) -> None:
+        """Say where tasks go, and letters: to `history`, or to this process if it is alone. Called once, at first."""
         self._matching = matching
         self._outbound.matching = matching
-
-    async def start(self) -> None:
-        await self.engine.start()
+        self._outbound.messages = Messages(self.engine, history or self)
 
     async def stop(self) -> None:
         for task in self._redispatching.values():
@@ -91,6 +92,10 @@ class HistoryService:
     ) -> PollWorkflowTaskQueueResponse:
         return await query.query_task(self.engine, call, task, request)
 
+    async def deliver(self, to: WorkflowKey, letter: Letter) -> str:
+        """See `HistoryClient.deliver`."""
+        return await self._inbox.deliver(to, letter)
+
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""
         if queue not in self._redispatching:
@@ -101,7 +106,7 @@ class HistoryService:
     async def _redispatch(self, queue: TaskQueueKey) -> None:
         wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
         try:
-            for shard in self.engine.shards:
+            for shard in list(self.engine.shards.values()):
                 async for loaded, effect in self.engine.outstanding(shard, queue.namespace_id):
                     if isinstance(effect, wanted):
                         self._outbound.perform(shard, loaded, effect)
@@ -110,7 +115,7 @@ class HistoryService:
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         """See `NamespaceReclaimer.reclaim`."""
-        for shard in self.engine.shards:
+        for shard in list(self.engine.shards.values()):
             while True:
                 heads = await self._store.runs(shard.id, namespace_id, None, _HEADS_PER_PAGE)
                 if not heads:

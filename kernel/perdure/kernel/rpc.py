@@ -20,7 +20,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
-from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
+from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey, WorkflowKey
+from perdure.kernel.mail import Letter
 
 
 class Task(NamedTuple):
@@ -105,6 +106,14 @@ class HistoryClient(Protocol):
         """
         ...
 
+    async def deliver(self, to: WorkflowKey, letter: Letter) -> str:
+        """Hand a letter to an execution, durably; see `perdure.kernel.mail` for what is replied.
+
+        Raises:
+            ServiceError: the addressee cannot or does not want to have it.
+        """
+        ...
+
     def redispatch(self, queue: TaskQueueKey) -> None:
         """Offer again, oldest first, every task of this queue that has not started, from durable records.
 
@@ -135,10 +144,6 @@ class MatchingClient(Protocol):
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         """Serve one public RPC that belongs to matching: polls, query answers, task queue descriptions."""
-        ...
-
-    def has_recent_poller(self, queue: TaskQueueKey) -> bool:
-        """Whether any worker has polled this queue within the last ten seconds or is polling it now."""
         ...
 
 

@@ -11,12 +11,10 @@ from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
 
 from perdure.kernel.call import Call
 from perdure.kernel.errors import Unavailable, Unimplemented
-from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching.handlers import describe, polls, queries, workers
-from perdure.matching.partition import RECENT_POLL_NS
 from perdure.matching.queues import TaskQueues
 
 _SWEEP_S = 60.0
@@ -67,10 +65,6 @@ class MatchingService:
         if handler is None:
             raise Unimplemented(f"unknown method {rpc}")
         return await handler(self._queues, call, request)
-
-    def has_recent_poller(self, queue: TaskQueueKey) -> bool:
-        partition = self._queues.find(queue)
-        return partition is not None and partition.polled_within(RECENT_POLL_NS)
 
     def _require_open(self) -> None:
         if self._queues.closed:
