@@ -33,7 +33,9 @@ def program(name: str, package: str, elsewhere: Callable[[], Sequence[str]] = la
         _quietly(*apt_get, "install", "--yes", "--no-install-recommends", package)
         found = find()
     if found is None:
-        raise NotInstalled(f"{name} is not installed: install the package {package} (Debian: apt-get install {package})")
+        raise NotInstalled(
+            f"{name} is not installed: install the package {package} (Debian: apt-get install {package})"
+        )
     return found
 
 
