@@ -13,19 +13,22 @@ from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
 
 from perdure.infra.cluster.matching_wire import RemoteMatching
 from perdure.infra.cluster.patience import Patience
+from perdure.infra.cluster.wire import REPEATABLE
 from perdure.kernel.addressing import task_queue_of
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
 from perdure.kernel.errors import NotOwner, ServiceError
-from perdure.kernel.ids import NamespaceId
+from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.membership import Member, Membership, Role, candidates, owner, queue_item
-from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.transport import PeerUnreachable, Transport
 from perdure.matching.service import MatchingService
 
 _log = structlog.get_logger("perdure.cluster")
 
 T = TypeVar("T")
+#: Says of a task queue whether it has another owner than before.
+Moved = Callable[[NamespaceId, str], bool]
 
 #: Owners that are remembered; beyond it they are worked out anew.
 _OWNERS_MAX = 100_000
@@ -43,12 +46,18 @@ class MatchingRouter:
     """
 
     def __init__(
-        self, membership: Membership, transport: Transport, clock: Clock, local: MatchingService | None
+        self,
+        membership: Membership,
+        transport: Transport,
+        clock: Clock,
+        local: MatchingService | None,
+        history: HistoryClient,
     ) -> None:
         self._membership = membership
         self._transport = transport
         self._clock = clock
         self._local = local
+        self._history = history
         self._patience = Patience(clock)
         self._candidates: list[Member] = []
         self._owners: dict[tuple[str, str], Member] = {}
@@ -56,11 +65,13 @@ class MatchingRouter:
         #: By member id: tasks that are to be offered to it, and whoever is doing that.
         self._offers: defaultdict[str, list[Task]] = defaultdict(list)
         self._offering: dict[str, asyncio.Task[None]] = {}
+        #: Queues of which tasks were dropped, since too many were on their way.
+        self._overflowed: defaultdict[str, set[TaskQueueKey]] = defaultdict(set)
         #: Told when queues have moved; says which.
-        self._moved: list[Callable[[Callable[[NamespaceId, str], bool]], None]] = []
+        self._moved: list[Callable[[Moved], None]] = []
         membership.listen(self._looked)
 
-    def on_move(self, moved: Callable[[Callable[[NamespaceId, str], bool]], None]) -> None:
+    def on_move(self, moved: Callable[[Moved], None]) -> None:
         """Have `moved` called whenever queues have another owner, with a function that says of a queue if it has."""
         self._moved.append(moved)
 
@@ -79,6 +90,7 @@ class MatchingRouter:
             return
         waiting = self._offers[member.id]
         if len(waiting) >= _OFFERS_MAX:
+            self._overflowed[member.id].add(task.queue)
             return
         waiting.append(task)
         if member.id not in self._offering:
@@ -102,6 +114,7 @@ class MatchingRouter:
             task_queue_of(request),
             lambda matching: matching.handle(rpc, call, request),
             call,
+            repeatable=rpc in REPEATABLE,
         )
 
     async def stop(self) -> None:
@@ -131,6 +144,8 @@ class MatchingRouter:
             while tasks := self._offers.pop(member.id, None):
                 for start in range(0, len(tasks), _OFFERS_PER_CALL):
                     await self._send(member, tasks[start : start + _OFFERS_PER_CALL])
+            for queue in self._overflowed.pop(member.id, ()):
+                self._history.redispatch(queue)
         finally:
             del self._offering[member.id]
 
