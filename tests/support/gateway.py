@@ -30,7 +30,7 @@ class GatewayBench:
         self.runtime = Runtime()
         self.store = MemoryNamespaces()
         self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
-        self.namespaces = Namespaces(self.store, self.runtime.clock)
+        self.namespaces = Namespaces(self.store)
         self.visibility = MemoryVisibility()
         self.history = RecordingRole()
         self.matching = RecordingRole()

@@ -51,14 +51,6 @@ class StickyWorkerUnavailable(Exception):
     """The worker of a sticky queue is gone, or did not answer in time: ask on the normal queue."""
 
 
-class NotOwner(Exception):
-    """This process does not own the shard or task queue, and did nothing. `hint` is who does: `host:port`, or ""."""
-
-    def __init__(self, hint: str = "") -> None:
-        super().__init__(f"the owner is {hint}" if hint else "the owner is another process")
-        self.hint = hint
-
-
 @dataclass(frozen=True, slots=True)
 class QueryTask:
     """A query on its way to a worker outside of any workflow task.
@@ -158,7 +150,6 @@ class MatchingClient(Protocol):
 __all__ = [
     "HistoryClient",
     "MatchingClient",
-    "NotOwner",
     "QueryTask",
     "StickyWorkerUnavailable",
     "Task",

@@ -85,10 +85,10 @@ class TaskQueues:
             if task.normal_queue:
                 self.hand_on(_on_normal_queue(task))
 
-    def leave(self, is_ours: Callable[[NamespaceId, str], bool]) -> None:
+    def leave(self, moved: Callable[[NamespaceId, str], bool]) -> None:
         """Let go of the queues that are another process's now. History offers their tasks there."""
         for queue, partition in list(self._partitions.items()):
-            if not is_ours(queue.namespace_id, queue.name):
+            if moved(queue.namespace_id, queue.name):
                 del self._partitions[queue]
                 partition.drain(NotOwner(f"task queue {queue.name}"))
 

@@ -51,9 +51,9 @@ class MatchingService:
         self._is_ours = is_ours
         self._queues.hand_on = cluster.offer
 
-    def members_changed(self) -> None:
-        """Look again which queues are ours."""
-        self._queues.leave(self._is_ours)
+    def leave(self, moved: Callable[[NamespaceId, str], bool]) -> None:
+        """Let go of queues that have moved to another owner."""
+        self._queues.leave(moved)
 
     async def start(self) -> None:
         """Begin to forget task queues that nobody uses any more."""

@@ -193,7 +193,7 @@ class _Link:
 
 def _health_methods(servicer: Any) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     """By name only: grpc.aio waits for every registered method with a task of its own."""
-    codec = {
+    codec: dict[str, Any] = {
         "request_deserializer": health_pb2.HealthCheckRequest.FromString,
         "response_serializer": health_pb2.HealthCheckResponse.SerializeToString,
     }
