@@ -72,8 +72,9 @@ async def peer() -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     try:
         yield process, (await asyncio.wait_for(process.stdout.readline(), SOON_S)).decode().strip()
     finally:
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_peer_that_falls_silent_is_noticed() -> None:
@@ -166,7 +167,10 @@ async def test_a_peer_that_speaks_something_else_is_sent_away() -> None:
     async with serving() as (_, address), grpc.aio.insecure_channel(address) as channel:
         stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream("/perdure.internal.Link/Connect")()
         await stream.write(b"\xc1 no frames")
-        assert await stream.code() == grpc.StatusCode.INVALID_ARGUMENT
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            while await stream.read():
+                pass
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def files(directory: Path, authority: trustme.CA, name: str, trusted: trustme.CA | None = None) -> TlsFiles:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from perdure.infra.rpc import outbox
 from perdure.infra.rpc.frames import BATCH_BYTES_MAX, Call, Cancel, FromCaller
 from perdure.infra.rpc.outbox import Outbox
@@ -36,15 +38,17 @@ async def test_messages_are_bounded_and_in_order() -> None:
     assert messages == [[0], [1], [2, 3, 4, 5], [6, 7, 8]]
 
 
-async def test_it_is_full_until_enough_is_taken() -> None:
+async def test_it_is_full_until_enough_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "WAITING_BYTES_MAX", 2 * BATCH_BYTES_MAX)
     frames = Outbox[FromCaller]()
-    half = outbox.WAITING_BYTES_MAX // 2
     for number in range(3):
-        frames.put(call(number, half))
+        frames.put(call(number, BATCH_BYTES_MAX))
     assert frames.full
     waiting = asyncio.create_task(frames.room())
     await frames.take()
-    assert frames.full is False
+    assert frames.full
+    await frames.take()
+    assert not frames.full
     await waiting
 
 
