@@ -20,9 +20,11 @@ from perdure.infra.sqlite import (
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.executions import ExecutionStore
+from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.persistence.visibility import VisibilityStore
+from tests.support.postgres import PostgresForTests, opened
 
 #: Takes a shard and returns the new epoch.
 Acquire = Callable[[ShardId], Awaitable[int]]
@@ -61,13 +63,29 @@ async def sqlite_ephemeral(directory: Path) -> AsyncIterator[Stores]:
     await database.close()
 
 
-DRIVERS: list[Callable[[Path], AbstractAsyncContextManager[Stores]]] = [sqlite_file, sqlite_ephemeral]
+EMBEDDED: list[Callable[[Path], AbstractAsyncContextManager[Stores]]] = [sqlite_file, sqlite_ephemeral]
+
+#: Postgres by its number of databases.
+CLUSTERED = {"postgres": 1, "two_postgres": 2}
 
 
-@pytest.fixture(params=DRIVERS, ids=lambda driver: driver.__name__)
+@pytest.fixture(params=[*(driver.__name__ for driver in EMBEDDED), *CLUSTERED])
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
-    async with request.param(tmp_path) as opened:
-        yield opened
+    for driver in EMBEDDED:
+        if driver.__name__ == request.param:
+            async with driver(tmp_path) as embedded:
+                yield embedded
+            return
+    # Asked for by name, because a session without such tests should not start it.
+    postgres: PostgresForTests = request.getfixturevalue("postgres")
+    async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
+        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster)
+
+
+@pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
+async def members(request: pytest.FixtureRequest, postgres: PostgresForTests) -> AsyncIterator[MembershipStore]:
+    async with opened(await postgres.empty(request.param)) as on:
+        yield on.members
 
 
 @pytest.fixture

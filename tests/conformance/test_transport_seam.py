@@ -18,7 +18,7 @@ from perdure.infra.rpc import Channels, InternalServer
 from perdure.kernel import errors
 from perdure.kernel.errors import Code, DeadlineExceeded, Internal, ServiceError, Unavailable, Unimplemented
 from perdure.kernel.persistence.executions import StoreUnavailable
-from perdure.kernel.rpc import NotOwner, StickyWorkerUnavailable, TaskObsolete
+from perdure.kernel.rpc import StickyWorkerUnavailable, TaskObsolete
 from perdure.kernel.transport import Handler, IncomingCall, PeerUnreachable, Transport
 from tests.support.network import MemoryNetwork, MemoryServer
 
@@ -211,6 +211,7 @@ SERVICE_ERRORS = [
     errors.Cancelled("never mind"),
     errors.Unimplemented("one day"),
     errors.Unavailable("later"),
+    errors.NotOwner("shard 7", "member 2"),
     errors.DataLoss("damaged"),
     errors.Internal("internal error"),
 ]
@@ -236,7 +237,7 @@ async def test_service_errors_arrive_as_they_were_raised(network: Network, error
 
 
 @pytest.mark.parametrize(
-    "error", [TaskObsolete(), TaskObsolete("old"), StickyWorkerUnavailable(), NotOwner(), NotOwner("host:1")], ids=repr
+    "error", [TaskObsolete(), TaskObsolete("old"), StickyWorkerUnavailable()], ids=repr
 )
 async def test_news_between_roles_arrive(network: Network, error: Exception) -> None:
     process = await network.serve({"/test/Fail": raising(error)})

@@ -9,8 +9,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.entropy import Entropy
@@ -81,10 +82,12 @@ class Cluster:
     async def start(self) -> None:
         """Bring up an incarnation; whoever was there before has lost the shard from here on."""
         self._mortal = MortalStore(self.store, self.chance)
-        self.history = HistoryService(self._runtime, Limits(), self._mortal, Directory())
+        shards = SqliteShardStore(self._database)
+        self.history = HistoryService(self._runtime, Limits(), self._mortal, shards, Directory())  # type: ignore[arg-type]
+        self._owner = SoleOwner(self.history.engine)
         self.matching = MatchingService(self._runtime, Limits(), self.history)
         self.history.connect(self.matching)
-        await self.history.start()
+        await self._owner.start()
         await self.matching.start()
         self._gone = asyncio.get_running_loop().create_future()
         self.incarnations += 1
@@ -94,7 +97,7 @@ class Cluster:
         self._gone.set_result(None)
         if not zombie:
             self._mortal.dead = True
-            for task in self.history.engine.background:
+            for task in [*self.history.engine.background, *self._owner.background]:
                 task.cancel()
         await asyncio.sleep(self.chance.choice((0.0, 0.5, 3.0)))
         await self.start()
@@ -119,5 +122,6 @@ class Cluster:
 
     async def close(self) -> None:
         await self.matching.stop()
+        await self._owner.stop()
         await self.history.stop()
         await self._database.close()

@@ -17,7 +17,7 @@ from perdure.history.fold import evolve
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.state.execution import Execution
 from perdure.kernel.clock import VirtualClock
-from perdure.kernel.ids import ExecutionKey, RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowId
 from tests.simulation import actors
 from tests.simulation.actors import ACTIVITIES, Promises
 from tests.simulation.cluster import NAMESPACE, Cluster
@@ -92,7 +92,7 @@ async def _check_standalone(cluster: Cluster, promises: Promises, activity_id: s
 
 async def _check_state(cluster: Cluster, workflow_id: str, run_id: str) -> None:
     """The state that the shard holds is the fold over the history."""
-    shard = cluster.history.engine.shards[0]
+    shard = cluster.history.engine.shards[ShardId(0)]
     loaded = await shard.find(LoadedExecution, ExecutionKey(NAMESPACE.id, WorkflowId(workflow_id), RunId(run_id)))
     assert loaded is not None
     events = await actors.outcome(cluster, workflow_id)

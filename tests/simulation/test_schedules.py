@@ -45,7 +45,7 @@ from perdure.history.state.execution import Execution
 from perdure.history.state.schedule import Schedule as ScheduleStateNow
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.errors import ServiceError, Unavailable
-from perdure.kernel.ids import ExecutionKind, RunId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKind, RunId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.prototime import timestamp
 from tests.simulation.actors import QUEUE, insist
 from tests.simulation.cluster import NAMESPACE, Cluster, ConnectionLost
@@ -185,7 +185,7 @@ async def _settled(cluster: Cluster, schedule_id: str) -> ScheduleStateNow:
 
 async def _runs(cluster: Cluster, schedule_id: str) -> list[Execution]:
     """All workflow runs that the schedule started, and their successors, when all of them are over."""
-    shard = cluster.history.engine.shards[0]
+    shard = cluster.history.engine.shards[ShardId(0)]
     while True:
         runs = []
         for head in await cluster.store.runs(shard.id, NAMESPACE.id, None, 100_000):
@@ -256,7 +256,7 @@ async def _send_again(clock: VirtualClock) -> None:
     [action] = loaded.state.started.values()
     loaded.state.started.clear()
     loaded.state.starting[action.action_id] = action
-    await ScheduleMessages(cluster.history.engine).start_action(loaded.key, action.action_id)
+    await ScheduleMessages(cluster.history.engine, cluster.history).start_action(loaded.key, action.action_id)
     assert loaded.state.started[action.action_id].run_id == task.workflow_execution.run_id
     assert len(await cluster.store.runs(loaded.shard.id, NAMESPACE.id, None, 100)) == 3, "the schedule and two runs"
     await cluster.close()
@@ -274,7 +274,7 @@ async def _lose_a_workflow(clock: VirtualClock) -> None:
     await _patch(cluster, "buffer", "first", SchedulePatch(trigger_immediately=TriggerImmediatelyRequest()))
     task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
     lost = task.workflow_execution
-    shard = cluster.history.engine.shards[0]
+    shard = cluster.history.engine.shards[ShardId(0)]
     await shard.erase(WorkflowKey(NAMESPACE.id, WorkflowId(lost.workflow_id)).run(RunId(lost.run_id)))
     await asyncio.sleep(2)
     await _patch(cluster, "buffer", "second", SchedulePatch(trigger_immediately=TriggerImmediatelyRequest()))

@@ -22,13 +22,14 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.frontend.routes import WORKFLOW_SERVICE
 from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
 from perdure.history.shard import Shard
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.kernel.call import Call
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
-from perdure.kernel.ids import ExecutionKey, TaskKind
+from perdure.kernel.ids import ExecutionKey, ShardId, TaskKind
 from perdure.kernel.limits import Limits
 from perdure.kernel.persistence.executions import DamagedRecord
 from perdure.kernel.rpc import QueryTask, Task
@@ -52,6 +53,9 @@ class UnreliableStore:
         #: What happens during the next call of a method, after it has read and before it answers.
         self.meanwhile: dict[str, Callable[[], Awaitable[Any]]] = {}
         self.damaged: set[ExecutionKey] = set()
+
+    def database_of(self, shard: ShardId) -> str:
+        return self._store.database_of(shard)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
@@ -88,26 +92,40 @@ class Offers:
 class HistoryBench:
     def __init__(self, database: SqliteDatabase, clock: VirtualClock) -> None:
         self.clock = clock
+        self._shards = SqliteShardStore(database)
         self.store = UnreliableStore(SqliteExecutionStore(database))
         self.offers = Offers()
         self._runtime = Runtime(clock, Entropy(1))
         self.service = self._new_service()
 
     def _new_service(self) -> HistoryService:
-        service = HistoryService(self._runtime, Limits(), self.store, Directory())  # type: ignore[arg-type]
+        service = HistoryService(self._runtime, Limits(), self.store, self._shards, Directory())  # type: ignore[arg-type]
+        self._owner = SoleOwner(service.engine)
         service.connect(self.offers)  # type: ignore[arg-type]
         return service
 
     async def restart(self) -> None:
         """Stop, and begin again on what is stored."""
-        await self.service.stop()
+        await self.end()
         self.offers.tasks.clear()
         self.service = self._new_service()
-        await self.service.start()
+        await self.begin()
+
+    async def forget(self) -> None:
+        """Let go of everything that is in memory and not on its way to the store, and take the shard again."""
+        await self.service.engine.release([ShardId(0)])
+        await self.service.engine.recover(await self.service.engine.acquire([ShardId(0)]))
+
+    async def begin(self) -> None:
+        await self._owner.start()
+
+    async def end(self) -> None:
+        await self._owner.stop()
+        await self.service.stop()
 
     @property
     def shard(self) -> Shard:
-        return self.service.engine.shards[0]
+        return self.service.engine.shards[ShardId(0)]
 
     async def call(self, rpc: str, **fields: Any) -> Any:
         """Serve one RPC of the public API."""
@@ -162,11 +180,11 @@ class HistoryBench:
 @asynccontextmanager
 async def _running(database: SqliteDatabase, clock: VirtualClock) -> AsyncIterator[HistoryBench]:
     bench = HistoryBench(database, clock)
-    await bench.service.start()
+    await bench.begin()
     try:
         yield bench
     finally:
-        await bench.service.stop()
+        await bench.end()
 
 
 def with_history(main: Callable[[HistoryBench], Coroutine[Any, Any, None]]) -> None:

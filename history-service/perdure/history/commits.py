@@ -7,11 +7,12 @@ the order of the decisions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Set
+from typing import NamedTuple
 
 import structlog
 
-from perdure.kernel.errors import Unavailable
+from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, ShardWrite
 
@@ -35,12 +36,15 @@ class Commit:
         """Return when it is durable.
 
         Raises:
-            Unavailable: it was not written, and the caller may try again.
+            NotOwner: it was not written, since the shard has another owner by now.
+            Unavailable: it may or may not have been written, and the caller may try again.
         """
         if not self.done:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
+        if isinstance(self.error, ShardLost):
+            raise NotOwner("the execution") from self.error
         if self.error is not None:
             raise Unavailable("the write did not go through, try again") from self.error
 
@@ -53,7 +57,11 @@ class Commit:
         self._waiters.clear()
 
 
-_Entry = tuple[ShardWrite, Commit, Callable[[], None]]
+class _Entry(NamedTuple):
+    write: ShardWrite
+    epoch: int
+    commit: Commit
+    committed: Callable[[], None]
 
 
 class Committer:
@@ -66,22 +74,20 @@ class Committer:
     def __init__(
         self,
         store: ExecutionStore,
-        epochs: Mapping[ShardId, int],
-        lost: Callable[[set[ShardId], Exception], None],
+        lost: Callable[[Set[ShardId], Exception], None],
     ) -> None:
         self._store = store
-        self._epochs = epochs
         self._lost = lost
         self._queue: list[_Entry] = []
         self._wanted = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
 
-    def submit(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
-        """Queue a write. `committed` runs right after it is durable, before those who wait for it go on."""
+    def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
+        """Queue a write in the name of a shard's owner of that epoch.
+
+        `committed` runs right after it is durable, before those who wait for it go on.
+        """
         commit = Commit()
-        self._queue.append((write, commit, committed))
-        self._idle.clear()
+        self._queue.append(_Entry(write, epoch, commit, committed))
         self._wanted.set()
         return commit
 
@@ -93,32 +99,28 @@ class Committer:
             if not self._queue:
                 self._wanted.clear()
             await self._write(batch)
-            if not self._queue:
-                self._idle.set()
-
-    async def drained(self) -> None:
-        """Return when nothing is waiting to be written."""
-        await self._idle.wait()
 
     async def _write(self, batch: list[_Entry]) -> None:
-        shards = {write.shard for write, _, _ in batch}
+        # Of two epochs of one shard the earlier is lost, and fails the batch.
+        epochs = {entry.write.shard: entry.epoch for entry in reversed(batch)}
+        shards = epochs.keys()
         try:
-            await self._store.write([write for write, _, _ in batch], {shard: self._epochs[shard] for shard in shards})
+            await self._store.write([entry.write for entry in batch], epochs)
         except Exception as error:
             # Whatever the reason, nothing of the batch is on the disk, so nothing of it may stay in memory either. What
             # was decided since builds on it and goes the same way.
             if not isinstance(error, ShardLost):
                 logger.exception("commit failed", shards=sorted(shards))
-            failed = batch + [entry for entry in self._queue if entry[0].shard in shards]
-            self._queue = [entry for entry in self._queue if entry[0].shard not in shards]
+            failed = batch + [entry for entry in self._queue if entry.write.shard in shards]
+            self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
             self._lost(shards, error)
-            for _, commit, _ in failed:
-                commit.settle(error)
+            for entry in failed:
+                entry.commit.settle(error)
             return
-        for _, commit, committed in batch:
+        for entry in batch:
             try:
-                committed()
+                entry.committed()
             except Exception:
                 # Durable all the same: what was to follow is owed by the state and done after the next start.
                 logger.exception("what follows a commit failed")
-            commit.settle(None)
+            entry.commit.settle(None)

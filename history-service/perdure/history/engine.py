@@ -1,12 +1,13 @@
-"""The engine: the shards of this process, the committer they share, and the loops that keep time."""
+"""The engine: the shards of this process, the committers they share, and the loops that keep time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
 from functools import partial
 from typing import Any, TypeVar
-from zlib import crc32
 
 import structlog
 
@@ -16,15 +17,17 @@ from perdure.history.effects import Effect
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.outbound import Outbound
-from perdure.history.shard import Shard
+from perdure.history.shard import LOADED_MAX, Shard
 from perdure.history.transition import BaseTransition, Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import DataLoss, NamespaceNotFound, Unavailable
+from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotOwner, Unavailable
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.membership import shard_of
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, StoreUnavailable, StoreUnusable
+from perdure.kernel.persistence.executions import ExecutionStore, StoreError, StoreUnavailable, StoreUnusable
+from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -37,77 +40,171 @@ L = TypeVar("L", bound=Loaded[Any])
 _ALARMS_PER_TURN = 100
 #: Heads read from the store at once.
 _HEADS_PER_PAGE = 500
+#: Shards whose debts are looked through at a time.
+_RECOVERED_AT_ONCE = 8
+_LOADED_PER_SHARD_MIN = 16
+_TIMEKEEPING_RETRY_S = 0.5
 _RETRY_DELAY_S_MIN = 0.05
 _RETRY_DELAY_S_MAX = 5.0
 
 
 class Engine:
-    """Everything that history does on the executions it owns."""
+    """Everything that history does on the executions it owns.
+
+    Which shards it owns is decided in `perdure.history.ownership`: `acquire`, `release` and `drop` are for that, and
+    `dropped` is called with shards that had to be let go of, and why.
+    """
+
+    dropped: Callable[[Set[ShardId], Exception], None]
 
     def __init__(
         self,
         runtime: Runtime,
         limits: Limits,
         store: ExecutionStore,
+        shard_store: ShardStore,
         directory: NamespaceDirectory,
         outbound: Outbound,
-        shard_ids: Iterable[ShardId],
+        shard_count: int,
+        member_id: str = "",
     ) -> None:
         self.runtime = runtime
         self.limits = limits
         self.directory = directory
+        self.shard_count = shard_count
+        #: The shards that this process owns.
+        self.shards: dict[ShardId, Shard] = {}
+        #: Until when, on the event loop's clock, what is in memory may be shown to anybody. Writes need no such limit:
+        #: they are fenced.
+        self.trusted_until_s = math.inf
+        #: Who owns a shard that is not ours, as far as we know.
+        self.hints: dict[ShardId, str] = {}
+        self._member_id = member_id
         self._store = store
-        self._epochs: dict[ShardId, int] = {}
-        self._committer = Committer(store, self._epochs, self._lost)
+        self._shard_store = shard_store
         self._outbound = outbound
-        self._shards = [Shard(shard, runtime, limits, store, self._committer, outbound) for shard in shard_ids]
-        self._tasks: list[asyncio.Task[None]] = []
-        self._reacquiring: set[asyncio.Task[None]] = set()
+        #: One for each database.
+        self._committers: dict[str, tuple[Committer, asyncio.Task[None]]] = {}
+        self._timekeepers: dict[ShardId, asyncio.Task[None]] = {}
 
-    async def start(self) -> None:
-        """Take the shards, and take up what was left open by whoever owned them before.
+    # Owning
+
+    async def acquire(self, shards: Sequence[ShardId]) -> list[Shard]:
+        """Take these shards and serve them from now on; returns those that could be taken, to be recovered.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        epochs = await self._shard_store.acquire(shards, self._member_id)
+        taken = []
+        for shard_id, epoch in epochs.items():
+            committer = self._committer_of(shard_id)
+            shard = Shard(shard_id, epoch, self.runtime, self.limits, self._store, committer, self._outbound)
+            self.shards[shard_id] = shard
+            self.hints.pop(shard_id, None)
+            taken.append(shard)
+        self._share_memory()
+        return taken
+
+    async def recover(self, shards: Iterable[Shard]) -> None:
+        """Bring up the runs that owe something, since whoever owed it before may not have delivered it; then keep time.
 
         Waits for a store that cannot be read now.
 
         Raises:
-            StoreUnavailable: the store cannot be written.
             StoreUnusable: it never can be read.
         """
-        for shard in self._shards:
-            self._epochs[shard.id] = await self._store.acquire_shard(shard.id)
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._committer.run())]
-        self._tasks += [loop.create_task(self._keep_time(shard)) for shard in self._shards]
-        for shard in self._shards:
-            await self._recover(shard)
+        waiting = list(shards)
 
-    async def stop(self) -> None:
-        """Write what is under way and what was put off, then stop."""
-        for shard in self._shards:
+        async def recover_some() -> None:
+            while waiting:
+                shard = waiting.pop()
+                with contextlib.suppress(NotOwner):
+                    async for loaded, effect in self.outstanding(shard):
+                        self._outbound.perform(shard, loaded, effect)
+                if not shard.closed:
+                    self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
+
+        await asyncio.gather(*(recover_some() for _ in range(min(len(waiting), _RECOVERED_AT_ONCE))))
+
+    async def release(self, shards: Iterable[ShardId]) -> None:
+        """Write what is under way and what was put off, and give the shards back.
+
+        Raises:
+            StoreError: they could not be given back; they are not served any more all the same.
+        """
+        leaving = [shard for shard in (self._remove(shard_id) for shard_id in shards) if shard is not None]
+        for shard in leaving:
             for loaded in shard.unwritten():
                 shard.flush(loaded, await self.namespace_of(loaded.key))
-        await self._committer.drained()
+        for shard in leaving:
+            await shard.settled()
+            shard.forget()
+        if leaving:
+            await self._shard_store.release({shard.id: shard.epoch for shard in leaving})
+
+    def drop(self, shards: Iterable[ShardId]) -> None:
+        """Let go of shards at once, since somebody else owns them by now or a write failed."""
+        for shard_id in shards:
+            shard = self._remove(shard_id)
+            if shard is not None:
+                shard.forget()
+
+    async def stop(self) -> None:
+        """Give all shards back, then stop."""
+        with contextlib.suppress(StoreError):
+            await self.release(list(self.shards))
         await self._outbound.stop()
-        tasks = [*self._tasks, *self._reacquiring]
+        tasks = self.background
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def shard_of(self, key: WorkflowKey) -> Shard:
-        """The owner of a workflow id. The hash is for ever: stored data depends on it."""
-        if len(self._shards) == 1:
-            return self._shards[0]
-        digest = crc32(f"{key.namespace_id}\0{key.workflow_id}".encode())
-        return self._shards[digest % len(self._shards)]
+    def _remove(self, shard_id: ShardId) -> Shard | None:
+        shard = self.shards.pop(shard_id, None)
+        if shard is not None:
+            shard.closed = True
+            if (timekeeper := self._timekeepers.pop(shard_id, None)) is not None:
+                timekeeper.cancel()
+            self._share_memory()
+        return shard
 
-    @property
-    def shards(self) -> list[Shard]:
-        return self._shards
+    def _share_memory(self) -> None:
+        share = max(LOADED_MAX // max(len(self.shards), 1), _LOADED_PER_SHARD_MIN)
+        for shard in self.shards.values():
+            shard.loaded_max = share
+
+    def _committer_of(self, shard_id: ShardId) -> Committer:
+        database = self._store.database_of(shard_id)
+        if database not in self._committers:
+            committer = Committer(self._store, self._lost)
+            self._committers[database] = committer, asyncio.get_running_loop().create_task(committer.run())
+        return self._committers[database][0]
+
+    def _lost(self, shards: Set[ShardId], error: Exception) -> None:
+        """A write failed: nothing that is held of those shards can be trusted any more."""
+        self.drop(shards)
+        self.dropped(shards, error)
+
+    def shard_of(self, key: WorkflowKey) -> Shard:
+        """The shard of a workflow id.
+
+        Raises:
+            NotOwner: it is not ours.
+        """
+        shard_id = shard_of(key.namespace_id, key.workflow_id, self.shard_count)
+        shard = self.shards.get(shard_id)
+        if shard is None:
+            raise NotOwner(f"shard {shard_id}", self.hints.get(shard_id, ""))
+        if asyncio.get_running_loop().time() > self.trusted_until_s:
+            raise NotOwner(f"shard {shard_id}")
+        return shard
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """The loops that run until `stop`."""
-        return [*self._tasks, *self._reacquiring, *self._outbound.sending]
+        committing = [task for _, task in self._committers.values()]
+        return [*committing, *self._timekeepers.values(), *self._outbound.sending]
 
     async def get(self, call: Call, workflow_id: str, run_id: str = "") -> LoadedExecution:
         """The workflow run that a call addresses; the current one if it names none.
@@ -171,7 +268,7 @@ class Engine:
     async def _keep_time(self, shard: Shard) -> None:
         """Wake runs when they want to be woken."""
         clock, loop = self.runtime.clock, asyncio.get_running_loop()
-        while not shard.has_new_owner:
+        while not shard.closed:
             try:
                 now = clock.now_ns()
                 if now + WINDOW_NS // 2 >= shard.alarms.horizon_ns:
@@ -181,6 +278,7 @@ class Engine:
             except Exception:
                 logger.exception("timekeeping failed", shard=shard.id)
                 shard.alarms.horizon_ns = 0
+                await asyncio.sleep(_TIMEKEEPING_RETRY_S)
             at = shard.alarms.next()
             now = clock.now_ns()
             delay = min(max(at - now, 0) if at else WINDOW_NS, max(shard.alarms.horizon_ns - WINDOW_NS // 2 - now, 0))
@@ -228,11 +326,6 @@ class Engine:
 
     # Recovery
 
-    async def _recover(self, shard: Shard) -> None:
-        """Bring up the runs that owe something: whoever owed it before may not have delivered it."""
-        async for loaded, effect in self.outstanding(shard):
-            self._outbound.perform(shard, loaded, effect)
-
     async def outstanding(
         self, shard: Shard, namespace_id: NamespaceId | None = None
     ) -> AsyncIterator[tuple[Loaded[Any], Effect]]:
@@ -244,13 +337,13 @@ class Engine:
             StoreUnusable: it never can be read.
         """
         cursor: ExecutionKey | None = None
-        while not shard.has_new_owner:
-            heads = await _insist(partial(self._store.undispatched, shard.id, cursor, _HEADS_PER_PAGE))
+        while not shard.closed:
+            heads = await insist(partial(self._store.undispatched, shard.id, cursor, _HEADS_PER_PAGE))
             for head in heads:
                 if namespace_id is not None and head.key.namespace_id != namespace_id:
                     continue
                 try:
-                    loaded = await _insist(partial(shard.find_any, head.key))
+                    loaded = await insist(partial(shard.find_any, head.key))
                 except DataLoss:
                     continue
                 if loaded is not None:
@@ -261,28 +354,8 @@ class Engine:
             cursor = heads[-1].key
             await asyncio.sleep(0)
 
-    def _lost(self, shards: set[ShardId], error: Exception) -> None:
-        """A write failed: forget those shards. One that has a new owner is left to it, any other is taken again."""
-        for shard in self._shards:
-            if shard.id in shards:
-                shard.forget()
-                if isinstance(error, ShardLost):
-                    shard.has_new_owner = True
-                    continue
-                task = asyncio.get_running_loop().create_task(self._reacquire(shard))
-                self._reacquiring.add(task)
-                task.add_done_callback(self._reacquiring.discard)
 
-    async def _reacquire(self, shard: Shard) -> None:
-        try:
-            self._epochs[shard.id] = await _insist(partial(self._store.acquire_shard, shard.id))
-            await self._recover(shard)
-        except StoreUnusable:
-            # Callers are told so one by one, and what the shard owes waits for a start on a store that can be used.
-            logger.exception("a shard could not be taken up again", shard=shard.id)
-
-
-async def _insist(attempt: Callable[[], Awaitable[R]]) -> R:
+async def insist(attempt: Callable[[], Awaitable[R]]) -> R:
     """Try until the store answers.
 
     Raises:

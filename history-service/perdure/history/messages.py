@@ -28,7 +28,6 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.engine import Engine
-from perdure.history.handlers import start, workflow
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import child as children
 from perdure.history.machines import external
@@ -36,7 +35,7 @@ from perdure.history.machines.workflow import SERVER_IDENTITY
 from perdure.history.schedules.messages import ScheduleMessages
 from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution
-from perdure.kernel.call import Call
+from perdure.kernel import mail
 from perdure.kernel.errors import (
     DataLoss,
     InvalidArgument,
@@ -44,8 +43,9 @@ from perdure.kernel.errors import (
     NotFound,
     WorkflowExecutionAlreadyStarted,
 )
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKey, NamespaceId, WorkflowId, WorkflowKey
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.rpc import HistoryClient
 
 logger = structlog.get_logger(__name__)
 
@@ -60,11 +60,12 @@ def request_id(key: ExecutionKey, event_id: int) -> str:
 
 
 class Messages:
-    """Delivers messages between the executions of one engine."""
+    """Delivers what the executions of one engine send, to wherever its addressees are."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, history: HistoryClient) -> None:
         self._engine = engine
-        self.schedules = ScheduleMessages(engine)
+        self._history = history
+        self.schedules = ScheduleMessages(engine, history)
 
     async def _sender(self, key: ExecutionKey) -> tuple[LoadedExecution, Namespace] | None:
         """The sending run; None if it was deleted meanwhile."""
@@ -73,8 +74,8 @@ class Messages:
             return None
         return loaded, await self._engine.namespace_of(key)
 
-    async def _target(self, namespace_id: str) -> Call:
-        return Call(await self._engine.directory.by_id(NamespaceId(namespace_id)))
+    async def _deliver(self, namespace_id: str, workflow_id: str, letter: mail.Letter) -> str:
+        return await self._history.deliver(WorkflowKey(NamespaceId(namespace_id), WorkflowId(workflow_id)), letter)
 
     async def start_child(self, key: ExecutionKey, initiated_event_id: int) -> None:
         """Start a child, then tell the parent how that went."""
@@ -96,12 +97,8 @@ class Messages:
         state = parent.state
         run_id, cause = "", _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
-            call = await self._target(initiated.namespace_id)
-            started = await start.start(
-                self._engine, call, request, parent=_parent(namespace, state, initiated_event_id)
-            )
-            await started.loaded.committed()
-            run_id = started.loaded.key.run_id
+            letter = mail.StartChild(request, _parent(namespace, state, initiated_event_id))
+            run_id = await self._deliver(initiated.namespace_id, initiated.workflow_id, letter)
         except (WorkflowExecutionAlreadyStarted, DataLoss):
             # What is damaged still has the id.
             cause = _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS
@@ -139,20 +136,20 @@ class Messages:
         cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
             _check_other(key, initiated.namespace_id, initiated.workflow_execution)
-            await workflow.signal_workflow_execution(
-                self._engine,
-                await self._target(initiated.namespace_id),
-                SignalWorkflowExecutionRequest(
-                    workflow_execution=initiated.workflow_execution,
-                    signal_name=initiated.signal_name,
-                    input=initiated.input if initiated.HasField("input") else None,
-                    identity=SERVER_IDENTITY,
-                    request_id=request_id(key, initiated_event_id),
-                    control=initiated.control,
-                    header=initiated.header if initiated.HasField("header") else None,
-                ),
-                sender=own,
-                child_of=own if initiated.child_workflow_only else None,
+            request = SignalWorkflowExecutionRequest(
+                workflow_execution=initiated.workflow_execution,
+                signal_name=initiated.signal_name,
+                input=initiated.input if initiated.HasField("input") else None,
+                identity=SERVER_IDENTITY,
+                request_id=request_id(key, initiated_event_id),
+                control=initiated.control,
+                header=initiated.header if initiated.HasField("header") else None,
+            )
+            child_of = own if initiated.child_workflow_only else None
+            await self._deliver(
+                initiated.namespace_id,
+                initiated.workflow_execution.workflow_id,
+                mail.Signal(request, own, child_of),
             )
         except NamespaceNotFound:
             cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
@@ -181,18 +178,17 @@ class Messages:
         cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
             _check_other(key, initiated.namespace_id, initiated.workflow_execution)
-            await workflow.request_cancel_workflow_execution(
-                self._engine,
-                await self._target(initiated.namespace_id),
-                RequestCancelWorkflowExecutionRequest(
-                    workflow_execution=initiated.workflow_execution,
-                    identity=SERVER_IDENTITY,
-                    request_id=request_id(key, initiated_event_id),
-                    reason=initiated.reason,
-                ),
-                requester=own,
-                initiated_event_id=initiated_event_id,
-                child_of=own if initiated.child_workflow_only else None,
+            request = RequestCancelWorkflowExecutionRequest(
+                workflow_execution=initiated.workflow_execution,
+                identity=SERVER_IDENTITY,
+                request_id=request_id(key, initiated_event_id),
+                reason=initiated.reason,
+            )
+            child_of = own if initiated.child_workflow_only else None
+            await self._deliver(
+                initiated.namespace_id,
+                initiated.workflow_execution.workflow_id,
+                mail.RequestCancel(request, own, initiated_event_id, child_of),
             )
         except NamespaceNotFound:
             cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
@@ -229,36 +225,26 @@ class Messages:
     ) -> None:
         own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
         target = WorkflowExecution(workflow_id=initiated.workflow_id)
-        try:
-            call = await self._target(initiated.namespace_id)
-            if initiated.parent_close_policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE:
-                await workflow.terminate_workflow_execution(
-                    self._engine,
-                    call,
-                    TerminateWorkflowExecutionRequest(
-                        workflow_execution=target,
-                        first_execution_run_id=child_run_id,
-                        reason="by parent close policy",
-                        identity=SERVER_IDENTITY,
-                    ),
-                    child_of=own,
-                )
-            else:
-                await workflow.request_cancel_workflow_execution(
-                    self._engine,
-                    call,
-                    RequestCancelWorkflowExecutionRequest(
-                        workflow_execution=target,
-                        first_execution_run_id=child_run_id,
-                        identity=SERVER_IDENTITY,
-                        request_id=request_id(key, -initiated_event_id),
-                    ),
-                    requester=own,
-                    child_of=own,
-                )
-        except (NotFound, NamespaceNotFound, DataLoss):
-            # Closed, deleted, or not ours any more: nothing is left to do.
-            pass
+        letter: mail.Letter
+        if initiated.parent_close_policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE:
+            terminate = TerminateWorkflowExecutionRequest(
+                workflow_execution=target,
+                first_execution_run_id=child_run_id,
+                reason="by parent close policy",
+                identity=SERVER_IDENTITY,
+            )
+            letter = mail.Terminate(terminate, child_of=own)
+        else:
+            cancel = RequestCancelWorkflowExecutionRequest(
+                workflow_execution=target,
+                first_execution_run_id=child_run_id,
+                identity=SERVER_IDENTITY,
+                request_id=request_id(key, -initiated_event_id),
+            )
+            letter = mail.RequestCancel(cancel, own, child_of=own)
+        # Closed, deleted, or not ours any more: nothing is left to do.
+        with contextlib.suppress(NotFound, NamespaceNotFound, DataLoss):
+            await self._deliver(initiated.namespace_id, initiated.workflow_id, letter)
 
     async def notify_parent(self, key: ExecutionKey, _: int) -> None:
         """Tell the parent how this run ended."""
@@ -276,23 +262,11 @@ class Messages:
 
     async def _tell_parent(self, state: Execution) -> None:
         started = state.started
-        parent_execution = started.parent_workflow_execution
-        parent_key = ExecutionKey(
-            NamespaceId(started.parent_workflow_namespace_id),
-            WorkflowId(parent_execution.workflow_id),
-            RunId(parent_execution.run_id),
-        )
-        found = await self._sender(parent_key)
-        if found is None:
-            raise NotFound("the parent is gone")
-        parent, namespace = found
-        child = parent.state.children.get(started.parent_initiated_event_id)
-        close_event = state.close_event
-        if child is None or not parent.state.running or close_event is None:
-            return
-        execution = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
-        self._engine.decide(namespace, parent, lambda tx: children.closed(tx, child, execution, close_event))
-        await parent.committed()
+        parent = started.parent_workflow_execution
+        assert state.close_event is not None
+        child = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
+        letter = mail.ChildClosed(parent.run_id, started.parent_initiated_event_id, child, state.close_event)
+        await self._deliver(started.parent_workflow_namespace_id, parent.workflow_id, letter)
 
 
 def _check_other(key: ExecutionKey, namespace_id: str, target: WorkflowExecution) -> None:
@@ -301,10 +275,10 @@ def _check_other(key: ExecutionKey, namespace_id: str, target: WorkflowExecution
         raise NotFound("a workflow cannot signal or cancel itself")
 
 
-def _parent(namespace: Namespace, state: Execution, initiated_event_id: int) -> start.Parent:
+def _parent(namespace: Namespace, state: Execution, initiated_event_id: int) -> mail.Parent:
     root = state.started.root_workflow_execution
     own = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
-    return start.Parent(namespace.name, namespace.id, own, initiated_event_id, root if root.workflow_id else own)
+    return mail.Parent(namespace.name, namespace.id, own, initiated_event_id, root if root.workflow_id else own)
 
 
 def _copy_start(initiated: object, request: StartWorkflowExecutionRequest) -> None:

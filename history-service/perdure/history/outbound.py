@@ -73,10 +73,10 @@ class Outbound:
     def perform(self, shard: Shard, loaded: Loaded[Any], effect: Effect) -> None:
         """Do it, or start doing it."""
         match effect:
-            case OfferWorkflowTask():
-                self._offer_workflow_task(loaded)
-            case OfferActivityTask(scheduled_event_id):
-                self._offer_activity_task(loaded, scheduled_event_id)
+            case OfferWorkflowTask() | OfferActivityTask():
+                task = task_of(loaded, effect)
+                if task is not None:
+                    self.matching.offer(task)
             case ResolveUpdate(update_id, outcome):
                 assert isinstance(loaded, LoadedExecution)
                 loaded.tell_update_waiters(update_id, UpdateNews(outcome=outcome))
@@ -84,77 +84,38 @@ class Outbound:
                 assert isinstance(loaded, LoadedExecution)
                 _abort_updates(loaded, effect)
             case StartChild(initiated_event_id):
-                self._send(loaded.key, self.messages.start_child, initiated_event_id)
+                self._send(loaded, self.messages.start_child, initiated_event_id)
             case SendSignal(initiated_event_id):
-                self._send(loaded.key, self.messages.signal, initiated_event_id)
+                self._send(loaded, self.messages.signal, initiated_event_id)
             case SendCancel(initiated_event_id):
-                self._send(loaded.key, self.messages.cancel, initiated_event_id)
+                self._send(loaded, self.messages.cancel, initiated_event_id)
             case ApplyParentClosePolicy(initiated_event_id):
-                self._send(loaded.key, self.messages.apply_parent_close_policy, initiated_event_id)
+                self._send(loaded, self.messages.apply_parent_close_policy, initiated_event_id)
             case NotifyParent():
-                self._send(loaded.key, self.messages.notify_parent, 0)
+                self._send(loaded, self.messages.notify_parent, 0)
             case NotifySchedule():
-                self._send(loaded.key, self.messages.schedules.notify_schedule, 0)
+                self._send(loaded, self.messages.schedules.notify_schedule, 0)
             case StartAction(action_id):
-                self._send(loaded.key, self.messages.schedules.start_action, action_id)
+                self._send(loaded, self.messages.schedules.start_action, action_id)
             case StopAction(action_id):
-                self._send(loaded.key, self.messages.schedules.stop_action, action_id)
+                self._send(loaded, self.messages.schedules.stop_action, action_id)
             case CheckAction(action_id):
-                self._send(loaded.key, self.messages.schedules.check_action, action_id)
+                self._send(loaded, self.messages.schedules.check_action, action_id)
             case _:
                 assert_never(effect)
 
-    def _offer_workflow_task(self, loaded: Loaded[Any]) -> None:
-        state = loaded.state
-        task = state.workflow_task
-        if task is None or task.started_event_id or not state.running:
-            return
-        priority = state.priority
-        self.matching.offer(
-            Task(
-                queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
-                key=loaded.key,
-                scheduled_event_id=task.scheduled_event_id,
-                stamp=task.attempt,
-                created_at_ns=task.scheduled_at,
-                priority=priority.priority_key or DEFAULT_PRIORITY,
-                fairness_key=priority.fairness_key,
-                fairness_weight=priority.fairness_weight or 1.0,
-                normal_queue=state.task_queue if task.sticky else "",
-            )
-        )
-
-    def _offer_activity_task(self, loaded: Loaded[Any], scheduled_event_id: int) -> None:
-        state = loaded.state
-        activity = state.activities.get(scheduled_event_id)
-        if activity is None or not activity.waiting or not state.running:
-            return
-        scheduled = activity.scheduled
-        priority = scheduled.priority if scheduled.HasField("priority") else state.priority
-        self.matching.offer(
-            Task(
-                queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
-                key=loaded.key,
-                scheduled_event_id=scheduled_event_id,
-                stamp=activity.stamp,
-                created_at_ns=activity.attempt_scheduled_at,
-                priority=priority.priority_key or DEFAULT_PRIORITY,
-                fairness_key=priority.fairness_key,
-                fairness_weight=priority.fairness_weight or 1.0,
-            )
-        )
-
-    def _send(self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int) -> None:
+    def _send(self, loaded: Loaded[Any], send: Callable[[ExecutionKey, int], Awaitable[None]], number: int) -> None:
         """`number` is what the sender knows the message by: an event id, or an action's id."""
-        task = asyncio.get_running_loop().create_task(self._until_sent(key, send, number))
+        task = asyncio.get_running_loop().create_task(self._until_sent(loaded.shard, loaded.key, send, number))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     async def _until_sent(
-        self, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int
+        self, shard: Shard, key: ExecutionKey, send: Callable[[ExecutionKey, int], Awaitable[None]], number: int
     ) -> None:
+        """Whoever owns the sender's shard next sends it too."""
         delay_s = _RETRY_DELAY_S_MIN
-        while True:
+        while not shard.closed:
             try:
                 await send(key, number)
                 return
@@ -168,6 +129,51 @@ class Outbound:
                 logger.exception("a message failed", run_id=key.run_id, message=send.__name__)
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)
+
+
+def task_of(loaded: Loaded[Any], effect: OfferWorkflowTask | OfferActivityTask) -> Task | None:
+    """What is to be offered; None if there is nothing to hand out any more."""
+    if isinstance(effect, OfferWorkflowTask):
+        return _workflow_task(loaded)
+    return _activity_task(loaded, effect.scheduled_event_id)
+
+
+def _workflow_task(loaded: Loaded[Any]) -> Task | None:
+    state = loaded.state
+    task = state.workflow_task
+    if task is None or task.started_event_id or not state.running:
+        return None
+    priority = state.priority
+    return Task(
+        queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
+        key=loaded.key,
+        scheduled_event_id=task.scheduled_event_id,
+        stamp=task.attempt,
+        created_at_ns=task.scheduled_at,
+        priority=priority.priority_key or DEFAULT_PRIORITY,
+        fairness_key=priority.fairness_key,
+        fairness_weight=priority.fairness_weight or 1.0,
+        normal_queue=state.task_queue if task.sticky else "",
+    )
+
+
+def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
+    state = loaded.state
+    activity = state.activities.get(scheduled_event_id)
+    if activity is None or not activity.waiting or not state.running:
+        return None
+    scheduled = activity.scheduled
+    priority = scheduled.priority if scheduled.HasField("priority") else state.priority
+    return Task(
+        queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
+        key=loaded.key,
+        scheduled_event_id=scheduled_event_id,
+        stamp=activity.stamp,
+        created_at_ns=activity.attempt_scheduled_at,
+        priority=priority.priority_key or DEFAULT_PRIORITY,
+        fairness_key=priority.fairness_key,
+        fairness_weight=priority.fairness_weight or 1.0,
+    )
 
 
 def _abort_updates(loaded: LoadedExecution, effect: AbortUpdates) -> None:

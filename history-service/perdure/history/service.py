@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 import structlog
 from google.protobuf.message import Message
@@ -17,15 +19,18 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
 from perdure.history.engine import Engine
 from perdure.history.handlers import HANDLERS, activity, query, workflow_task
+from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
-from perdure.history.outbound import Outbound
+from perdure.history.outbound import Outbound, task_of
 from perdure.kernel.call import Call
-from perdure.kernel.errors import Unimplemented
-from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
+from perdure.kernel.errors import NotOwner, Unimplemented
+from perdure.kernel.ids import NamespaceId, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.mail import Letter
 from perdure.kernel.namespace import NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
-from perdure.kernel.rpc import MatchingClient, QueryTask, Task
+from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.rpc import HistoryClient, MatchingClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 
 logger = structlog.get_logger(__name__)
@@ -41,27 +46,26 @@ class HistoryService:
         runtime: Runtime,
         limits: Limits,
         executions: ExecutionStore,
+        shards: ShardStore,
         directory: NamespaceDirectory,
         shard_count: int = 1,
+        member_id: str = "",
     ) -> None:
         self._store = executions
         self._outbound = Outbound()
-        self.engine = Engine(
-            runtime, limits, executions, directory, self._outbound, [ShardId(n) for n in range(shard_count)]
-        )
-        self._outbound.messages = Messages(self.engine)
+        self.engine = Engine(runtime, limits, executions, shards, directory, self._outbound, shard_count, member_id)
+        self._inbox = Inbox(self.engine)
         self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
+        self._offering: set[asyncio.Task[None]] = set()
 
-    def connect(self, matching: MatchingClient) -> None:
-        """Say where tasks go. Called once, before `start`."""
+    def connect(self, matching: MatchingClient, history: HistoryClient | None = None) -> None:
+        """Say where tasks go, and letters: to `history`, or to this process if it is alone. Called once, at first."""
         self._matching = matching
         self._outbound.matching = matching
-
-    async def start(self) -> None:
-        await self.engine.start()
+        self._outbound.messages = Messages(self.engine, history or self)
 
     async def stop(self) -> None:
-        for task in self._redispatching.values():
+        for task in [*self._redispatching.values(), *self._offering]:
             task.cancel()
         await self.engine.stop()
 
@@ -91,26 +95,55 @@ class HistoryService:
     ) -> PollWorkflowTaskQueueResponse:
         return await query.query_task(self.engine, call, task, request)
 
+    async def deliver(self, to: WorkflowKey, letter: Letter) -> str:
+        """See `HistoryClient.deliver`."""
+        return await self._inbox.deliver(to, letter)
+
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""
         if queue not in self._redispatching:
-            task = asyncio.get_running_loop().create_task(self._redispatch(queue))
+            task = asyncio.get_running_loop().create_task(
+                self._offer_again(
+                    # A task for a sticky queue may have been handed on to this one.
+                    lambda task: queue in (task.queue, task.queue._replace(name=task.normal_queue)),
+                    queue.namespace_id,
+                )
+            )
             self._redispatching[queue] = task
             task.add_done_callback(lambda _: self._redispatching.pop(queue, None))
 
-    async def _redispatch(self, queue: TaskQueueKey) -> None:
-        wanted = OfferWorkflowTask if queue.kind is TaskKind.WORKFLOW else OfferActivityTask
+    def offer_moved(self, moved: Callable[[NamespaceId, str], bool]) -> None:
+        """Offer again all tasks whose queue has moved: its owner before may have taken them to the grave.
+
+        A task on a sticky queue counts as on the workflow's normal queue too, where it may have been handed on to.
+        """
+
+        def is_concerned(task: Task) -> bool:
+            queue = task.queue
+            if moved(queue.namespace_id, queue.name):
+                return True
+            return bool(task.normal_queue) and moved(queue.namespace_id, task.normal_queue)
+
+        task = asyncio.get_running_loop().create_task(self._offer_again(is_concerned))
+        self._offering.add(task)
+        task.add_done_callback(self._offering.discard)
+
+    async def _offer_again(self, wanted: Callable[[Task], bool], namespace_id: NamespaceId | None = None) -> None:
         try:
-            for shard in self.engine.shards:
-                async for loaded, effect in self.engine.outstanding(shard, queue.namespace_id):
-                    if isinstance(effect, wanted):
-                        self._outbound.perform(shard, loaded, effect)
+            for shard in list(self.engine.shards.values()):
+                # Whoever takes the shard offers everything anyway.
+                with contextlib.suppress(NotOwner):
+                    async for loaded, effect in self.engine.outstanding(shard, namespace_id):
+                        if isinstance(effect, OfferWorkflowTask | OfferActivityTask):
+                            task = task_of(loaded, effect)
+                            if task is not None and wanted(task):
+                                self._matching.offer(task)
         except StoreUnusable:
-            logger.exception("the tasks of a queue could not be offered again", queue=queue.name)
+            logger.exception("tasks could not be offered again")
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         """See `NamespaceReclaimer.reclaim`."""
-        for shard in self.engine.shards:
+        for shard in list(self.engine.shards.values()):
             while True:
                 heads = await self._store.runs(shard.id, namespace_id, None, _HEADS_PER_PAGE)
                 if not heads:

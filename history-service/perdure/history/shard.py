@@ -8,6 +8,7 @@ one fails the shard forgets everything and loads it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import islice
@@ -30,7 +31,7 @@ from perdure.history.state.codec import (
     encode_state,
 )
 from perdure.history.transition import BaseTransition
-from perdure.kernel.errors import DataLoss, Unavailable
+from perdure.kernel.errors import DataLoss, NotOwner, Unavailable
 from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
@@ -54,10 +55,11 @@ R = TypeVar("R")
 T = TypeVar("T", bound=BaseTransition[Any])
 L = TypeVar("L", bound=Loaded[Any])
 
-#: Runs that a shard keeps in memory; the least recently used that nobody waits for go first.
+#: Runs that a process keeps in memory, shared out evenly among its shards; the least recently used that nobody waits
+#: for go first.
 LOADED_MAX = 10_000
-#: They go this many at a time, since looking for them costs more than letting them go.
-_EVICTED_AT_ONCE = 256
+#: They go this part of all at a time, since looking for them costs more than letting them go.
+_EVICTED_PART = 40
 #: A snapshot is due when the journal written since the last one is larger than this and than twice the snapshot.
 SNAPSHOT_TAIL_BYTES_MIN = 64 * 1024
 
@@ -69,11 +71,12 @@ class EffectSink(Protocol):
 
 
 class Shard:
-    """The owner's side of one shard."""
+    """The owner's side of one shard, for as long as it owns it: taking it again makes another object."""
 
     def __init__(
         self,
         shard_id: ShardId,
+        epoch: int,
         runtime: Runtime,
         limits: Limits,
         store: ExecutionStore,
@@ -81,12 +84,15 @@ class Shard:
         effects: EffectSink,
     ) -> None:
         self.id = shard_id
+        self.epoch = epoch
         self.store = store
         self.limits = limits
         self.runtime = runtime
         self.alarms = Alarms()
-        #: Somebody else has taken the shard: nothing is begun on it here any more.
-        self.has_new_owner = False
+        #: Nothing is begun here any more: the shard was given back, or a write failed.
+        self.closed = False
+        #: Runs kept in memory.
+        self.loaded_max = LOADED_MAX
         self._committer = committer
         self._effects = effects
         self._loaded: OrderedDict[ExecutionKey, Loaded[Any]] = OrderedDict()
@@ -95,11 +101,13 @@ class Shard:
         #: Runs whose removal is on its way to the disk: they must not be loaded again from what is still there.
         self._deleting: dict[ExecutionKey, Commit] = {}
         self._restores: set[asyncio.Task[None]] = set()
+        self._last_commit: Commit | None = None
 
     # Finding
 
     async def current_run(self, key: WorkflowKey) -> RunId | None:
         """The run that the workflow id means now, or None."""
+        self._check_open()
         run_id = self._current.get(key)
         if run_id is None:
             run_id = await self.store.current_run(self.id, key)
@@ -143,6 +151,7 @@ class Shard:
         Raises:
             DataLoss: its records are damaged.
         """
+        self._check_open()
         loaded = self._loaded.get(key)
         if loaded is not None:
             self._loaded.move_to_end(key)
@@ -211,6 +220,10 @@ class Shard:
 
     # Deciding
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise NotOwner(f"shard {self.id}")
+
     def begin(self, kind: type[Loaded[T]], state: Any, namespace: Namespace) -> T:
         """A transition on a state, at this instant."""
         runtime = self.runtime
@@ -218,6 +231,7 @@ class Shard:
 
     def create(self, kind: type[L], tx: BaseTransition[Any]) -> L:
         """Take a new run in, whose beginning `tx` holds, and write it."""
+        self._check_open()
         loaded = kind(self, tx.state)
         write = ShardWrite(self.id)
         effects = self._record(write, loaded, tx)
@@ -238,6 +252,7 @@ class Shard:
         With `put_off` it waits for the next write of this run instead. The caller awaits `loaded.committed()` before it
         tells anybody.
         """
+        self._check_open()
         if loaded.restoring is not None or self._loaded.get(loaded.key) is not loaded:
             raise Unavailable("the run was reloaded, try again")
         tx = self.begin(type(loaded), loaded.state, namespace)
@@ -322,9 +337,13 @@ class Shard:
                 loaded.settled()
                 self._perform(loaded, effects)
 
-        commit = self._committer.submit(write, committed)
+        commit = self._commit_write(write, committed)
         for loaded, _ in done:
             loaded.commit = commit
+
+    def _commit_write(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
+        commit = self._last_commit = self._committer.submit(write, self.epoch, committed)
+        return commit
 
     def _perform(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
         for effect in effects:
@@ -383,8 +402,8 @@ class Shard:
         self._arm(loaded, now, loaded.agenda.next_deadline(now, namespace.retention_ns), unwritten=unwritten)
 
     def _evict(self) -> None:
-        excess = len(self._loaded) - LOADED_MAX
-        if excess < _EVICTED_AT_ONCE:
+        excess = len(self._loaded) - self.loaded_max
+        if excess < self.loaded_max // _EVICTED_PART:
             return
         for key, loaded in list(islice(self._loaded.items(), excess + 64)):
             if excess > 0 and loaded.evictable:
@@ -392,7 +411,7 @@ class Shard:
                 excess -= 1
 
     def _bound_current(self) -> None:
-        while len(self._current) > 4 * LOADED_MAX:
+        while len(self._current) > 4 * self.loaded_max:
             key, run_id = self._current.popitem(last=False)
             if key.run(run_id) in self._loaded:
                 # Still in use, perhaps not written yet: keep it, as the newest.
@@ -401,6 +420,7 @@ class Shard:
 
     def delete(self, loaded: Loaded[Any]) -> Commit:
         """Remove every trace of a run."""
+        self._check_open()
         key = loaded.key
         write = ShardWrite(self.id, deleted=[key])
         self._loaded.pop(key, None)
@@ -411,20 +431,22 @@ class Shard:
             self._deleting.pop(key, None)
             loaded.wake_waiters()
 
-        commit = self._committer.submit(write, deleted)
+        commit = self._commit_write(write, deleted)
         self._deleting[key] = loaded.commit = commit
         return commit
 
     async def erase(self, key: ExecutionKey) -> None:
         """Remove every trace of a run, readable or not, loaded or not."""
+        self._check_open()
         loaded = self._loaded.get(key)
         if loaded is not None:
             await self.delete(loaded).wait()
             return
-        await self._committer.submit(ShardWrite(self.id, deleted=[key]), lambda: None).wait()
+        await self._commit_write(ShardWrite(self.id, deleted=[key]), lambda: None).wait()
 
     def forget(self) -> None:
-        """A write failed: nothing that is in memory can be trusted any more."""
+        """Let go of everything: the shard is another owner's, or what is in memory cannot be trusted."""
+        self.closed = True
         loaded_runs = list(self._loaded.values())
         self._loaded.clear()
         self._current.clear()
@@ -432,6 +454,12 @@ class Shard:
         self.alarms.clear()
         for loaded in loaded_runs:
             loaded.lost()
+
+    async def settled(self) -> None:
+        """Return when everything that was submitted is durable, or is lost."""
+        if self._last_commit is not None:
+            with contextlib.suppress(Unavailable):
+                await self._last_commit.wait()
 
     @property
     def loaded_count(self) -> int:

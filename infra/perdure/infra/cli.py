@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from perdure.infra import logs, protos
+from perdure.infra.startup import StartFailed
+
+if TYPE_CHECKING:
+    from perdure.infra.layers import Loaded
 
 DEFAULT_DATABASE = Path("perdure.db")
 
@@ -22,6 +26,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+config_commands = typer.Typer(help="Settings of a cluster.")
+app.add_typer(config_commands, name="config")
+
+_Roles = Annotated[str | None, typer.Option("--role", help="Roles of this process: gateway, history, matching.")]
+_Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]
+_Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+_GrpcPort = Annotated[int | None, typer.Option(help="Port of the gRPC API.")]
+_HttpPort = Annotated[int | None, typer.Option(help="Port of /healthz and /metrics.")]
+_InternalPort = Annotated[int | None, typer.Option(help="Port for the other processes of the cluster.")]
+_Advertise = Annotated[str | None, typer.Option(help="host:port by which the others reach the internal port.")]
+_LogLevel = Annotated[str | None, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")]
 
 #: What Typer raises for flags that make no sense. It keeps the class to itself, but not its subclasses.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -78,9 +94,87 @@ def dev(
 
     try:
         embedded.run(chosen)
-    except embedded.StartFailed as error:
-        print(f"perdure: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    except StartFailed as error:
+        raise _failed(error) from None
+
+
+@app.command()
+def serve(
+    role: _Roles = None,
+    config: _Config = None,
+    host: _Host = None,
+    port: _GrpcPort = None,
+    http_port: _HttpPort = None,
+    internal_port: _InternalPort = None,
+    advertise: _Advertise = None,
+    log_level: _LogLevel = None,
+) -> None:
+    """Run some roles in this process, in a cluster with others. `perdure config show` tells what they are set to."""
+    settings = _load(role, config, host, port, http_port, internal_port, advertise, log_level).settings
+    if not settings.databases:
+        raise _UsageError("settings: databases: at least one is needed")
+    logs.configure(settings.log_level)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    protos.without_sdk()
+    from perdure.infra import serve as cluster
+
+    try:
+        cluster.run(settings)
+    except StartFailed as error:
+        raise _failed(error) from None
+
+
+@config_commands.command()
+def show(
+    role: _Roles = None,
+    config: _Config = None,
+    host: _Host = None,
+    port: _GrpcPort = None,
+    http_port: _HttpPort = None,
+    internal_port: _InternalPort = None,
+    advertise: _Advertise = None,
+    log_level: _LogLevel = None,
+) -> None:
+    """Print the settings of `perdure serve` with the same flags, and where each comes from."""
+    loaded = _load(role, config, host, port, http_port, internal_port, advertise, log_level)
+    from perdure.infra import layers
+
+    print("\n".join(layers.show(loaded)))
+
+
+def _load(
+    roles: str | None,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    http_port: int | None,
+    internal_port: int | None,
+    advertise: str | None,
+    log_level: str | None,
+) -> Loaded:
+    from perdure.infra import layers
+
+    listen = {
+        "host": host,
+        "grpc_port": port,
+        "http_port": http_port,
+        "internal_port": internal_port,
+        "advertise": advertise,
+    }
+    flags = {
+        "roles": roles,
+        "listen": {name: value for name, value in listen.items() if value is not None},
+        "log_level": log_level,
+    }
+    try:
+        return layers.load(config, {name: value for name, value in flags.items() if value is not None})
+    except layers.BadSettings as error:
+        raise _UsageError(f"settings: {error}") from None
+
+
+def _failed(error: StartFailed) -> typer.Exit:
+    print(f"perdure: {error}", file=sys.stderr)
+    return typer.Exit(1)
 
 
 def main() -> None:

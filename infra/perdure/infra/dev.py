@@ -10,16 +10,13 @@ import uvloop
 
 from perdure.infra.options import Options
 from perdure.infra.server import EmbeddedServer
+from perdure.infra.startup import StartFailed, one_line
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.protoenums import bind_values
 from perdure.kernel.runtime import Runtime
 
 _GC_THRESHOLDS = (20_000, 20, 20)
-
-
-class StartFailed(Exception):
-    """The server could not start, for a reason that its operator can do something about. One line."""
 
 
 def run(chosen: Options) -> None:
@@ -44,7 +41,7 @@ async def _serve(chosen: Options) -> None:
         server = EmbeddedServer(chosen, Runtime())
         port, http_port = await server.start()
     except (StoreError, OSError) as error:
-        raise StartFailed(_one_line(error)) from error
+        raise StartFailed(one_line(error)) from error
     except InvalidArgument as error:
         raise StartFailed(error.message) from error
     where = chosen.database.resolve() if chosen.database else "nothing is kept"
@@ -54,7 +51,3 @@ async def _serve(chosen: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
     await server.stop()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

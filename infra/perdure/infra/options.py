@@ -9,11 +9,10 @@ from pathlib import Path
 import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 
-from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.limits import Limits
+from perdure.infra import overrides
+from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 
 DEFAULT_NAMESPACE = "default"
-_DURATION_UNITS = {"ms": SECOND_NS // 1000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
 
 _log = structlog.get_logger("perdure.options")
 
@@ -29,6 +28,7 @@ class Options:
     namespaces: tuple[str, ...] = ("default",)
     search_attributes: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    namespace_limits: NamespaceLimits = DEVELOPMENT
 
 
 class BadFlag(Exception):
@@ -50,6 +50,7 @@ def from_flags(
     dynamic_config: Iterable[str],
 ) -> Options:
     """Raises BadFlag."""
+    limits, namespace_limits = _limits(dynamic_config)
     return Options(
         ip=ip,
         port=port,
@@ -57,7 +58,8 @@ def from_flags(
         database=database,
         namespaces=tuple(dict.fromkeys((DEFAULT_NAMESPACE, *namespaces))),
         search_attributes=dict(_search_attribute(text) for text in search_attributes),
-        limits=_limits(dynamic_config),
+        limits=limits,
+        namespace_limits=namespace_limits,
     )
 
 
@@ -76,32 +78,19 @@ def _type_name(enum_name: str) -> str:
     return enum_name.removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", "")
 
 
-def _limits(values: Iterable[str]) -> Limits:
+def _limits(values: Iterable[str]) -> tuple[Limits, NamespaceLimits]:
     """Names that are not limits of ours are noted and ignored, so that existing start scripts go on working."""
-    known = Limits.keys()
-    chosen: dict[str, int] = {}
+    chosen: dict[str, str] = {}
     for text in values:
         key, separator, value = text.partition("=")
         if not separator or not key:
             raise BadFlag("--dynamic-config-value", f"{text!r} is not of the form key=value")
-        if key not in known:
-            _log.warning("unknown dynamic config key is ignored", key=key)
-            continue
-        chosen[key] = _number(key, value.strip().strip('"'), is_duration=known[key].name.endswith("_ns"))
-    return Limits().override(chosen)
-
-
-def _number(key: str, text: str, *, is_duration: bool) -> int:
-    """A whole number; for durations one with a unit (`10s`), or bare seconds."""
-    unit_ns = SECOND_NS if is_duration else 1
-    digits = text
-    if is_duration:
-        for unit, length_ns in _DURATION_UNITS.items():
-            if text.endswith(unit) and text.removesuffix(unit).isdigit():
-                digits, unit_ns = text.removesuffix(unit), length_ns
-                break
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
-        raise BadFlag(
-            "--dynamic-config-value", f"{key} must be a whole number{' or a duration' * is_duration}, not {text!r}"
-        )
-    return int(digits) * unit_ns
+        chosen[key] = value.strip().strip('"')
+    try:
+        limits, others = overrides.split(Limits, chosen)
+        namespace_limits, unknown = overrides.split(NamespaceLimits, others)
+    except ValueError as error:
+        raise BadFlag("--dynamic-config-value", str(error)) from None
+    for key in unknown:
+        _log.warning("unknown dynamic config key is ignored", key=key)
+    return Limits().override(limits), DEVELOPMENT.override(namespace_limits)

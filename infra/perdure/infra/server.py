@@ -10,6 +10,7 @@ from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
+from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
@@ -19,6 +20,7 @@ from perdure.infra.sqlite import (
     SqliteDatabase,
     SqliteExecutionStore,
     SqliteNamespaceStore,
+    SqliteShardStore,
     SqliteVisibilityStore,
 )
 from perdure.kernel.errors import NamespaceNotFound
@@ -46,7 +48,9 @@ class EmbeddedServer:
         self._runtime = runtime
         self._database = SqliteDatabase.open(options.database)
         self._namespaces = Namespaces(SqliteNamespaceStore(self._database), runtime.clock)
-        self._history = HistoryService(runtime, limits, SqliteExecutionStore(self._database), self._namespaces)
+        executions, shards = SqliteExecutionStore(self._database), SqliteShardStore(self._database)
+        self._history = HistoryService(runtime, limits, executions, shards, self._namespaces, SHARD_COUNT)
+        self._ownership = SoleOwner(self._history.engine)
         self._matching = MatchingService(runtime, limits, self._history)
         self._history.connect(self._matching)
         self._gateway = Gateway(
@@ -78,7 +82,7 @@ class EmbeddedServer:
         """
         try:
             await self._ensure_namespaces()
-            await self._history.start()
+            await self._ownership.start()
             await self._matching.start()
             port = await self._gateway.start(f"{self._options.ip}:{self._options.port}")
             http_port = await self._http.start(self._options.ip, self._options.http_port)
@@ -93,6 +97,7 @@ class EmbeddedServer:
         await self._matching.stop()
         await self._gateway.stop(grace_s)
         await self._http.stop()
+        await self._ownership.stop()
         await self._history.stop()
         await self._database.close()
 

@@ -191,6 +191,18 @@ class Unavailable(ServiceError):
     code = Code.UNAVAILABLE
 
 
+class NotOwner(Unavailable):
+    """Whoever was asked does not own the shard or task queue, and has done nothing.
+
+    `owner` is the id of the member to ask instead, if that is known. Routers try again by themselves; to a client it
+    is as good as any other reason to try again.
+    """
+
+    def __init__(self, what: str, owner: str = "") -> None:
+        super().__init__(f"The owner of {what} is changing, try again.")
+        self.owner = owner
+
+
 class DataLoss(ServiceError):
     """A stored record of this execution is damaged; it was kept aside, and nothing else is affected."""
 

@@ -1,13 +1,15 @@
 """Named limits with their documented defaults. Each can be set by the name that operators of Temporal know.
 
 `perdure dev --dynamic-config-value limit.blobSize.error=...` sets the field whose `key` metadata is that name.
+
+`Limits` bound what one request, one execution or one queue may be, `NamespaceLimits` what a tenant may do at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
 from perdure.kernel.clock import SECOND_NS
 
@@ -17,7 +19,26 @@ def _limit(default: Any, key: str, doc: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class _Named:
+    """Limits that are found by the names that operators set them with."""
+
+    @classmethod
+    def keys(cls) -> Mapping[str, Field[Any]]:
+        """Fields by the name that operators set them with."""
+        return {limit.metadata["key"]: limit for limit in fields(cls)}
+
+    def override(self, values: Mapping[str, int]) -> Self:
+        """A copy with the named limits changed; names are those of `keys`.
+
+        Raises:
+            KeyError: a name is not a limit.
+        """
+        known = self.keys()
+        return replace(self, **{known[key].name: value for key, value in values.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(_Named):
     """Per-namespace limits. Sizes in bytes, durations in nanoseconds."""
 
     id_length_max: int = _limit(1000, "limit.maxIDLength", "length of any id, name or task queue")
@@ -95,16 +116,30 @@ class Limits:
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )
 
-    @classmethod
-    def keys(cls) -> Mapping[str, Field[Any]]:
-        """Fields by the name that operators set them with."""
-        return {limit.metadata["key"]: limit for limit in fields(cls)}
 
-    def override(self, values: Mapping[str, int]) -> Limits:
-        """A copy with the named limits changed; names are those of `keys`.
+@dataclass(frozen=True, slots=True)
+class NamespaceLimits(_Named):
+    """What one namespace may do in the whole cluster; every gateway grants its share of it.
 
-        Raises:
-            KeyError: a name is not a limit.
-        """
-        known = self.keys()
-        return replace(self, **{known[key].name: value for key, value in values.items()})
+    Rates are per second.
+    """
+
+    requests_per_second: int = _limit(2400, "frontend.globalNamespaceRPS", "requests of any kind but those below")
+    request_burst_s: int = _limit(
+        2, "frontend.namespaceBurstRatio", "seconds' worth of requests that a quiet namespace may send at once"
+    )
+    visibility_per_second: int = _limit(30, "frontend.globalNamespaceRPS.visibility", "lists and counts")
+    changes_per_second: int = _limit(
+        10, "frontend.globalNamespaceRPS.namespaceReplicationInducingAPIs", "changes of the namespace itself"
+    )
+    actions_per_second: int = _limit(0, "limit.actionsPerSecond", "actions, as they are billed; 0 is no limit")
+    waiting_calls_max: int = _limit(
+        20_000, "frontend.globalNamespaceCount", "polls that wait at the same time, of one kind"
+    )
+    pending_calls_max: int = _limit(4000, "limit.pendingCalls", "calls being worked on at the same time")
+
+
+#: For a server that one developer has for himself: only what would bring it down is refused.
+DEVELOPMENT = NamespaceLimits(
+    requests_per_second=100_000, visibility_per_second=100_000, changes_per_second=100_000, pending_calls_max=100_000
+)

@@ -7,10 +7,10 @@ asking anybody, and a member that joins or leaves moves its own share and nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from perdure.kernel.ids import NamespaceId, ShardId, WorkflowId
@@ -35,6 +35,31 @@ class Member(NamedTuple):
     address: str
     roles: frozenset[Role]
     leaving: bool = False
+
+
+class Membership(Protocol):
+    """One process's view of the cluster, itself included."""
+
+    @property
+    def me(self) -> Member: ...
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """Who was alive when this process last looked, ordered by id."""
+        ...
+
+    @property
+    def lease_ends_s(self) -> float:
+        """Until when, on the event loop's clock, all others take this process for alive."""
+        ...
+
+    def listen(self, looked: Callable[[], None]) -> None:
+        """Have `looked` called on the event loop whenever this process has looked, changed or not."""
+        ...
+
+    def look(self) -> None:
+        """Look as soon as possible: something seems to have changed."""
+        ...
 
 
 def shard_of(namespace_id: NamespaceId, workflow_id: WorkflowId, shard_count: int) -> ShardId:

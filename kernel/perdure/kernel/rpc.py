@@ -20,7 +20,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
-from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
+from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey, WorkflowKey
+from perdure.kernel.mail import Letter
 
 
 class Task(NamedTuple):
@@ -48,14 +49,6 @@ class TaskObsolete(Exception):
 
 class StickyWorkerUnavailable(Exception):
     """The worker of a sticky queue is gone, or did not answer in time: ask on the normal queue."""
-
-
-class NotOwner(Exception):
-    """This process does not own the shard or task queue, and did nothing. `hint` is who does: `host:port`, or ""."""
-
-    def __init__(self, hint: str = "") -> None:
-        super().__init__(f"the owner is {hint}" if hint else "the owner is another process")
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +106,14 @@ class HistoryClient(Protocol):
         """
         ...
 
+    async def deliver(self, to: WorkflowKey, letter: Letter) -> str:
+        """Hand a letter to an execution, durably; see `perdure.kernel.mail` for what is replied.
+
+        Raises:
+            ServiceError: the addressee cannot or does not want to have it.
+        """
+        ...
+
     def redispatch(self, queue: TaskQueueKey) -> None:
         """Offer again, oldest first, every task of this queue that has not started, from durable records.
 
@@ -145,15 +146,10 @@ class MatchingClient(Protocol):
         """Serve one public RPC that belongs to matching: polls, query answers, task queue descriptions."""
         ...
 
-    def has_recent_poller(self, queue: TaskQueueKey) -> bool:
-        """Whether any worker has polled this queue within the last ten seconds or is polling it now."""
-        ...
-
 
 __all__ = [
     "HistoryClient",
     "MatchingClient",
-    "NotOwner",
     "QueryTask",
     "StickyWorkerUnavailable",
     "Task",

@@ -117,6 +117,26 @@ def namespace_of(data: bytes) -> NamespaceId:
     return _read(data).namespace_id
 
 
+def workflow_of(data: bytes) -> WorkflowId:
+    """The id of the execution whose task it is; empty if the token is of a query.
+
+    Raises:
+        InvalidArgument: the token is missing, or is not one of ours.
+    """
+    token = _read(data)
+    return WorkflowId("") if isinstance(token, QueryToken) else token.workflow_id
+
+
+def queue_of(data: bytes) -> str:
+    """The task queue whose query it is; empty if the token is of another kind.
+
+    Raises:
+        InvalidArgument: the token is missing, or is not one of ours.
+    """
+    token = _read(data)
+    return token.queue if isinstance(token, QueryToken) else ""
+
+
 def _read(data: bytes) -> _Token:
     if not data:
         raise InvalidArgument("Task token not set on request.")

@@ -69,7 +69,7 @@ class Transport(Protocol):
 
         Raises:
             ServiceError: as the handler raised it, equal in class, message and detail.
-            NotOwner, TaskObsolete, StickyWorkerUnavailable: as the handler raised them.
+            TaskObsolete, StickyWorkerUnavailable: as the handler raised them.
             Internal: the handler raised anything else; it is logged where it happened.
             Unimplemented: the process has no such handler.
             PeerUnreachable: there was no answer, and why.

@@ -14,7 +14,7 @@ from temporalio.api.taskqueue.v1 import TaskQueueStats
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest
 
 from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.errors import ResourceExhausted
+from perdure.kernel.errors import DeadlineExceeded, ResourceExhausted, ServiceError
 from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task
@@ -152,12 +152,12 @@ class Partition:
         for waiter in self._matcher.dismiss(worker):
             self._wake(waiter, None)
 
-    def drain(self) -> list[Task]:
-        """Close for good: waiting polls end empty, waiting queries expire, and waiting tasks are returned."""
+    def drain(self, error: ServiceError | None = None) -> list[Task]:
+        """Close for good: polls end empty, queries expire or get this error, and waiting tasks are returned."""
         self.dismiss()
         self._disarm()
         for query in self._matcher.dismiss_queries():
-            query.expire()
+            query.fail(error or DeadlineExceeded("Deadline Exceeded"))
         return self._matcher.backlog.drain()
 
     # State ------------------------------------------------------------------------------------------------------------

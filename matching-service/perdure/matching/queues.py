@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import ResourceExhausted, Unavailable
-from perdure.kernel.ids import TaskQueueKey
+from perdure.kernel.errors import NotOwner, ResourceExhausted, Unavailable
+from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import HistoryClient, Task
 from perdure.kernel.runtime import Runtime
@@ -27,6 +29,8 @@ class TaskQueues:
         self.history = history
         self.host_name = host_name
         self.pending_queries = PendingQueries()
+        #: Where a task goes that leaves a sticky queue. Its normal queue may be another process's.
+        self.hand_on: Callable[[Task], None] = self.offer
         self.closed = False
         self._partitions: dict[TaskQueueKey, Partition] = {}
         #: Workers (by instance key) that have announced their end, and when.
@@ -65,8 +69,8 @@ class TaskQueues:
             if partition is not None and partition.polled_within(RECENT_POLL_NS):
                 partition.offer(task)
                 return
-            task = _on_normal_queue(task)
-            partition = self._partitions.get(task.queue)
+            self.hand_on(_on_normal_queue(task))
+            return
         if partition is None:
             partition = self._open(task.queue, sticky=False)
         partition.offer(task)
@@ -79,7 +83,14 @@ class TaskQueues:
         del self._partitions[queue]
         for task in partition.drain():
             if task.normal_queue:
-                self.offer(_on_normal_queue(task))
+                self.hand_on(_on_normal_queue(task))
+
+    def leave(self, is_ours: Callable[[NamespaceId, str], bool]) -> None:
+        """Let go of the queues that are another process's now. History offers their tasks there."""
+        for queue, partition in list(self._partitions.items()):
+            if not is_ours(queue.namespace_id, queue.name):
+                del self._partitions[queue]
+                partition.drain(NotOwner(f"task queue {queue.name}"))
 
     def evict_idle(self) -> None:
         """Drop the partitions that nobody has used lately, and forget workers that are long gone."""

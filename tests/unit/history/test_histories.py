@@ -81,7 +81,7 @@ def test_a_task_of_a_run_that_was_just_loaded_comes_in_one_piece() -> None:
         run = await bench.loaded(key)
         while run.tail_size:
             await signal(bench, 1)
-        bench.shard.forget()
+        await bench.forget()
         run = await bench.loaded(key)
         assert not run.recent
         task = await bench.take_task()

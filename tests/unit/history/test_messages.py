@@ -18,7 +18,7 @@ async def damaged(bench: HistoryBench, workflow_id: str) -> ExecutionKey:
     """A run whose records are damaged from the next time on that they are read."""
     key = await bench.start(workflow_id)
     bench.store.damaged.add(key)
-    bench.shard.forget()
+    await bench.forget()
     return key
 
 
@@ -65,7 +65,7 @@ def test_a_run_whose_child_is_damaged_owes_it_nothing_after_its_end() -> None:
         started = await bench.await_event(parent, "CHILD_WORKFLOW_EXECUTION_STARTED")
         run_id = started.child_workflow_execution_started_event_attributes.workflow_execution.run_id
         bench.store.damaged.add(ExecutionKey(parent.namespace_id, "child", run_id))  # type: ignore[arg-type]
-        bench.shard.forget()
+        await bench.forget()
         await bench.call("TerminateWorkflowExecution", workflow_execution={"workflow_id": "parent"})
         loaded = await bench.loaded(parent)
         assert loaded.state.orphans
@@ -81,7 +81,7 @@ def test_a_run_whose_parent_is_damaged_owes_it_nothing() -> None:
         started = await bench.await_event(parent, "CHILD_WORKFLOW_EXECUTION_STARTED")
         run_id = started.child_workflow_execution_started_event_attributes.workflow_execution.run_id
         bench.store.damaged.add(parent)
-        bench.shard.forget()
+        await bench.forget()
         await bench.call("TerminateWorkflowExecution", workflow_execution={"workflow_id": "child"})
         loaded = await bench.loaded(ExecutionKey(parent.namespace_id, "child", run_id))  # type: ignore[arg-type]
         assert loaded.state.owes_parent
@@ -94,7 +94,7 @@ def test_a_receiver_that_is_out_of_reach_is_tried_again() -> None:
     async def main(bench: HistoryBench) -> None:
         await bench.start("other")
         key = await bench.start("sender")
-        bench.shard.forget()
+        await bench.forget()
         task = await bench.take_task()
         bench.store.failures["current_run"] = [StoreUnavailable("disk")] * 3
         await bench.call(

@@ -120,7 +120,7 @@ def test_a_workflow_that_is_damaged_cannot_be_stopped() -> None:
         action.stop, action.owes_stop = Stop.TERMINATE, True
         bench.store.damaged.add(run)
         bench.shard._drop(await bench.loaded(run))
-        await ScheduleMessages(bench.service.engine).stop_action(loaded.key, action.action_id)
+        await ScheduleMessages(bench.service.engine, bench.service).stop_action(loaded.key, action.action_id)
         assert not action.owes_stop
 
     with_history(main)
@@ -131,7 +131,7 @@ def test_a_workflow_whose_schedule_is_damaged_owes_it_nothing() -> None:
         loaded = await create(bench)
         run = await run_once(bench, loaded)
         bench.store.damaged.add(loaded.key)
-        bench.shard.forget()
+        await bench.forget()
         await bench.call("TerminateWorkflowExecution", workflow_execution={"workflow_id": run.workflow_id})
         closed = await bench.loaded(run)
         assert closed.state.owes_schedule

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from perdure.history import engine as engines
 from perdure.history import shard as shards
 from perdure.history.machines import workflow
 from perdure.history.state.changes import SignalRequestSeen, StickySet
@@ -24,7 +25,7 @@ async def check_written(bench: HistoryBench, key: ExecutionKey, events: int) -> 
     """What is in memory is what is on the disk, which has no gaps."""
     loaded = await bench.loaded(key)
     await loaded.committed()
-    bench.shard.forget()
+    await bench.forget()
     again = await bench.loaded(key)
     assert again is not loaded
     assert again.state == loaded.state and again.sequence == loaded.sequence
@@ -96,8 +97,9 @@ def test_nor_if_it_is_the_next_run_that_cannot_be_written() -> None:
 
 
 def test_runs_that_nobody_needs_leave_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "LOADED_MAX", 10)
-    monkeypatch.setattr(shards, "_EVICTED_AT_ONCE", 3)
+    monkeypatch.setattr(engines, "LOADED_MAX", 10)
+    monkeypatch.setattr(engines, "_LOADED_PER_SHARD_MIN", 1)
+    monkeypatch.setattr(shards, "_EVICTED_PART", 3)
 
     async def main(bench: HistoryBench) -> None:
         keys = [await bench.start(f"order-{number}") for number in range(30)]

@@ -29,7 +29,7 @@ async def outlives_its_run(bench: HistoryBench, rpc: str, **fields: Any) -> Any:
     """What a waiting call answers if the run is first forgotten, and then terminated."""
     waiting = asyncio.create_task(bench.call(rpc, activity_id="pay", **fields))
     await asyncio.sleep(1)
-    bench.shard.forget()
+    await bench.forget()
     await asyncio.sleep(1)
     assert not waiting.done()
     await bench.call("TerminateActivityExecution", activity_id="pay", reason="enough", request_id="t1")
@@ -75,7 +75,7 @@ def test_damage_is_said_to_be_of_an_activity() -> None:
         run_id = await start(bench)
         key = ExecutionKey(NAMESPACE.id, "pay", run_id, ExecutionKind.ACTIVITY)  # type: ignore[arg-type]
         bench.store.damaged.add(key)
-        bench.shard.forget()
+        await bench.forget()
         with pytest.raises(DataLoss, match=f"the records of activity pay, run {run_id} are damaged"):
             await bench.call("DescribeActivityExecution", activity_id="pay")
 

@@ -31,6 +31,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("dev", "--search-attribute", "Mine=Colour"), "Colour"),
         (("dev", "--dynamic-config-value", "limit.maxIDLength"), "key=value"),
         (("dev", "--dynamic-config-value", "limit.maxIDLength=many"), "limit.maxIDLength"),
+        (("serve",), "databases"),
+        (("serve", "--role", "gateway,cook"), "roles.1"),
+        (("serve", "--config", "no-such-file"), "no-such-file"),
+        (("serve", "--host", "0.0.0.0"), "listen.advertise"),
+        (("config", "show", "--log-level", "loud"), "log_level"),
+        (("config", "show", "--port", "70000"), "listen.grpc_port"),
+        (("config",), "command"),
     ],
 )
 def test_bad_flags(arguments: tuple[str, ...], expected: str) -> None:
@@ -46,6 +53,23 @@ def test_version() -> None:
     result = run("--version")
     assert result.returncode == 0
     assert result.stdout.startswith("perdure ")
+
+
+def test_settings_are_shown_with_their_origin() -> None:
+    result = run("config", "show", "--role", "history,matching", "--internal-port", "7", "--log-level", "warn")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    shown = result.stdout.splitlines()
+    assert 'roles = ["history", "matching"]  # flag' in shown
+    assert "listen.internal_port = 7  # flag" in shown
+    assert "listen.grpc_port = 7233  # default" in shown
+
+
+@pytest.mark.parametrize("heavy", ["pydantic", "redis", "grpc", "asyncpg", "prometheus_client"])
+def test_the_command_itself_is_light(heavy: str) -> None:
+    """`perdure --version` and `--help` are to be there at once, and `perdure dev` needs nothing of a cluster."""
+    program = f"import sys; from perdure.infra import cli; sys.exit('{heavy}' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 
 def test_a_database_that_this_version_cannot_use(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from perdure.history.state.changes import (
     SignalRequestSeen,
     StartedBySchedule,
 )
-from perdure.history.state.execution import Execution, RequestOrigin, ScheduledBy
+from perdure.history.state.execution import Execution, RequestOrigin
+from perdure.kernel.mail import ScheduledBy
 from perdure.kernel.prototime import instant_ns, length_ns
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from temporalio.api.common.v1 import Link, WorkflowExecution
+from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
@@ -35,6 +35,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStarted
 from perdure.kernel.ids import NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.mail import Parent
 from perdure.kernel.prototime import duration, length_ns, timestamp
 from perdure.kernel.visibility import attributes as search_attributes
 
@@ -44,17 +45,6 @@ _Status = WorkflowExecutionStatus
 
 #: Who terminates a run to make room for another.
 _TERMINATED_FOR_POLICY = "TerminateIfRunning WorkflowIdReusePolicy"
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """Who started a child."""
-
-    namespace: str
-    namespace_id: str
-    execution: WorkflowExecution
-    initiated_event_id: int
-    root: WorkflowExecution
 
 
 @dataclass(frozen=True, slots=True)

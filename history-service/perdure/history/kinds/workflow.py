@@ -17,7 +17,7 @@ from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
-from perdure.kernel.errors import NotFound, Unavailable, workflow_not_found
+from perdure.kernel.errors import NotFound, NotOwner, workflow_not_found
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import JournalRecord
@@ -115,10 +115,10 @@ class LoadedExecution(Loaded[Transition]):
     def lost(self) -> None:
         super().lost()
         for update_id in list(self.update_waiters):
-            self.tell_update_waiters(update_id, UpdateNews(error=Unavailable("the shard was lost, try again")))
+            self.tell_update_waiters(update_id, UpdateNews(error=NotOwner("the execution")))
         for pending in self.queries.values():
             if not pending.answer.done():
-                pending.answer.set_exception(Unavailable("the shard was lost, try again"))
+                pending.answer.set_exception(NotOwner("the execution"))
 
     def release_queries(self) -> None:
         """No workflow task will carry the waiting queries any more: let each go to a worker by itself."""

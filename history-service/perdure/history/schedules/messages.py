@@ -18,17 +18,19 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.engine import Engine
-from perdure.history.handlers import start, workflow
 from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import schedule
 from perdure.history.schedules.views import start_attributes
-from perdure.history.state.changes import ScheduleNotified, StartedBySchedule
-from perdure.history.state.execution import Execution, ScheduledBy
+from perdure.history.state.changes import ScheduleNotified
+from perdure.history.state.execution import Execution
 from perdure.history.state.schedule import Action, Schedule, Stop
+from perdure.kernel import mail
 from perdure.kernel.call import Call
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotFound, ServiceError, Unavailable
-from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, WorkflowId
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, WorkflowId, WorkflowKey
+from perdure.kernel.mail import ScheduledBy
+from perdure.kernel.rpc import HistoryClient
 
 _STOP_REASONS = {
     Stop.CANCEL: "cancelled by schedule overlap policy",
@@ -52,10 +54,11 @@ _START_FIELDS = (
 
 
 class ScheduleMessages:
-    """Delivers messages from and to the schedules of one engine."""
+    """Delivers messages from the schedules of one engine, and those to schedules from its workflows."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, history: HistoryClient) -> None:
         self._engine = engine
+        self._history = history
 
     async def start_action(self, key: ExecutionKey, action_id: int) -> None:
         """Start the workflow of an action, then tell the schedule how that went."""
@@ -83,19 +86,8 @@ class ScheduleMessages:
 
     async def _start(self, call: Call, state: Schedule, action: Action) -> str:
         """Returns the first run of the chain, which may have been started, and have ended, before."""
-        origin = _origin(state, action)
-        existing = await self._engine.current_as(LoadedExecution, call, action.workflow_id)
-        if existing is not None and existing.state.scheduled_by == origin:
-            await existing.committed()
-            return existing.state.first_run_id
-        started = await start.start(
-            self._engine,
-            call,
-            _start_request(call, state, action),
-            first=lambda tx: tx.change(StartedBySchedule(origin.schedule_id, origin.run_id, origin.action_id)),
-        )
-        await started.loaded.committed()
-        return started.loaded.key.run_id
+        letter = mail.StartScheduled(_start_request(call, state, action), _origin(state, action))
+        return await self._history.deliver(_workflow(state, action), letter)
 
     async def stop_action(self, key: ExecutionKey, action_id: int) -> None:
         """Cancel or terminate the workflow of an action, whichever run of it is current."""
@@ -114,29 +106,27 @@ class ScheduleMessages:
     async def _stop(self, call: Call, state: Schedule, action: Action) -> None:
         target = WorkflowExecution(workflow_id=action.workflow_id)
         identity = _identity(call, state)
+        letter: mail.Letter
         if action.stop is Stop.TERMINATE:
-            await workflow.terminate_workflow_execution(
-                self._engine,
-                call,
+            letter = mail.Terminate(
                 TerminateWorkflowExecutionRequest(
                     workflow_execution=target,
                     first_execution_run_id=action.run_id,
                     reason=_STOP_REASONS[action.stop],
                     identity=identity,
-                ),
+                )
             )
         else:
-            await workflow.request_cancel_workflow_execution(
-                self._engine,
-                call,
+            letter = mail.RequestCancel(
                 RequestCancelWorkflowExecutionRequest(
                     workflow_execution=target,
                     first_execution_run_id=action.run_id,
                     reason=_STOP_REASONS[action.stop],
                     identity=identity,
                     request_id=_request_id(state, -action.action_id),
-                ),
+                )
             )
+        await self._history.deliver(_workflow(state, action), letter)
 
     async def check_action(self, key: ExecutionKey, action_id: int) -> None:
         """Take note that the workflow of an action does not run any more, should it be gone without a word.
@@ -150,8 +140,8 @@ class ScheduleMessages:
             return
         namespace = await self._engine.namespace_of(key)
         with contextlib.suppress(DataLoss):
-            existing = await self._engine.current_as(LoadedExecution, Call(namespace), action.workflow_id)
-            if existing is not None and existing.state.scheduled_by == _origin(loaded.state, action):
+            letter = mail.FindScheduled(_origin(loaded.state, action))
+            if await self._history.deliver(_workflow(loaded.state, action), letter):
                 # It runs, or what it has to say is on its way.
                 return
         loaded = await self._find(key)
@@ -180,32 +170,31 @@ class ScheduleMessages:
             self._engine.decide(namespace, loaded, lambda tx: tx.change(ScheduleNotified()))
 
     async def _tell_schedule(self, state: Execution) -> None:
-        """A schedule that is gone does not want to know."""
         origin, close_event = state.scheduled_by, state.close_event
         assert origin is not None
         assert close_event is not None
-        schedule_id, run_id = WorkflowId(origin.schedule_id), RunId(origin.run_id)
-        key = ExecutionKey(NamespaceId(state.namespace_id), schedule_id, run_id, ExecutionKind.SCHEDULE)
-        loaded = await self._find(key)
-        if loaded is None:
-            return
-        status = WorkflowExecutionStatus.ValueType(state.status)
         completed = close_event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED
         failed = close_event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
         done = close_event.workflow_execution_completed_event_attributes
-        result = done.result if completed and done.HasField("result") else None
-        failure = close_event.workflow_execution_failed_event_attributes.failure if failed else None
-        self._engine.decide(
-            await self._engine.namespace_of(key),
-            loaded,
-            lambda tx: schedule.action_closed(
-                tx, origin.action_id, state.workflow_id, state.first_run_id, status, result, failure
-            ),
+        letter = mail.ActionClosed(
+            run_id=origin.run_id,
+            action_id=origin.action_id,
+            workflow_id=state.workflow_id,
+            first_run_id=state.first_run_id,
+            status=state.status,
+            result=done.result if completed and done.HasField("result") else None,
+            failure=close_event.workflow_execution_failed_event_attributes.failure if failed else None,
         )
-        await loaded.committed()
+        schedule_id = WorkflowId(origin.schedule_id)
+        key = WorkflowKey(NamespaceId(state.namespace_id), schedule_id, ExecutionKind.SCHEDULE)
+        await self._history.deliver(key, letter)
 
     async def _find(self, key: ExecutionKey) -> LoadedSchedule | None:
         return await self._engine.shard_of(key.workflow).find(LoadedSchedule, key)
+
+
+def _workflow(state: Schedule, action: Action) -> WorkflowKey:
+    return WorkflowKey(NamespaceId(state.namespace_id), WorkflowId(action.workflow_id))
 
 
 def _origin(state: Schedule, action: Action) -> ScheduledBy:

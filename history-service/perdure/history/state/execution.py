@@ -25,6 +25,7 @@ from temporalio.api.update.v1 import Request as UpdateRequest
 from temporalio.api.workflow.v1 import ResetPoints
 
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
+from perdure.kernel.mail import ScheduledBy
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
@@ -178,14 +179,6 @@ class Update(msgspec.Struct):
     request: UpdateRequest | None = None
     accepted_event_id: int = 0
     completed_event_id: int = 0
-
-
-class ScheduledBy(msgspec.Struct, frozen=True):
-    """The action of a schedule that started this chain of runs."""
-
-    schedule_id: str
-    run_id: str
-    action_id: int
 
 
 class RequestOrigin(msgspec.Struct):

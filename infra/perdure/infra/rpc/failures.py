@@ -8,9 +8,9 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from perdure.kernel import errors
-from perdure.kernel.errors import Code, Internal, MultiOperationFailed, ServiceError
+from perdure.kernel.errors import Code, Internal, MultiOperationFailed, NotOwner, ServiceError
 from perdure.kernel.masking import service_error
-from perdure.kernel.rpc import NotOwner, StickyWorkerUnavailable, TaskObsolete
+from perdure.kernel.rpc import StickyWorkerUnavailable, TaskObsolete
 
 #: Classes by the name that they travel under. One that is not here travels as its nearest ancestor that is.
 _SERVICE_ERRORS: dict[str, type[ServiceError]] = {
@@ -19,11 +19,11 @@ _SERVICE_ERRORS: dict[str, type[ServiceError]] = {
     if isinstance(value, type) and issubclass(value, ServiceError) and value is not ServiceError
 }
 #: Those that are no answer to a client but news between roles. They have one argument at most, a string.
-_NEWS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (TaskObsolete, StickyWorkerUnavailable, NotOwner)}
+_NEWS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (TaskObsolete, StickyWorkerUnavailable)}
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
-    """An exception. `code` is that of the instance where instances differ, else 0.
+    """An exception. `code` is that of the instance where instances differ, else 0; `owner` is what a `NotOwner` says.
 
     Processes of two versions meet in a rolling upgrade: new fields go to the end, with a default.
     """
@@ -33,12 +33,13 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     detail_type: str = ""
     detail: bytes = b""
     code: int = 0
+    owner: str = ""
 
 
 def to_failure(error: Exception) -> Failure | None:
     """None if the error is a defect, which is nothing that a caller could know how to handle."""
     if isinstance(error, NotOwner):
-        return Failure(NotOwner.__name__, error.hint)
+        return Failure(NotOwner.__name__, error.message, owner=error.owner)
     if type(error).__name__ in _NEWS:
         return Failure(type(error).__name__, str(error))
     shown = service_error(error)
@@ -65,6 +66,8 @@ def to_exception(failure: Failure) -> Exception:
     ServiceError.__init__(error, failure.message, _detail(failure))
     if isinstance(error, MultiOperationFailed):
         error.instance_code = Code(failure.code)
+    if isinstance(error, NotOwner):
+        error.owner = failure.owner
     return error
 
 

@@ -12,7 +12,8 @@ import pytest
 from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.infra.sqlite.database import APPLICATION_ID
 from perdure.infra.sqlite.executions import DUE, EVENT_RECORD, EVENTS, NEWEST_JOURNAL, RUNS, UNDISPATCHED
-from perdure.infra.sqlite.visibility_query import compile_list, compile_order
+from perdure.infra.sqlite.visibility_dialect import SqliteDialect
+from perdure.infra.visibility.compiler import Compiler
 from perdure.kernel.persistence.executions import StoredExecution, StoreUnavailable, StoreUnusable
 from perdure.kernel.visibility.attributes import KEYWORD
 from perdure.kernel.visibility.parser import parse
@@ -216,7 +217,8 @@ async def test_reads_neither_scan_nor_sort(tmp_path: Path, statement: str) -> No
 )
 async def test_lists_use_the_indexes_made_for_them(tmp_path: Path, text: str, step: str, sorts: bool) -> None:
     query = parse(text, {"Customer": KEYWORD})
-    sql, parameters = compile_list(NAMESPACE, query, compile_order(query.order), (), 10)
+    compiler = Compiler(SqliteDialect())
+    sql, parameters = compiler.list(NAMESPACE, query, compiler.order(query.order), (), 10)
     database = SqliteDatabase.open(tmp_path / "perdure.db")
     with database.reading() as cursor:
         plan = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]

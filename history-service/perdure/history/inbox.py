@@ -1,0 +1,106 @@
+"""Letters from other executions, as they are taken in by the owner of the addressee's shard."""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+
+from perdure.history.engine import Engine
+from perdure.history.handlers import start, workflow
+from perdure.history.kinds.schedule import LoadedSchedule
+from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.machines import child as children
+from perdure.history.machines import schedule
+from perdure.history.state.changes import StartedBySchedule
+from perdure.kernel import mail
+from perdure.kernel.call import Call
+from perdure.kernel.errors import NotFound
+from perdure.kernel.ids import ExecutionKey, RunId, WorkflowKey
+
+
+class Inbox:
+    """Takes letters in, durably: what `deliver` has returned from is committed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def deliver(self, to: WorkflowKey, letter: mail.Letter) -> str:
+        """Take in one letter, which may have been delivered before. What the reply means is up to the letter.
+
+        Raises:
+            NotOwner: the addressee's shard is not ours.
+            ServiceError: the addressee cannot or does not want to have it; see the RPC that the letter stands for.
+        """
+        engine = self._engine
+        engine.shard_of(to)
+        call = Call(await engine.directory.by_id(to.namespace_id))
+        match letter:
+            case mail.StartChild(request, parent):
+                started = await start.start(engine, call, request, parent=parent)
+                await started.loaded.committed()
+                return started.loaded.key.run_id
+            case mail.Signal(request, sender, child_of):
+                await workflow.signal_workflow_execution(engine, call, request, sender=sender, child_of=child_of)
+            case mail.RequestCancel(request, requester, initiated_event_id, child_of):
+                await workflow.request_cancel_workflow_execution(
+                    engine,
+                    call,
+                    request,
+                    requester=requester,
+                    initiated_event_id=initiated_event_id,
+                    child_of=child_of,
+                )
+            case mail.Terminate(request, child_of):
+                await workflow.terminate_workflow_execution(engine, call, request, child_of=child_of)
+            case mail.ChildClosed():
+                await self._child_closed(to, call, letter)
+            case mail.StartScheduled():
+                return await self._start_scheduled(call, letter)
+            case mail.FindScheduled(origin):
+                existing = await engine.current_as(LoadedExecution, call, to.workflow_id)
+                return existing.key.run_id if existing is not None and existing.state.scheduled_by == origin else ""
+            case mail.ActionClosed():
+                await self._action_closed(to, call, letter)
+        return ""
+
+    async def _child_closed(self, to: WorkflowKey, call: Call, letter: mail.ChildClosed) -> None:
+        key = ExecutionKey(to.namespace_id, to.workflow_id, RunId(letter.run_id))
+        parent = await self._engine.shard_of(to).find(LoadedExecution, key)
+        if parent is None:
+            raise NotFound("the parent is gone")
+        child = parent.state.children.get(letter.initiated_event_id)
+        if child is None or not parent.state.running:
+            return
+        self._engine.decide(
+            call.namespace, parent, lambda tx: children.closed(tx, child, letter.child, letter.close_event)
+        )
+        await parent.committed()
+
+    async def _start_scheduled(self, call: Call, letter: mail.StartScheduled) -> str:
+        origin = letter.origin
+        existing = await self._engine.current_as(LoadedExecution, call, letter.request.workflow_id)
+        if existing is not None and existing.state.scheduled_by == origin:
+            await existing.committed()
+            return existing.state.first_run_id
+        started = await start.start(
+            self._engine,
+            call,
+            letter.request,
+            first=lambda tx: tx.change(StartedBySchedule(origin.schedule_id, origin.run_id, origin.action_id)),
+        )
+        await started.loaded.committed()
+        return started.loaded.key.run_id
+
+    async def _action_closed(self, to: WorkflowKey, call: Call, letter: mail.ActionClosed) -> None:
+        """A schedule that is gone does not want to know."""
+        loaded = await self._engine.shard_of(to).find(LoadedSchedule, to.run(RunId(letter.run_id)))
+        if loaded is None:
+            return
+        status = WorkflowExecutionStatus.ValueType(letter.status)
+        self._engine.decide(
+            call.namespace,
+            loaded,
+            lambda tx: schedule.action_closed(
+                tx, letter.action_id, letter.workflow_id, letter.first_run_id, status, letter.result, letter.failure
+            ),
+        )
+        await loaded.committed()

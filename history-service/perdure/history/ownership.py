@@ -1,0 +1,213 @@
+"""Which shards this process owns: all of them if it is alone, its share of them in a cluster.
+
+Taking a shard raises its epoch, after which no earlier owner can write to it. So nothing here has to be right for the
+data to be safe; it has to be right for calls to be answered soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Set
+from functools import partial
+
+import structlog
+
+from perdure.history.engine import Engine, insist
+from perdure.history.shard import Shard
+from perdure.kernel.ids import ShardId
+from perdure.kernel.membership import Member, Membership, Role, candidates, owner, shard_item
+from perdure.kernel.news import News, Topic
+from perdure.kernel.persistence.executions import ShardLost, StoreError, StoreUnusable
+from perdure.kernel.persistence.shards import ShardStore
+
+logger = structlog.get_logger(__name__)
+
+#: How often to look while another member is expected to give a shard back.
+_WAITING_S = 0.2
+#: How often to look anyway.
+_PERIOD_S = 5.0
+#: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than a lease, so
+#: that an owner which does not hear of it has stopped showing what it holds.
+PATIENCE_S = 5.0
+
+
+class SoleOwner:
+    """Owns every shard, for a process that is alone with its store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        engine.dropped = self._dropped
+        self._retaking: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Take the shards, and take up what was left open by whoever owned them before.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+            StoreUnusable: it never can be read.
+        """
+        await self._engine.recover(await self._engine.acquire([ShardId(n) for n in range(self._engine.shard_count)]))
+
+    async def stop(self) -> None:
+        for task in self._retaking:
+            task.cancel()
+        await asyncio.gather(*self._retaking, return_exceptions=True)
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return list(self._retaking)
+
+    def _dropped(self, shards: Set[ShardId], error: Exception) -> None:
+        """A shard that somebody else has taken is left to him, any other is taken again."""
+        if not isinstance(error, ShardLost):
+            task = asyncio.get_running_loop().create_task(self._retake(list(shards)))
+            self._retaking.add(task)
+            task.add_done_callback(self._retaking.discard)
+
+    async def _retake(self, shards: list[ShardId]) -> None:
+        try:
+            await self._engine.recover(await insist(partial(self._engine.acquire, shards)))
+        except StoreUnusable:
+            # Callers are told so one by one, and what the shards owe waits for a start on a store that can be used.
+            logger.exception("shards could not be taken up again", shards=shards)
+
+
+class SharedOwnership:
+    """Keeps this process owning its share, as members come and go."""
+
+    def __init__(self, engine: Engine, shards: ShardStore, membership: Membership, news: News) -> None:
+        self._engine = engine
+        self._shards = shards
+        self._membership = membership
+        self._news = news
+        engine.dropped = self._dropped
+        #: Since when (on the event loop's clock) we wait for a living owner to give a shard back.
+        self._awaited: dict[ShardId, float] = {}
+        self._wake = asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._recovering: set[asyncio.Task[None]] = set()
+        self._leaving = False
+        #: The share, and for which members it was worked out.
+        self._share: tuple[list[Member], frozenset[ShardId]] = ([], frozenset())
+
+    async def start(self) -> None:
+        """Begin to own this process's share; the shards come in the background.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        self._membership.listen(self._looked)
+        self._news.listen(Topic.SHARDS, self._wake.set)
+        await self._settle()
+        self._loop_task = asyncio.get_running_loop().create_task(self._keep_settled())
+
+    async def leave(self) -> None:
+        """Give everything back and take nothing any more. To be called when the other members know that we leave."""
+        self._leaving = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        try:
+            await self._engine.release(list(self._engine.shards))
+        except StoreError:
+            logger.exception("shards could not be given back")
+        self._news.tell(Topic.SHARDS)
+
+    async def stop(self) -> None:
+        tasks = self.background
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [*self._recovering, *([self._loop_task] if self._loop_task else [])]
+
+    def _looked(self) -> None:
+        """The members are known anew, and for how long the others believe that we live."""
+        now = asyncio.get_running_loop().time()
+        if now <= self._engine.trusted_until_s:
+            self._engine.trusted_until_s = self._membership.lease_ends_s
+        # Otherwise somebody may have taken our shards meanwhile: nothing is shown before we have looked.
+        if now > self._engine.trusted_until_s or self._owned != self._wanted():
+            self._wake.set()
+
+    def _dropped(self, shards: Set[ShardId], error: Exception) -> None:
+        if isinstance(error, ShardLost):
+            # Whoever has taken it is alive, and not in our list if that is why he has taken it.
+            self._membership.look()
+            now = asyncio.get_running_loop().time()
+            self._awaited.update(dict.fromkeys(shards, now))
+        self._wake.set()
+
+    @property
+    def _owned(self) -> Set[ShardId]:
+        return self._engine.shards.keys()
+
+    def _wanted(self) -> frozenset[ShardId]:
+        members = candidates(self._membership.members, Role.HISTORY)
+        if self._leaving:
+            return frozenset()
+        if members != self._share[0]:
+            me = self._membership.me.id
+            shards = map(ShardId, range(self._engine.shard_count))
+            mine = (shard for shard in shards if (first := owner(shard_item(shard), members)) and first.id == me)
+            self._share = members, frozenset(mine)
+        return self._share[1]
+
+    async def _keep_settled(self) -> None:
+        while True:
+            period_s = _WAITING_S if self._owned != self._wanted() else _PERIOD_S
+            try:
+                async with asyncio.timeout(period_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self._settle()
+            except StoreError as error:
+                logger.warning("ownership of shards could not be settled, trying again", error=str(error))
+                await asyncio.sleep(_WAITING_S)
+
+    async def _settle(self) -> None:
+        """One look, and whatever follows from it."""
+        lease_ends_s = self._membership.lease_ends_s
+        leases = {lease.shard: lease for lease in await self._shards.leases()}
+        # Owners that have not written since do not know yet that somebody else has taken their shard.
+        self._engine.drop(
+            [shard.id for shard in list(self._engine.shards.values()) if leases[shard.id].epoch != shard.epoch]
+        )
+        self._engine.trusted_until_s = lease_ends_s
+        wanted = self._wanted()
+        if surplus := self._owned - wanted:
+            await self._engine.release(surplus)
+            self._news.tell(Topic.SHARDS)
+        living = {member.id for member in self._membership.members}
+        now = asyncio.get_running_loop().time()
+        take = []
+        for shard in wanted - self._owned:
+            lease = leases.get(shard)
+            held = lease is not None and lease.owner in living and lease.owner != self._membership.me.id
+            since = self._awaited.setdefault(shard, now) if held else self._awaited.get(shard, now)
+            if not held or now - since > PATIENCE_S:
+                take.append(shard)
+            elif lease is not None:
+                self._engine.hints[shard] = lease.owner
+        self._awaited = {shard: since for shard, since in self._awaited.items() if shard in wanted - set(take)}
+        if take:
+            self._recover(await self._engine.acquire(take))
+            self._news.tell(Topic.SHARDS)
+
+    def _recover(self, shards: Iterable[Shard]) -> None:
+        task = asyncio.get_running_loop().create_task(self._recovery(list(shards)))
+        self._recovering.add(task)
+        task.add_done_callback(self._recovering.discard)
+
+    async def _recovery(self, shards: list[Shard]) -> None:
+        try:
+            await self._engine.recover(shards)
+        except Exception:
+            logger.exception("what shards owe could not be taken up", shards=[shard.id for shard in shards])

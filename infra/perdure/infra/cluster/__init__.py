@@ -1,0 +1,1 @@
+"""Several processes as one service: who is there, who owns what, and calls that find their way."""

@@ -1,0 +1,78 @@
+"""Both ends of matching's internal RPC: what callers hold, and what the owner serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
+
+from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE, Role
+from perdure.infra.cluster import wire
+from perdure.kernel.call import Call
+from perdure.kernel.clock import Clock
+from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.transport import Handler, IncomingCall, Transport
+from perdure.matching.service import MatchingService
+
+_RPCS = {
+    method.name: (GetMessageClass(method.input_type), GetMessageClass(method.output_type))
+    for method in WORKFLOW_SERVICE.methods
+    if WORKFLOW_ROUTES[method.name].role is Role.MATCHING
+}
+_OFFER = wire.MATCHING + "Offer"
+_QUERY = wire.MATCHING + "Query"
+
+_tasks = wire.decoder(list[Task])
+_query = wire.decoder(QueryTask)
+
+#: How long the owner of a task queue may take to take tasks in, which it does at once.
+_OFFER_S = 5.0
+
+
+class RemoteMatching:
+    """Matching in another process."""
+
+    def __init__(self, transport: Transport, address: str, clock: Clock) -> None:
+        self._transport = transport
+        self._address = address
+        self._clock = clock
+
+    async def accept(self, tasks: Sequence[Task]) -> list[Task]:
+        """See `MatchingService.accept`."""
+        return _tasks.decode(await self._transport.call(self._address, _OFFER, wire.encode(tasks), timeout_s=_OFFER_S))
+
+    async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
+        return QueryWorkflowResponse.FromString(await self._call(_QUERY, call, wire.encode(task)))
+
+    async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        body = await self._call(wire.MATCHING + rpc, call, request.SerializeToString())
+        return _RPCS[rpc][1].FromString(body)
+
+    async def _call(self, path: str, call: Call, body: bytes) -> bytes:
+        timeout_s, metadata = wire.timeout_s(call, self._clock), wire.metadata_of(call)
+        return await self._transport.call(self._address, path, body, timeout_s=timeout_s, metadata=metadata)
+
+
+def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handler]:
+    """What a process with the matching role serves to others."""
+
+    def public(rpc: str, request_type: type[Message]) -> Handler:
+        async def serve(body: bytes, incoming: IncomingCall) -> bytes:
+            response = await matching.handle(rpc, await calls.received(incoming), request_type.FromString(body))
+            return response.SerializeToString()
+
+        return serve
+
+    async def offer(body: bytes, _: IncomingCall) -> bytes:
+        return wire.encode(matching.accept(_tasks.decode(body)))
+
+    async def query(body: bytes, incoming: IncomingCall) -> bytes:
+        return (await matching.query(await calls.received(incoming), _query.decode(body))).SerializeToString()
+
+    return {
+        **{wire.MATCHING + rpc: public(rpc, request_type) for rpc, (request_type, _) in _RPCS.items()},
+        _OFFER: offer,
+        _QUERY: query,
+    }

@@ -1,0 +1,142 @@
+"""One Postgres database and our connections to it.
+
+Every operation has a time limit, so that nobody waits for ever for a server that is gone without a word. A connection
+whose operation ran out of time, or was left in the middle of a transaction, is closed; others are made as needed, which
+is all that recovering from a restart of Postgres takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TypeVar
+
+import asyncpg
+
+from perdure.infra.postgres.failures import FAILURES, spoils_connection, store_error
+from perdure.kernel.persistence.executions import StoreUnavailable
+
+T = TypeVar("T")
+
+#: Of a whole operation, waiting for a free connection and making it included.
+OPERATION_S_MAX = 20.0
+#: Of a statement, on the server: it ends there what we no longer wait for.
+STATEMENT_S_MAX = 15
+CONNECT_S_MAX = 5.0
+#: Connections to one database, by what they are for.
+READERS_MAX = 4
+SCANNERS_MAX = 4
+
+_ALWAYS = {
+    "application_name": "perdure",
+    "statement_timeout": f"{STATEMENT_S_MAX}s",
+    "idle_in_transaction_session_timeout": f"{STATEMENT_S_MAX}s",
+    "jit": "off",
+    "TimeZone": "UTC",
+}
+
+#: Statements by key. There is one good plan for each of them, by its index, on an empty and on a full database: it is
+#: made once, whatever the statistics say.
+BY_KEY = {
+    **_ALWAYS,
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+#: Statements that callers compose: planned for their values.
+AD_HOC = {**_ALWAYS, "plan_cache_mode": "force_custom_plan"}
+
+
+class Connections:
+    """Connections with the same settings, at most so many, made when they are needed."""
+
+    def __init__(self, database: str, dsn: str, settings: Mapping[str, str], limit: int) -> None:
+        self._database = database
+        self._dsn = dsn
+        self._settings = dict(settings)
+        self._free = asyncio.Semaphore(limit)
+        self._idle: list[asyncpg.Connection] = []
+        self._is_closed = False
+
+    async def run(self, operation: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Run an operation on a connection that is its own meanwhile.
+
+        Raises:
+            StoreUnavailable: there is no answer; whether a write has happened is unknown.
+            StoreUnusable: the server refuses for good.
+        """
+        connection: asyncpg.Connection | None = None
+        try:
+            async with asyncio.timeout(OPERATION_S_MAX), self._free:
+                connection = await self._take()
+                try:
+                    return await operation(connection)
+                finally:
+                    self._give_back(connection)
+        except TimeoutError:
+            if connection is not None:
+                self._discard(connection)
+            raise StoreUnavailable(f"database {self._database}: no answer within {OPERATION_S_MAX:g} s") from None
+        except FAILURES as error:
+            if connection is not None and spoils_connection(error):
+                self._discard(connection)
+            raise store_error(self._database, error) from error
+
+    async def close(self) -> None:
+        """Close all of them, those in use when they are given back."""
+        self._is_closed = True
+        while self._idle:
+            connection = self._idle.pop()
+            with suppress(TimeoutError, *FAILURES):
+                await connection.close(timeout=CONNECT_S_MAX)
+
+    async def _take(self) -> asyncpg.Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return await asyncpg.connect(
+            self._dsn,
+            timeout=CONNECT_S_MAX,
+            server_settings=self._settings,
+            # However old and long they are; of those that callers compose the oldest go.
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
+        )
+
+    def _give_back(self, connection: asyncpg.Connection) -> None:
+        if connection.is_closed():
+            return
+        if self._is_closed or connection.is_in_transaction():
+            connection.terminate()
+            return
+        self._idle.append(connection)
+
+    def _discard(self, connection: asyncpg.Connection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+        connection.terminate()
+
+
+class Database:
+    """A database by the name that the cluster knows it by."""
+
+    def __init__(self, name: str, dsn: str) -> None:
+        self.name = name
+        self._dsn = dsn
+        #: One connection: writes to a database take turns, in the order in which they were asked for.
+        self.writes = Connections(name, dsn, BY_KEY, 1)
+        self.reads = Connections(name, dsn, BY_KEY, READERS_MAX)
+        self.scans = Connections(name, dsn, AD_HOC, SCANNERS_MAX)
+        #: For taking shards, which may have to wait for writes of others, and for telling that we are alive, which must
+        #: not have to wait for anything.
+        self.claims = Connections(name, dsn, BY_KEY, 1)
+        self.beats = Connections(name, dsn, BY_KEY, 1)
+
+    async def close(self) -> None:
+        for connections in (self.writes, self.reads, self.scans, self.claims, self.beats):
+            await connections.close()

@@ -1,0 +1,105 @@
+"""The databases of a cluster, and the map that says which of them holds a shard.
+
+The first database is also the *directory*: it keeps the map, and whatever there is one of in a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import asyncpg
+
+from perdure.infra.postgres import schema
+from perdure.infra.postgres.database import Database
+from perdure.infra.postgres.schema import BadDatabases
+from perdure.kernel.ids import ShardId
+
+_CLUSTER = "SELECT mark, shard_count FROM cluster"
+
+_MAP = "SELECT shard, database FROM shard_map"
+
+
+class _Cluster(NamedTuple):
+    mark: object
+    shard_count: int
+
+
+class PostgresDatabases:
+    """Belongs to one event loop; the stores of this package share it."""
+
+    def __init__(self, dsns: Mapping[str, str]) -> None:
+        """DSNs by the names that the cluster knows the databases by; the first is the directory's."""
+        self._by_name = {name: Database(name, dsn) for name, dsn in dsns.items()}
+        self._of_shard: dict[ShardId, Database] = {}
+        self.directory = next(iter(self._by_name.values()))
+        self.shard_count = 0
+
+    @classmethod
+    async def open(cls, dsns: Mapping[str, str]) -> PostgresDatabases:
+        """Look at all databases and read the map.
+
+        Raises:
+            StoreUnavailable: a database cannot be reached.
+            StoreUnusable: its schema is not what this version knows.
+            BadDatabases: they do not belong together, or one that holds shards is not named.
+        """
+        databases = cls(dsns)
+        try:
+            await databases._check()
+            await databases.refresh()
+        except BaseException:
+            await databases.close()
+            raise
+        return databases
+
+    async def close(self) -> None:
+        for database in self:
+            await database.close()
+
+    def __iter__(self) -> Iterator[Database]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def holding(self, shard: ShardId) -> Database:
+        """The database that holds the shard, as far as we know.
+
+        A map that is out of date does no harm: a database refuses writes to a shard that it has lost, and who then
+        takes the shard again has looked at the map first.
+        """
+        return self._of_shard[shard]
+
+    async def refresh(self) -> None:
+        """Read the map again.
+
+        Raises:
+            StoreUnavailable, StoreUnusable: the directory cannot be read.
+            BadDatabases: a database that holds shards is not among ours.
+        """
+        rows = await self.directory.reads.run(lambda connection: connection.fetch(_MAP))
+        unknown = {name for _, name in rows} - self._by_name.keys()
+        if unknown:
+            raise BadDatabases(f"no address is given for database {', '.join(sorted(unknown))}, which holds shards")
+        self._of_shard = {ShardId(shard): self._by_name[name] for shard, name in rows}
+
+    async def _check(self) -> None:
+        async def look(connection: asyncpg.Connection) -> _Cluster:
+            await schema.check(connection, self.directory.name, schema.DIRECTORY)
+            row = await connection.fetchrow(_CLUSTER)
+            if row is None:
+                raise BadDatabases(
+                    f"database {self.directory.name} has no cluster yet: run `perdure admin migrate` first"
+                )
+            return _Cluster(*row)
+
+        cluster = await self.directory.reads.run(look)
+        self.shard_count = cluster.shard_count
+        for database in self:
+
+            async def look_closer(connection: asyncpg.Connection, name: str = database.name) -> None:
+                await schema.check(connection, name, schema.SHARDS)
+                await schema.check_origin(connection, name, cluster.mark)
+
+            await database.reads.run(look_closer)

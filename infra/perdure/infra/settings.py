@@ -1,0 +1,135 @@
+"""What a process of a cluster is set to: one typed tree, filled from a file, the environment and flags.
+
+The file is TOML. Whatever it says is replaced by the environment (`PERDURE_LISTEN__GRPC_PORT=7233`), and that by flags.
+Fields are documented in docs/settings.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from perdure.kernel.limits import Limits, NamespaceLimits
+from perdure.kernel.membership import Role
+
+ENVIRONMENT_PREFIX = "PERDURE_"
+ENVIRONMENT_DELIMITER = "__"
+SHARDS_MAX = 16_384
+#: Addresses to listen on that nobody can connect to.
+_ANY = ("0.0.0.0", "::", "[::]")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _one_of(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        scheme, separator, _ = url.partition("://")
+        if not separator or scheme not in schemes:
+            raise ValueError(f"must start with {' or '.join(f'{known}://' for known in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _split(roles: object) -> object:
+    return [role.strip() for role in roles.split(",")] if isinstance(roles, str) else roles
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listen(_Section):
+    """Port 0 is any that is free. `advertise` is the `host:port` by which other processes reach `internal_port`."""
+
+    host: str = "127.0.0.1"
+    grpc_port: Port = 7233
+    http_port: Port = 8233
+    internal_port: Port = 7234
+    advertise: str = ""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.host in _ANY and not self.advertise:
+            raise ValueError(f"listen.advertise is needed, as nobody can connect to {self.host}")
+        return self
+
+
+class Redis(_Section):
+    """Without a `url` changes in the cluster are noticed a little later."""
+
+    url: Annotated[str, _one_of("redis", "rediss", "unix")] | None = None
+
+
+class InternalTls(_Section):
+    """Files in PEM. Processes of a cluster show each other certificates of this authority, or use no TLS at all."""
+
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        missing = [name for name, value in self if value is None]
+        if 0 < len(missing) < len(type(self).model_fields):
+            raise ValueError(f"{', '.join(missing)} must be set too")
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        return self.authority is not None
+
+
+class Settings(BaseSettings):
+    """See `perdure.infra.layers.load` for how it is filled.
+
+    `databases` maps names to addresses; the first is the directory, which knows members and namespaces. `lease_s` is
+    how long a member that is not heard of keeps its shards. Keys of limits are those of `Limits.keys()` and
+    `NamespaceLimits.keys()`; `namespaces` has what is different for single namespaces.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter=ENVIRONMENT_DELIMITER,
+    )
+
+    roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = tuple(Role)
+    listen: Listen = Listen()
+    databases: dict[str, Annotated[str, _one_of("postgresql", "postgres")]] = {}
+    shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 512
+    lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
+    redis: Redis = Redis()
+    internal_tls: InternalTls = InternalTls()
+    limits: dict[str, int] = {}
+    namespace_limits: dict[str, int] = {}
+    namespaces: dict[str, dict[str, int]] = {}
+    log_level: Literal["debug", "info", "warn", "error", "never"] = "info"
+
+    @field_validator("roles")
+    @classmethod
+    def _once(cls, roles: tuple[Role, ...]) -> tuple[Role, ...]:
+        return tuple(dict.fromkeys(roles))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The other layers are read one by one, to know where each value came from.
+        return (init_settings,)
+
+    def all_limits(self) -> Limits:
+        return Limits().override(self.limits)
+
+    def limits_of(self, namespace: str) -> NamespaceLimits:
+        """What the namespace of this name may do."""
+        return NamespaceLimits().override({**self.namespace_limits, **self.namespaces.get(namespace, {})})

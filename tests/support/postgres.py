@@ -1,0 +1,95 @@
+"""A Postgres for the tests of one process, and databases on it that are empty at the start of a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from perdure.infra.local.postgres import LocalPostgres
+from perdure.infra.postgres import (
+    PostgresClusterStore,
+    PostgresDatabases,
+    PostgresExecutionStore,
+    PostgresMembershipStore,
+    PostgresNamespaceStore,
+    PostgresShardStore,
+    PostgresVisibilityStore,
+)
+from perdure.infra.postgres.schema import migrate
+
+#: Much cheaper than new databases, and than TRUNCATE, where there are only a few rows.
+_EMPTY_SHARDS = """
+    DELETE FROM heads; DELETE FROM journal; DELETE FROM snapshots; DELETE FROM current_runs; DELETE FROM quarantine;
+    DELETE FROM usage; DELETE FROM visibility; DELETE FROM search_attributes;
+    UPDATE shards SET epoch = 0, owner = '' WHERE epoch > 0"""
+
+_EMPTY_DIRECTORY = """
+    DELETE FROM namespaces; DELETE FROM members;
+    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
+
+
+class PostgresForTests:
+    """Databases of one server, made when they are first asked for. Commits do not wait for the disk."""
+
+    def __init__(self, server: LocalPostgres) -> None:
+        self.server = server
+        self._made = 0
+        self._reused: dict[int, dict[str, str]] = {}
+
+    def new(self, count: int) -> dict[str, str]:
+        """Names and DSNs of databases without a schema, nobody else's."""
+        self._made += 1
+        return {name: self.server.create_database(f"test_{self._made}_{name}") for name in _names(count)}
+
+    async def empty(self, count: int) -> dict[str, str]:
+        """Names and DSNs of migrated databases without content, which another test may have used before.
+
+        They share the shards evenly: with two, those from 256 on are in the second.
+        """
+        if count not in self._reused:
+            dsns = self.new(count)
+            await migrate(dsns)
+            self._reused[count] = dsns
+        dsns = self._reused[count]
+        for number, dsn in enumerate(dsns.values()):
+            connection = await asyncpg.connect(dsn)
+            await connection.execute(_EMPTY_SHARDS)
+            if number == 0:
+                await connection.execute(_EMPTY_DIRECTORY)
+            await connection.close()
+        return dict(dsns)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresStores:
+    databases: PostgresDatabases
+    executions: PostgresExecutionStore
+    shards: PostgresShardStore
+    namespaces: PostgresNamespaceStore
+    visibility: PostgresVisibilityStore
+    cluster: PostgresClusterStore
+    members: PostgresMembershipStore
+
+
+@asynccontextmanager
+async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
+    databases = await PostgresDatabases.open(dsns)
+    try:
+        yield PostgresStores(
+            databases,
+            PostgresExecutionStore(databases),
+            PostgresShardStore(databases),
+            PostgresNamespaceStore(databases),
+            PostgresVisibilityStore(databases),
+            PostgresClusterStore(databases),
+            PostgresMembershipStore(databases),
+        )
+    finally:
+        await databases.close()
+
+
+def _names(count: int) -> list[str]:
+    return ["main", *(f"more{number}" for number in range(1, count))]
