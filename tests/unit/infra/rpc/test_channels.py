@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -157,7 +158,7 @@ async def test_a_port_in_use_is_an_error_of_its_own() -> None:
 
 async def test_health_turns_when_draining() -> None:
     async with serving() as (server, address), grpc.aio.insecure_channel(address) as channel:
-        stub = HealthStub(channel)
+        stub: Any = HealthStub(channel)
         assert (await stub.Check(HealthCheckRequest())).status == HealthCheckResponse.SERVING
         await server.drain()
         assert (await stub.Check(HealthCheckRequest())).status == HealthCheckResponse.NOT_SERVING
