@@ -153,9 +153,10 @@ async def test_closed_channels_call_nobody() -> None:
 async def test_channels_can_be_closed_before_they_are_open() -> None:
     async with serving() as (_, address), calling() as channels:
         call = asyncio.ensure_future(channels.call(address, ECHO, b"", timeout_s=None))
-        asyncio.get_running_loop().call_soon(asyncio.ensure_future, channels.close())
+        closing = asyncio.ensure_future(channels.close())
         with pytest.raises(PeerUnreachable) as caught:
             await asyncio.wait_for(call, SOON_S)
+        await closing
         assert not caught.value.may_have_executed
 
 
