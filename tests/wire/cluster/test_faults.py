@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -92,10 +93,18 @@ async def connected(cluster: LocalCluster) -> AsyncIterator[Client]:
         yield client
 
 
+#: Some of the faults meet task queues of several partitions.
+PARTITIONS = {"matching-killed": 3, "matching-replaced": 2}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_nothing_acknowledged_is_lost_or_done_twice(fault: str) -> None:
     chance = random.Random(fault)
-    environment = {"PERDURE_LEASE_S": str(LEASE_S), "PERDURE_LOG_LEVEL": "warn"}
+    environment = {
+        "PERDURE_LEASE_S": str(LEASE_S),
+        "PERDURE_LOG_LEVEL": "warn",
+        "PERDURE_LIMITS": json.dumps({"matching.numTaskqueueReadPartitions": PARTITIONS.get(fault, 1)}),
+    }
     async with LocalCluster(environment=environment) as cluster:
         for roles in ROLES:
             await cluster.start(roles)

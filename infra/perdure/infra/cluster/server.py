@@ -84,11 +84,16 @@ class ClusterServer:
         if Role.MATCHING in roles:
             self._matching = MatchingService(runtime, limits, self._history_router, settings.listen.advertised_host)
         self._matching_router = MatchingRouter(
-            self._heartbeat, self._transport, clock, self._matching, self._history_router
+            self._heartbeat,
+            self._transport,
+            clock,
+            self._matching,
+            self._history_router,
+            limits.task_queue_partitions,
         )
         if self._matching is not None:
-            self._matching.join(self._matching_router.is_ours, self._matching_router)
-            self._matching_router.on_move(self._matching.leave)
+            router = self._matching_router
+            self._matching.join(router.is_ours, router.offer, router.hand_on, router.fetch)
         if self._history is not None:
             self._history.connect(self._matching_router, self._history_router)
             self._matching_router.on_move(self._history.offer_moved)
