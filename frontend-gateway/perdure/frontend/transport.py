@@ -50,7 +50,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 #: A server that stops waits until no call has come for this time, but not longer than the second.
 _QUIET_S = 0.03
-_QUIET_S_MAX = 1.0
+_QUIET_S_MAX = 0.4
 
 
 class Undecodable:

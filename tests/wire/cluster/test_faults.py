@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from perdure.infra.local.cluster import LocalCluster
-from tests.support.proxy import proxy
+from perdure.infra.local.proxy import proxy
 from tests.support.sdk import worker
 from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 from tests.wire.sdk.test_crash import Acknowledgements

@@ -49,7 +49,8 @@ class Proxy:
                     group.create_task(self._pump(backend[0], writer))
             finally:
                 backend[1].close()
-        except* OSError:
+        except* (OSError, asyncio.CancelledError):
+            # Broken by one end or by us: asyncio takes a cancelled connection for a defect.
             pass
         finally:
             self._connections.discard(task)
