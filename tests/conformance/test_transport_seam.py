@@ -236,9 +236,7 @@ async def test_service_errors_arrive_as_they_were_raised(network: Network, error
     assert vars(caught.value) == vars(error)
 
 
-@pytest.mark.parametrize(
-    "error", [TaskObsolete(), TaskObsolete("old"), StickyWorkerUnavailable()], ids=repr
-)
+@pytest.mark.parametrize("error", [TaskObsolete(), TaskObsolete("old"), StickyWorkerUnavailable()], ids=repr)
 async def test_news_between_roles_arrive(network: Network, error: Exception) -> None:
     process = await network.serve({"/test/Fail": raising(error)})
     with pytest.raises(type(error)) as caught:

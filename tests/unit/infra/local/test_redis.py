@@ -29,7 +29,7 @@ def test_what_it_said_last_is_told_when_it_does_not_start(tmp_path: Path) -> Non
 
 
 def test_what_is_missing_is_named_where_it_cannot_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
     with pytest.raises(debian.NotInstalled, match="redis-server is not installed: install the package redis-server"):
         LocalRedis()
 
@@ -42,7 +42,9 @@ def test_what_is_missing_is_installed_where_we_may(monkeypatch: pytest.MonkeyPat
             installed.append(command[-1])
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == "apt-get" or installed else None)
+    monkeypatch.setattr(
+        shutil, "which", lambda name, path=None: f"/bin/{name}" if name == "apt-get" or installed else None
+    )
     monkeypatch.setattr(debian, "_quietly", install)
-    assert debian.program("redis-server", "redis-server") == "/usr/bin/redis-server"
+    assert debian.program("redis-server", "redis-server") == "/bin/redis-server"
     assert installed == ["redis-server"]
