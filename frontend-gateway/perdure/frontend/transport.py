@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import grpc
@@ -65,7 +66,7 @@ class GrpcServer:
         self._admission = Admission(metrics)
         self._sampler = LagSampler(self._admission)
         self._damper = Damper()
-        self._draining = False
+        self._drained = asyncio.Event()
         #: Calls that came while draining.
         self._refused = 0
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
@@ -101,14 +102,14 @@ class GrpcServer:
 
     async def drain(self) -> None:
         """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
-        self._draining = True
+        self._drained.set()
         await self._health.enter_graceful_shutdown()
         for task in list(self._waiting):
             task.cancel()
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those in flight finish for `grace_s` seconds, then break them off."""
-        self._draining = True
+        self._drained.set()
         if grace_s:
             await self._quiet()
         await self._server.stop(grace_s)
@@ -141,6 +142,7 @@ class GrpcServer:
     ) -> Callable[[bytes, _Context], Awaitable[Message]]:
         gateway, counts, clock, admission = self._metrics, self._metrics.of(method.name), self._clock, self._admission
         rpc, decode, rank = method.name, _decoder(method), rank_of(route)
+        drained = self._drained
         # What waits is not being worked on.
         is_work = route.wait is Wait.NONE
 
@@ -150,7 +152,7 @@ class GrpcServer:
             gateway.in_flight += 1
             working = False
             try:
-                if self._draining:
+                if drained.is_set():
                     self._refused += 1
                     raise _stopping()
                 admission.check(rank)
@@ -163,7 +165,7 @@ class GrpcServer:
                 if working:
                     working = False
                     admission.end()
-                await asyncio.sleep(self._damper.delay_s(clock.now_ns()))
+                await self._hold_back(context)
                 return await self._refuse(rpc, context, error)
             except Exception as error:
                 shown = service_error(error)
@@ -191,7 +193,7 @@ class GrpcServer:
             try:
                 return await endpoint(request, remaining_s, metadata)
             except asyncio.CancelledError:
-                if not self._draining:
+                if not self._drained.is_set():
                     raise
                 task.uncancel()
                 raise _stopping() from None
@@ -199,6 +201,16 @@ class GrpcServer:
                 self._waiting.discard(task)
 
         return endpoint_until_drained
+
+    async def _hold_back(self, context: _Context) -> None:
+        """Wait for the turn of a refusal; the client is to hear it before it gives up."""
+        delay_s = self._damper.delay_s(self._clock.now_ns())
+        if (remaining_s := context.time_remaining()) is not None:
+            delay_s = min(delay_s, remaining_s / 2)
+        if delay_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._drained.wait()
 
     async def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message:
         status = translate(error)

@@ -80,7 +80,9 @@ def toll_of(rpc: str, route: Route) -> Toll | None:
     holds = Holds.WORK if route.wait is Wait.NONE else Holds.WAIT
     if route.quota is Quota.WORKER:
         holds = Holds.NOTHING
-    return Toll(rpc, meter, route.priority, holds, actions.ASKED.get(rpc), actions.DONE.get(rpc))
+    # Only requests are of different importance.
+    priority = route.priority if meter is Meter.REQUESTS else Priority.SYSTEM
+    return Toll(rpc, meter, priority, holds, actions.ASKED.get(rpc), actions.DONE.get(rpc))
 
 
 class Gate:
@@ -197,6 +199,9 @@ class NamespaceGates:
         self._gateways = gateways
         self._refusals = refusals
         self._gates: dict[str, Gate] = {}
+
+    def __len__(self) -> int:
+        return len(self._gates)
 
     def of(self, name: str, now_ns: int) -> Gate:
         """The gate of a namespace that exists, or of NO_NAMESPACE."""

@@ -26,7 +26,7 @@ LIMIT_START = 1000
 LIMIT_MIN = 100
 LIMIT_MAX = 5000
 #: The lag at which the limit stays as it is. Clients do not mind it, and the process is never without work.
-LAG_S_TARGET = 0.2
+LAG_S_TARGET = 0.25
 GROWTH = 1.1
 SHRINKAGE_MAX = 0.5
 #: How often the lag is looked at, and how often the limit is set by the smallest of what was seen: a single pause is no
@@ -36,7 +36,7 @@ WINDOW_S = 0.1
 #: Refusals leave at this rate if they can, and are held back for so long at most. Refusing costs a good part of what
 #: serving does, and clients that come back at once must not spend the process on it.
 REFUSALS_PER_S = 500
-HELD_S_MAX = 2.0
+HELD_S_MAX = 5.0
 
 
 class Rank(IntEnum):
@@ -133,6 +133,10 @@ class LagSampler:
         self._due_s = 0.0
         self._window_end_s = 0.0
         self._smallest_s = math.inf
+
+    @property
+    def running(self) -> bool:
+        return self._timer is not None
 
     def watch(self) -> None:
         """Begin to measure; does nothing while it does."""
