@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import grpc
@@ -19,8 +20,10 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits.overload import Admission, Damper, LagSampler, rank_of
 from perdure.frontend.pipeline import Endpoint, Pipeline
-from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Wait, verify
+from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Route, Wait, verify
 from perdure.frontend.status import translate
 from perdure.kernel.clock import Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
@@ -53,10 +56,6 @@ _QUIET_S = 0.03
 _QUIET_S_MAX = 0.4
 
 
-class Undecodable:
-    """Stands for a request that is not a message of its type."""
-
-
 class GrpcServer:
     """Serves the pipeline on one port."""
 
@@ -64,7 +63,10 @@ class GrpcServer:
         """Raises RouteTableError if a method of a service has no route."""
         self._metrics = metrics
         self._clock = clock
-        self._draining = False
+        self._admission = Admission(metrics)
+        self._sampler = LagSampler(self._admission)
+        self._damper = Damper()
+        self._drained = asyncio.Event()
         #: Calls that came while draining.
         self._refused = 0
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
@@ -77,9 +79,7 @@ class GrpcServer:
             for method, route in verify(service, routes):
                 fields = frozenset(method.input_type.fields_by_name)
                 endpoint = pipeline.endpoint(method.name, route, fields)
-                methods[method.name] = self._method(
-                    method, endpoint, interruptible=route.wait in (Wait.READ, Wait.QUERY)
-                )
+                methods[method.name] = self._method(method, route, endpoint)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(Any, _Unregistered(self._server)))
         names = (*HEALTH_SERVICES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -102,17 +102,18 @@ class GrpcServer:
 
     async def drain(self) -> None:
         """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
-        self._draining = True
+        self._drained.set()
         await self._health.enter_graceful_shutdown()
         for task in list(self._waiting):
             task.cancel()
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let those in flight finish for `grace_s` seconds, then break them off."""
-        self._draining = True
+        self._drained.set()
         if grace_s:
             await self._quiet()
         await self._server.stop(grace_s)
+        self._sampler.stop()
 
     async def _quiet(self) -> None:
         """Return when clients have heard that they must come back later.
@@ -126,30 +127,46 @@ class GrpcServer:
             refused = self._refused
             await asyncio.sleep(_QUIET_S)
 
-    def _method(
-        self, method: MethodDescriptor, endpoint: Endpoint, *, interruptible: bool
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        respond = self._interruptible(method.name, endpoint) if interruptible else self._plain(method.name, endpoint)
+    def _method(self, method: MethodDescriptor, route: Route, endpoint: Endpoint) -> grpc.RpcMethodHandler[Any, Any]:
+        if route.wait in (Wait.READ, Wait.QUERY):
+            endpoint = self._until_drained(endpoint)
         return grpc.unary_unary_rpc_method_handler(
-            respond,
-            request_deserializer=_decoder(GetMessageClass(method.input_type)),
+            self._responder(method, route, endpoint),
+            # Decoded by the responder, if at all: what is refused is never looked at.
+            request_deserializer=None,
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
 
-    def _plain(self, rpc: str, endpoint: Endpoint) -> Callable[[Any, _Context], Awaitable[Message]]:
-        gateway, counts, clock = self._metrics, self._metrics.of(rpc), self._clock
+    def _responder(
+        self, method: MethodDescriptor, route: Route, endpoint: Endpoint
+    ) -> Callable[[bytes, _Context], Awaitable[Message]]:
+        gateway, counts, clock, admission = self._metrics, self._metrics.of(method.name), self._clock, self._admission
+        rpc, decode, rank = method.name, _decoder(method), rank_of(route)
+        drained = self._drained
+        # What waits is not being worked on.
+        is_work = route.wait is Wait.NONE
 
-        async def respond(request: Any, context: _Context) -> Message:
+        async def respond(data: bytes, context: _Context) -> Message:
             started_ns = clock.now_ns()
             counts.calls += 1
             gateway.in_flight += 1
+            working = False
             try:
-                if self._draining:
+                if drained.is_set():
                     self._refused += 1
                     raise _stopping()
-                if request is Undecodable:
-                    raise InvalidArgument(f"The request is not a valid message of {rpc}.")
-                return await endpoint(request, context.time_remaining(), _TextMetadata(context))
+                admission.check(rank)
+                if is_work:
+                    working = True
+                    if admission.begin():
+                        self._sampler.watch()
+                return await endpoint(decode(data), context.time_remaining(), _TextMetadata(context))
+            except OverLimit as error:
+                if working:
+                    working = False
+                    admission.end()
+                await self._hold_back(context)
+                return await self._refuse(rpc, context, error)
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
@@ -157,13 +174,15 @@ class GrpcServer:
                     shown = Internal("internal error")
                 return await self._refuse(rpc, context, shown)
             finally:
+                if working:
+                    admission.end()
                 gateway.in_flight -= 1
                 counts.duration_ns += clock.now_ns() - started_ns
 
         return respond
 
-    def _interruptible(self, rpc: str, endpoint: Endpoint) -> Callable[[Any, _Context], Awaitable[Message]]:
-        """As `_plain`, for calls that a stopping server breaks off, with an answer that makes clients ask again."""
+    def _until_drained(self, endpoint: Endpoint) -> Endpoint:
+        """Has a call broken off when the server stops, with an answer that makes clients ask again."""
 
         async def endpoint_until_drained(
             request: Any, remaining_s: float | None, metadata: Mapping[str, str]
@@ -174,14 +193,24 @@ class GrpcServer:
             try:
                 return await endpoint(request, remaining_s, metadata)
             except asyncio.CancelledError:
-                if not self._draining:
+                if not self._drained.is_set():
                     raise
                 task.uncancel()
                 raise _stopping() from None
             finally:
                 self._waiting.discard(task)
 
-        return self._plain(rpc, endpoint_until_drained)
+        return endpoint_until_drained
+
+    async def _hold_back(self, context: _Context) -> None:
+        """Wait for the turn of a refusal; the client is to hear it before it gives up."""
+        delay_s = self._damper.delay_s(self._clock.now_ns())
+        if (remaining_s := context.time_remaining()) is not None:
+            delay_s = min(delay_s, remaining_s / 2)
+        if delay_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._drained.wait()
 
     async def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message:
         status = translate(error)
@@ -194,17 +223,17 @@ def _stopping() -> Unavailable:
     return Unavailable("The server is shutting down.")
 
 
-def _decoder(message: type[Message]) -> Callable[[bytes], Any]:
-    decode = message.FromString
+def _decoder(method: MethodDescriptor) -> Callable[[bytes], Message]:
+    decode = GetMessageClass(method.input_type).FromString
 
-    def decode_or_mark(data: bytes) -> Any:
+    def decode_or_refuse(data: bytes) -> Message:
         try:
             return decode(data)
         except DecodeError:
             # grpc would answer INTERNAL for what is the caller's mistake.
-            return Undecodable
+            raise InvalidArgument(f"The request is not a valid message of {method.name}.") from None
 
-    return decode_or_mark
+    return decode_or_refuse
 
 
 class _Unregistered:

@@ -51,4 +51,11 @@ class PrometheusExporter:
                 failures.add_metric([rpc, code], count)
         in_flight = GaugeMetricFamily("perdure_calls_in_flight", "Calls being served, waiting polls included.")
         in_flight.add_metric([], self._gateway.in_flight)
-        return (calls, seconds, failures, in_flight)
+        refusals = CounterMetricFamily(
+            "perdure_refusals", "Calls over a limit, by namespace and limit.", labels=["namespace", "limit"]
+        )
+        for (namespace, limit), count in self._gateway.refusals.items():
+            refusals.add_metric([namespace, limit], count)
+        admission = GaugeMetricFamily("perdure_admission_limit", "Calls that may be worked on at the same time.")
+        admission.add_metric([], self._gateway.admission_limit)
+        return (calls, seconds, failures, in_flight, refusals, admission)

@@ -63,6 +63,7 @@ class EmbeddedServer:
             Reclaimer(self._history),
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
+            limits_of=lambda namespace: options.namespace_limits,
         )
         exporter = PrometheusExporter(self._gateway.metrics)
         self._http = HttpServer(

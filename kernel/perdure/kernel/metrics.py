@@ -17,9 +17,15 @@ class CallMetrics:
 
 @dataclass(slots=True)
 class GatewayMetrics:
-    """`in_flight` counts calls being served now, waiting polls included."""
+    """`in_flight` counts calls being served now, waiting polls included.
+
+    `refusals` counts calls that were over a limit, by namespace ("" for none) and the name of the limit.
+    `admission_limit` is how many calls may be worked on at the same time, as things are.
+    """
 
     in_flight: int = 0
+    admission_limit: float = 0
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_rpc: dict[str, CallMetrics] = field(default_factory=dict)
 
     def of(self, rpc: str) -> CallMetrics:

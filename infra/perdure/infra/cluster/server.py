@@ -31,7 +31,7 @@ from perdure.infra.postgres import (
 from perdure.infra.redis.news import RedisNews
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
-from perdure.kernel.membership import Member, Role
+from perdure.kernel.membership import Member, Role, candidates
 from perdure.kernel.metrics import GatewayMetrics
 from perdure.kernel.news import NoNews, Topic
 from perdure.kernel.runtime import Runtime
@@ -110,6 +110,8 @@ class ClusterServer:
                 self._history_router,
                 PostgresClusterStore(databases),
                 ClusterDescription(shard_count, "postgres", f"{settings.listen.host}:{settings.listen.grpc_port}"),
+                limits_of=settings.limits_of,
+                gateways=self._count_gateways,
             )
         calls = Calls(namespaces, clock)
         handlers: dict[str, Handler] = {}
@@ -119,6 +121,9 @@ class ClusterServer:
             handlers.update(matching_wire.handlers(self._matching, calls))
         self._internal = InternalServer(handlers, interruptible=history_wire.INTERRUPTIBLE, tls=tls)
         self._http = HttpServer(_pages(self._gateway.metrics if self._gateway else GatewayMetrics()))
+
+    def _count_gateways(self) -> int:
+        return max(len(candidates(self._heartbeat.members, Role.GATEWAY)), 1)
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
