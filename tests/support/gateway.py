@@ -61,3 +61,4 @@ async def running(bench: GatewayBench) -> AsyncIterator[Client]:
         finally:
             await bench.gateway.drain()
             await bench.gateway.stop(0)
+            await bench.gateway.close()
