@@ -166,6 +166,8 @@ class ClusterServer:
             http = await self._http.start(listen.host, listen.http_port)
         except BaseException:
             await self.stop(grace_s=0)
+            if self._gateway is not None:
+                await self._gateway.close()
             raise
         return Ports(grpc, http, internal)
 
