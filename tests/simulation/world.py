@@ -15,8 +15,10 @@ from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
+from perdure.kernel.errors import Internal
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
+from perdure.kernel.masking import service_error
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import StoreError
@@ -64,7 +66,7 @@ class Process:
         self._server: MemoryServer | None = None
         self._endpoints: dict[str, Endpoint] = {}
         #: Clients' calls that it has not answered.
-        self._calls: set[asyncio.Future[Any]] = set()
+        self._calls: dict[asyncio.Future[Any], None] = {}
 
     @property
     def alive(self) -> bool:
@@ -140,7 +142,7 @@ class Process:
         """A client's call: what comes of it, or ConnectionLost."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._calls.add(answer)
+        self._calls[answer] = None
         serving = loop.create_task(self._serve(rpc, request, timeout_s), context=self._context.copy())
 
         def served(serving: asyncio.Task[Any]) -> None:
@@ -154,7 +156,7 @@ class Process:
                 answer.set_result(serving.result())
 
         def ended(_: object) -> None:
-            self._calls.discard(answer)
+            self._calls.pop(answer, None)
             # Nobody waits any more.
             serving.cancel()
 
@@ -167,7 +169,14 @@ class Process:
         if endpoint is None:
             endpoint = self._pipeline.endpoint(rpc, WORKFLOW_ROUTES[rpc], _FIELDS[rpc])
             self._endpoints[rpc] = endpoint
-        return await endpoint(request, timeout_s, {})
+        try:
+            return await endpoint(request, timeout_s, {})
+        except Exception as error:
+            shown = service_error(error)
+            if shown is None:
+                self._world.violations.append(f"{rpc} would be answered with INTERNAL: {type(error).__name__}: {error}")
+                raise Internal("internal error") from error
+            raise shown from error
 
 
 class World:

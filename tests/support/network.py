@@ -46,7 +46,8 @@ class MemoryServer:
         self.dispatcher = dispatcher
         self.interruptible = interruptible
         self.draining = False
-        self.visits: set[_Visit] = set()
+        #: A dict, whose order does not change from run to run.
+        self.visits: dict[_Visit, None] = {}
 
     def drain(self) -> None:
         """As `InternalServer.drain`."""
@@ -81,8 +82,8 @@ class _Visit:
         self.broken: asyncio.Future[None] = loop.create_future()
         context = server.context.copy() if server.context is not None else None
         self.serving = loop.create_task(server.dispatcher.answer(call), context=context)
-        server.visits.add(self)
-        self.serving.add_done_callback(lambda _: server.visits.discard(self))
+        server.visits[self] = None
+        self.serving.add_done_callback(lambda _: server.visits.pop(self, None))
 
     async def answer(self) -> Answer | Failed:
         ends: list[asyncio.Future[Any]] = [self.serving, self.broken]
@@ -98,7 +99,7 @@ class _Visit:
             )
             # It may be that nobody waits any more.
             self.broken.exception()
-        self._server.visits.discard(self)
+        self._server.visits.pop(self, None)
         if not zombie:
             self.serving.cancel()
 
