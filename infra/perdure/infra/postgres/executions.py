@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -118,11 +117,9 @@ class PostgresExecutionStore:
         return await self._heads(reads.RUNS, shard, namespace_id, *reads.position(after), limit)
 
     async def usage(self, namespace_id: str) -> Mapping[str, int]:
-        found = await asyncio.gather(
-            *(
-                database.reads.run(lambda connection: connection.fetch(reads.USAGE, namespace_id))
-                for database in self._databases
-            )
+        found = await self._databases.ask_all(
+            lambda database: database.reads,
+            lambda connection, shards: connection.fetch(reads.USAGE, namespace_id, shards),
         )
         counts: dict[str, int] = {}
         for counter, count in (row for rows in found for row in rows):
