@@ -3,14 +3,15 @@
     python -m loadtests.filled --stored 1000000 --open 100000 --namespaces 1000
 
 Two workflows are run for real, one to its end and one that goes on waiting. Their rows are copied, under other ids,
-for as many workflows as are wanted, spread over namespaces and shards. Measured are the workload before and after, and how long
-a process takes, that owned everything and was killed, until it serves again.
+for as many workflows as are wanted, spread over namespaces and shards. Measured are the workload before and after, and
+how long a process takes, that owned everything and was killed, until it serves again.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import time
 import uuid
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import psutil
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -94,8 +96,10 @@ async def templates(client: Client, connection: asyncpg.Connection, namespace_id
         await client.execute_workflow(OneActivity.run, "x", id="ended", task_queue=TASK_QUEUE)
         waiting = await client.start_workflow(Hot.run, 10, id="waiting", task_queue=TASK_QUEUE)
         await waiting.signal(Hot.poke)
-        while (await waiting.describe()).history_length < 8:
-            await asyncio.sleep(0.05)
+        async for event in waiting.fetch_history_events(wait_new_event=True):
+            # The task after the signal is done: it waits for more of them.
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED and event.event_id > 5:
+                break
     return await template(connection, namespace_id, "ended"), await template(connection, namespace_id, "waiting")
 
 
@@ -132,7 +136,9 @@ async def main() -> None:
     parser.add_argument("--namespaces", type=int, default=1_000)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    async with LocalCluster(databases=1, environment={"PERDURE_LOG_LEVEL": "error"}) as cluster:
+    limits = json.dumps({"frontend.globalNamespaceRPS.namespaceReplicationInducingAPIs": 10_000})
+    environment = {"PERDURE_LOG_LEVEL": "error", "PERDURE_NAMESPACE_LIMITS": limits}
+    async with LocalCluster(databases=1, environment=environment) as cluster:
         (dsn,) = cluster.dsns.values()
         connection = await asyncpg.connect(dsn)
         node = await cluster.start(ROLES)
