@@ -30,7 +30,7 @@ class GatewayBench:
         self.runtime = Runtime()
         self.store = MemoryNamespaces()
         self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
-        self.namespaces = Namespaces(self.store, self.runtime.clock)
+        self.namespaces = Namespaces(self.store)
         self.visibility = MemoryVisibility()
         self.history = RecordingRole()
         self.matching = RecordingRole()
@@ -61,3 +61,4 @@ async def running(bench: GatewayBench) -> AsyncIterator[Client]:
         finally:
             await bench.gateway.drain()
             await bench.gateway.stop(0)
+            await bench.gateway.close()

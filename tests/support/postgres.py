@@ -26,6 +26,11 @@ _EMPTY_SHARDS = """
     DELETE FROM usage; DELETE FROM visibility; DELETE FROM search_attributes;
     UPDATE shards SET epoch = 0, owner = '' WHERE epoch > 0"""
 
+#: Who waits for a lock.
+_BLOCKED = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
+
 _EMPTY_DIRECTORY = """
     DELETE FROM namespaces; DELETE FROM members;
     UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
@@ -55,12 +60,28 @@ class PostgresForTests:
             self._reused[count] = dsns
         dsns = self._reused[count]
         for number, dsn in enumerate(dsns.values()):
-            connection = await asyncpg.connect(dsn)
-            await connection.execute(_EMPTY_SHARDS)
-            if number == 0:
-                await connection.execute(_EMPTY_DIRECTORY)
-            await connection.close()
+            async with connected(dsn) as connection:
+                await connection.execute(_EMPTY_SHARDS)
+                if number == 0:
+                    await connection.execute(_EMPTY_DIRECTORY)
         return dict(dsns)
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def blocked(dsn: str) -> int:
+    """The process of the server whose statement waits for a lock; returns when there is one."""
+    async with connected(dsn) as observer:
+        while (pid := await observer.fetchval(_BLOCKED)) is None:
+            pass
+        return int(pid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,5 +220,5 @@ async def test_a_port_in_use_is_an_error_of_its_own() -> None:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             await second.gateway.start(f"127.0.0.1:{port}")
     finally:
-        await first.gateway.stop(0)
-        await second.gateway.stop(0)
+        await first.gateway.close()
+        await second.gateway.close()

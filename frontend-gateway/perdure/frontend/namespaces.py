@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perdure.kernel.clock import Clock
+from collections.abc import Callable
+
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DELETED, Namespace
@@ -15,20 +16,19 @@ CACHE_ENTRIES_MAX = 10_000
 class Namespaces:
     """The gateway's `NamespaceDirectory`, and the only way in which it writes namespaces.
 
-    `max_age_ns` bounds how far an entry may be behind the store when other processes write to it too. None means that
-    this process is the only writer, so that entries never age.
+    Entries do not age: where other processes write too, somebody has to `learn` what they write. `changed` is called
+    after each write of our own.
     """
 
-    def __init__(self, store: NamespaceStore, clock: Clock, max_age_ns: int | None = None) -> None:
+    def __init__(self, store: NamespaceStore, changed: Callable[[], None] = lambda: None) -> None:
         self._store = store
-        self._clock = clock
-        self._max_age_ns = max_age_ns
-        self._by_name: dict[str, tuple[Namespace, int]] = {}
-        self._by_id: dict[str, tuple[Namespace, int]] = {}
+        self._changed = changed
+        self._by_name: dict[str, Namespace] = {}
+        self._by_id: dict[str, Namespace] = {}
 
     def cached(self, name: str) -> Namespace | None:
         """The namespace if it can be had without waiting."""
-        return self._fresh(self._by_name.get(name))
+        return self._by_name.get(name)
 
     async def find(self, name: str) -> Namespace:
         """The namespace of this name in whatever state.
@@ -36,7 +36,7 @@ class Namespaces:
         Raises:
             NamespaceNotFound: there is none.
         """
-        namespace = self._fresh(self._by_name.get(name)) or await self._store.by_name(NamespaceName(name))
+        namespace = self._by_name.get(name) or await self._store.by_name(NamespaceName(name))
         if namespace is None:
             raise NamespaceNotFound(name)
         self._remember(namespace)
@@ -51,7 +51,7 @@ class Namespaces:
 
     async def by_id(self, namespace_id: NamespaceId) -> Namespace:
         """Raises NamespaceNotFound for unknown namespaces; a namespace being deleted is still found."""
-        namespace = self._fresh(self._by_id.get(namespace_id)) or await self._store.by_id(namespace_id)
+        namespace = self._by_id.get(namespace_id) or await self._store.by_id(namespace_id)
         if namespace is None:
             raise NamespaceNotFound(namespace_id)
         self._remember(namespace)
@@ -61,6 +61,7 @@ class Namespaces:
         """Raises NamespaceConflict if its name or id exists."""
         await self._store.create(namespace)
         self._remember(namespace)
+        self._changed()
 
     async def update(self, namespace: Namespace, previous_name: NamespaceName | None = None) -> None:
         """Write and show at once. `previous_name` is given when the name changes.
@@ -72,6 +73,7 @@ class Namespaces:
         self._by_id.pop(namespace.id, None)
         await self._store.update(namespace)
         self._remember(namespace)
+        self._changed()
 
     async def delete(self, namespace: Namespace) -> None:
         await self._store.delete(namespace.id)
@@ -82,23 +84,18 @@ class Namespaces:
         """Ordered by name, strictly after the cursor, from the store."""
         return list(await self._store.list(after, limit))
 
-    def _fresh(self, entry: tuple[Namespace, int] | None) -> Namespace | None:
-        if entry is None:
-            return None
-        namespace, read_at_ns = entry
-        if self._max_age_ns is not None and self._clock.now_ns() - read_at_ns > self._max_age_ns:
-            return None
-        return namespace
+    def learn(self, namespace: Namespace) -> None:
+        """Take note of what somebody else has written. Also of a namespace that is new to us: we may be reading it."""
+        self._remember(namespace)
 
     def _remember(self, namespace: Namespace) -> None:
         known = self._by_id.get(namespace.id)
-        if known is not None and known[0] is namespace:
-            return
-        if known is not None and known[0].version > namespace.version:
+        if known is namespace or (known is not None and known.version > namespace.version):
             return
         if len(self._by_id) >= CACHE_ENTRIES_MAX:
             self._by_id.clear()
             self._by_name.clear()
-        entry = (namespace, self._clock.now_ns())
-        self._by_name[namespace.name] = entry
-        self._by_id[namespace.id] = entry
+        if known is not None and known.name != namespace.name:
+            self._by_name.pop(known.name, None)
+        self._by_name[namespace.name] = namespace
+        self._by_id[namespace.id] = namespace

@@ -30,11 +30,12 @@ class Probe:
         self._calls = 0
         self._unanswered = 0
         self._task: asyncio.Task[None] | None = None
+        self._target = ""
         self._channel: grpc.aio.Channel | None = None
 
     def aim(self, target: str) -> None:
-        """`target` is the process's own `host:port`; until it is known nothing is measured."""
-        self._channel = grpc.aio.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)])
+        """`target` is the process's own `host:port`, which is known before anybody calls."""
+        self._target = target
 
     def count(self) -> None:
         """To be called for each call."""
@@ -63,7 +64,7 @@ class Probe:
 
     def _ask(self) -> None:
         if self._channel is None:
-            return
+            self._channel = grpc.aio.insecure_channel(self._target, [("grpc.use_local_subchannel_pool", 1)])
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
 

@@ -84,9 +84,13 @@ class Gateway:
         await self._server.drain()
 
     async def stop(self, grace_s: float) -> None:
-        """Let calls in flight finish for `grace_s` seconds, then break them off."""
+        """Let calls in flight finish, for `grace_s` seconds at most. Whoever calls is told to come back."""
         await self._server.stop(grace_s)
         await self._deletion.stop()
+
+    async def close(self) -> None:
+        """Give up the port. For a process that goes on without the gateway."""
+        await self._server.close()
 
 
 def _own_handlers(

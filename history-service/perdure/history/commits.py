@@ -7,13 +7,15 @@ the order of the decisions.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Set
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from perdure.kernel.errors import NotOwner, Unavailable
-from perdure.kernel.ids import ShardId
+from perdure.kernel.ids import NamespaceId, ShardId
 from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, ShardWrite
 
 logger = structlog.get_logger(__name__)
@@ -63,6 +65,48 @@ class _Entry(NamedTuple):
     commit: Commit
     committed: Callable[[], None]
 
+    @property
+    def namespace_id(self) -> NamespaceId:
+        write = self.write
+        return write.journal[0].key.namespace_id if write.journal else write.deleted[0].namespace_id
+
+
+class Queued(Protocol):
+    """Something that waits for its turn on behalf of a tenant."""
+
+    @property
+    def namespace_id(self) -> NamespaceId: ...
+
+
+Q = TypeVar("Q", bound=Queued)
+
+
+def fair_batch(queue: list[Q], size: int) -> tuple[list[Q], list[Q]]:
+    """What of the queue goes next, and what stays; both in order. PURE.
+
+    When not all fits, each namespace has the same room, and what one does not need the others share. So a namespace
+    that floods the queue keeps itself waiting, and nobody else. Of one namespace nothing overtakes: writes of an
+    execution build on each other.
+    """
+    if len(queue) <= size:
+        return queue, []
+    waiting = Counter(entry.namespace_id for entry in queue)
+    room: dict[NamespaceId, int] = {}
+    left, sharing = size, len(waiting)
+    for namespace_id, count in sorted(waiting.items(), key=itemgetter(1)):
+        # With more namespaces than room, those that came first are served first.
+        room[namespace_id] = taken = min(count, max(left // sharing, 1), left)
+        left -= taken
+        sharing -= 1
+    batch, rest = [], []
+    for entry in queue:
+        if room[entry.namespace_id]:
+            room[entry.namespace_id] -= 1
+            batch.append(entry)
+        else:
+            rest.append(entry)
+    return batch, rest
+
 
 class Committer:
     """Collects writes and hands them to the store, one batch at a time.
@@ -95,7 +139,7 @@ class Committer:
         """The committing loop; runs until cancelled."""
         while True:
             await self._wanted.wait()
-            batch, self._queue = self._queue[:BATCH_MAX], self._queue[BATCH_MAX:]
+            batch, self._queue = fair_batch(self._queue, BATCH_MAX)
             if not self._queue:
                 self._wanted.clear()
             await self._write(batch)

@@ -192,7 +192,10 @@ class Engine:
         Raises:
             NotOwner: it is not ours.
         """
-        shard_id = shard_of(key.namespace_id, key.workflow_id, self.shard_count)
+        return self.owned(shard_of(key.namespace_id, key.workflow_id, self.shard_count))
+
+    def owned(self, shard_id: ShardId) -> Shard:
+        """The shard of this number. Raises NotOwner if it is not ours."""
         shard = self.shards.get(shard_id)
         if shard is None:
             raise NotOwner(f"shard {shard_id}", self.hints.get(shard_id, ""))

@@ -24,7 +24,7 @@ from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound, task_of
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotOwner, Unimplemented
-from perdure.kernel.ids import NamespaceId, TaskQueueKey, WorkflowKey
+from perdure.kernel.ids import NamespaceId, ShardId, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.mail import Letter
 from perdure.kernel.namespace import NamespaceDirectory
@@ -39,7 +39,7 @@ _HEADS_PER_PAGE = 500
 
 
 class HistoryService:
-    """Implements `HistoryClient` and `NamespaceReclaimer` for everybody in this process."""
+    """Implements `HistoryClient` for the shards of this process."""
 
     def __init__(
         self,
@@ -112,19 +112,9 @@ class HistoryService:
             self._redispatching[queue] = task
             task.add_done_callback(lambda _: self._redispatching.pop(queue, None))
 
-    def offer_moved(self, moved: Callable[[NamespaceId, str], bool]) -> None:
-        """Offer again all tasks whose queue has moved: its owner before may have taken them to the grave.
-
-        A task on a sticky queue counts as on the workflow's normal queue too, where it may have been handed on to.
-        """
-
-        def is_concerned(task: Task) -> bool:
-            queue = task.queue
-            if moved(queue.namespace_id, queue.name):
-                return True
-            return bool(task.normal_queue) and moved(queue.namespace_id, task.normal_queue)
-
-        task = asyncio.get_running_loop().create_task(self._offer_again(is_concerned))
+    def offer_moved(self, moved: Callable[[Task], bool]) -> None:
+        """Offer all tasks again that have moved: whoever had them may have taken them to the grave."""
+        task = asyncio.get_running_loop().create_task(self._offer_again(moved))
         self._offering.add(task)
         task.add_done_callback(self._offering.discard)
 
@@ -141,12 +131,24 @@ class HistoryService:
         except StoreUnusable:
             logger.exception("tasks could not be offered again")
 
+    async def reclaim(self, namespace_id: NamespaceId, shard_id: ShardId) -> None:
+        """Delete every execution of the namespace on one shard; returns when none is left. May be called again.
+
+        Raises:
+            NotOwner: the shard is not ours.
+        """
+        shard = self.engine.owned(shard_id)
+        while heads := await self._store.runs(shard_id, namespace_id, None, _HEADS_PER_PAGE):
+            for head in heads:
+                await shard.erase(head.key)
+
+
+class Reclaimer:
+    """Implements `NamespaceReclaimer` for a process that owns all shards."""
+
+    def __init__(self, history: HistoryService) -> None:
+        self._history = history
+
     async def reclaim(self, namespace_id: NamespaceId) -> None:
-        """See `NamespaceReclaimer.reclaim`."""
-        for shard in list(self.engine.shards.values()):
-            while True:
-                heads = await self._store.runs(shard.id, namespace_id, None, _HEADS_PER_PAGE)
-                if not heads:
-                    break
-                for head in heads:
-                    await shard.erase(head.key)
+        for shard_id in list(self._history.engine.shards):
+            await self._history.reclaim(namespace_id, shard_id)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from perdure.infra import process
+from perdure.infra.cluster.server import ClusterServer
+from perdure.infra.postgres import BadDatabases
 from perdure.infra.settings import Settings
-from perdure.infra.startup import StartFailed
+from perdure.infra.startup import StartFailed, one_line
+from perdure.kernel.persistence.executions import StoreError
+from perdure.kernel.runtime import Runtime
 
 
 def run(settings: Settings) -> None:
@@ -12,4 +17,19 @@ def run(settings: Settings) -> None:
     Raises:
         StartFailed: see there.
     """
-    raise StartFailed("this version has no cluster")
+
+    async def serve(stopping: process.Stopping) -> None:
+        try:
+            server = await ClusterServer.open(settings, Runtime())
+            ports = await server.start()
+        except (StoreError, BadDatabases, OSError, ValueError) as error:
+            raise StartFailed(one_line(error)) from error
+        host = settings.listen.host
+        places = [f"HTTP http://{host}:{ports.http}", f"internal {host}:{ports.internal}"]
+        if ports.grpc is not None:
+            places.insert(0, f"gRPC {host}:{ports.grpc}")
+        print(f"Perdure ready: {', '.join(places)}, roles {','.join(settings.roles)}", flush=True)
+        await stopping.wait()
+        await server.stop()
+
+    process.run(serve)

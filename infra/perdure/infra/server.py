@@ -11,7 +11,7 @@ from perdure.frontend.handlers.search_attributes import check_new_attribute, wit
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
 from perdure.history.ownership import SoleOwner
-from perdure.history.service import HistoryService
+from perdure.history.service import HistoryService, Reclaimer
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
 from perdure.infra.options import Options
@@ -47,7 +47,7 @@ class EmbeddedServer:
         self._options = options
         self._runtime = runtime
         self._database = SqliteDatabase.open(options.database)
-        self._namespaces = Namespaces(SqliteNamespaceStore(self._database), runtime.clock)
+        self._namespaces = Namespaces(SqliteNamespaceStore(self._database))
         executions, shards = SqliteExecutionStore(self._database), SqliteShardStore(self._database)
         self._history = HistoryService(runtime, limits, executions, shards, self._namespaces, SHARD_COUNT)
         self._ownership = SoleOwner(self._history.engine)
@@ -60,7 +60,7 @@ class EmbeddedServer:
             self._history,
             self._matching,
             SqliteVisibilityStore(self._database),
-            self._history,
+            Reclaimer(self._history),
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
             limits_of=lambda namespace: options.namespace_limits,

@@ -57,6 +57,10 @@ class Listen(_Section):
             raise ValueError(f"listen.advertise is needed, as nobody can connect to {self.host}")
         return self
 
+    @property
+    def advertised_host(self) -> str:
+        return self.advertise.rpartition(":")[0] or self.host
+
 
 class Redis(_Section):
     """Without a `url` changes in the cluster are noticed a little later."""
@@ -102,7 +106,7 @@ class Settings(BaseSettings):
     listen: Listen = Listen()
     databases: dict[str, Annotated[str, _one_of("postgresql", "postgres")]] = {}
     shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 512
-    lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
+    lease_s: Annotated[float, Field(ge=1, le=600)] = 3.0
     redis: Redis = Redis()
     internal_tls: InternalTls = InternalTls()
     limits: dict[str, int] = {}

@@ -33,9 +33,10 @@ DEFAULT_PRIORITY = 3
 
 
 class Partition:
-    """The tasks and pollers of one task queue.
+    """The tasks and pollers of one task queue, or of a part of it.
 
     `refill` is called, with the queue's key, when tasks that were turned away for want of room can be offered again.
+    The partitions of a queue share its rate evenly.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class Partition:
     ) -> None:
         self.queue = queue
         self.sticky = sticky
+        self._share = 1 if sticky else limits.task_queue_partitions
         self.pollers = PollerHistory()
         self._clock = clock
         self._limits = limits
         self._refill = refill
-        self._matcher: Matcher[_Waiter, PendingQuery] = Matcher(limits.dispatch_rate_max, limits.tasks_in_memory_max)
+        self._matcher: Matcher[_Waiter, PendingQuery] = Matcher(
+            limits.dispatch_rate_max / self._share, limits.tasks_in_memory_max
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._last_poll_ns = 0
         self._last_used_ns = clock.now_ns()
@@ -120,6 +124,7 @@ class Partition:
             metadata = request.task_queue_metadata
             if metadata.HasField("max_tasks_per_second"):
                 rate = min(rate, max(metadata.max_tasks_per_second.value, 0.0))
+        rate /= self._share
         if rate != self._matcher.limit.rate:
             self._matcher.limit.change(rate, now_ns)
             self._disarm()
@@ -144,8 +149,23 @@ class Partition:
             self._rates_of(item.priority, now_ns)[1].count(self._clock.now_ns())
             if self._matcher.needs_refill:
                 self._matcher.overflowed = False
-                asyncio.get_running_loop().call_soon(self._refill, self.queue)
+                asyncio.get_running_loop().call_soon(self._refill, self.queue.root)
         return item
+
+    async def take_for_partition(self, until_ns: int) -> Task | None:
+        """The next task, for another partition of the queue; None if there is none until the given instant."""
+        now_ns = self._last_used_ns = self._clock.now_ns()
+        item: Item | None = self._matcher.take_task(now_ns)
+        if item is None and now_ns < until_ns:
+            item = await self._wait(until_ns - now_ns, None)
+        assert not isinstance(item, PendingQuery), "queries go to pollers"
+        return item
+
+    def leave_to_root(self) -> list[Task]:
+        """The waiting tasks, if no worker has polled this partition lately: the root may know one."""
+        if not self.queue.partition or self.polled_within(RECENT_POLL_NS):
+            return []
+        return self._matcher.backlog.drain()
 
     def dismiss(self, worker: str | None = None) -> None:
         """End the waiting polls of one worker, or all of them: they come back empty."""
@@ -179,8 +199,13 @@ class Partition:
 
     @property
     def rate(self) -> float:
-        """Tasks per second that may be handed out."""
-        return self._matcher.limit.rate
+        """Tasks per second that the whole queue may hand out."""
+        return self._matcher.limit.rate * self._share
+
+    @property
+    def starving(self) -> bool:
+        """Whether pollers wait and there is nothing for them."""
+        return self._matcher.waiting > 0 and not self._matcher.backlog
 
     @property
     def backlog_count(self) -> int:
@@ -215,10 +240,14 @@ class Partition:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _wait(self, timeout_ns: int, worker: str) -> Item | None:
+    async def _wait(self, timeout_ns: int, worker: str | None) -> Item | None:
+        """Of a poll of this worker, or of another partition."""
         loop = asyncio.get_running_loop()
         waiter: _Waiter = loop.create_future()
-        self._matcher.wait(waiter, worker)
+        if worker is None:
+            self._matcher.wait_for_task(waiter)
+        else:
+            self._matcher.wait(waiter, worker)
         self._arm()
         timer = loop.call_later(timeout_ns / SECOND_NS, self._expire, waiter)
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import NotOwner, ResourceExhausted, Unavailable
-from perdure.kernel.ids import NamespaceId, TaskQueueKey
+from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Unavailable
+from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import HistoryClient, Task
 from perdure.kernel.runtime import Runtime
@@ -18,6 +19,8 @@ from perdure.matching.queries import PendingQueries
 #: How long the polls of a worker that has announced its end are turned away.
 _SHUTDOWN_REMEMBERED_NS = 70 * SECOND_NS
 _SHUTDOWNS_REMEMBERED_MAX = 10_000
+#: How long a partition waits for a task of the root before it looks whether it still needs one.
+_FETCH_NS = 10 * SECOND_NS
 
 
 class TaskQueues:
@@ -29,8 +32,14 @@ class TaskQueues:
         self.history = history
         self.host_name = host_name
         self.pending_queries = PendingQueries()
-        #: Where a task goes that leaves a sticky queue. Its normal queue may be another process's.
+        #: Where a task goes that leaves a sticky queue for the normal one, which may be another process's.
+        self.offer_elsewhere: Callable[[Task], None] = self.offer
+        #: Where a task goes that leaves its partition for the root.
         self.hand_on: Callable[[Task], None] = self.offer
+        #: Gets a task from the root of a queue, waiting for one until the given instant.
+        self.fetch: Callable[[TaskQueueKey, int], Awaitable[Task | None]] = self.take_for_partition
+        #: Partitions for which a task is being fetched.
+        self._fetching: dict[TaskQueueKey, asyncio.Task[None]] = {}
         self.closed = False
         self._partitions: dict[TaskQueueKey, Partition] = {}
         #: Workers (by instance key) that have announced their end, and when.
@@ -69,11 +78,50 @@ class TaskQueues:
             if partition is not None and partition.polled_within(RECENT_POLL_NS):
                 partition.offer(task)
                 return
-            self.hand_on(_on_normal_queue(task))
+            self.offer_elsewhere(_on_normal_queue(task))
             return
         if partition is None:
             partition = self._open(task.queue, sticky=False)
         partition.offer(task)
+        self._leave_to_root(partition)
+
+    # Partitions ---------------------------------------------------------------------------------------------------
+
+    async def take_for_partition(self, root: TaskQueueKey, until_ns: int) -> Task | None:
+        """A task of a root for another partition of its queue."""
+        partition = self._partitions.get(root) or self._open(root, sticky=False)
+        return await partition.take_for_partition(until_ns)
+
+    def feed(self, partition: Partition) -> None:
+        """Get tasks from the root, one at a time, for as long as pollers wait for them here."""
+        queue = partition.queue
+        if not queue.partition or queue in self._fetching:
+            return
+
+        async def fetch() -> None:
+            while partition.starving and self._partitions.get(queue) is partition:
+                until_ns = self.runtime.clock.now_ns() + _FETCH_NS
+                try:
+                    task = await self.fetch(queue.root, until_ns)
+                except ServiceError:
+                    # The root is moving, or busy. Whoever polls next tries again.
+                    return
+                if task is not None:
+                    self.offer(task._replace(queue=queue))
+
+        fetching = self._fetching[queue] = asyncio.get_running_loop().create_task(fetch())
+        fetching.add_done_callback(lambda _: self._fetching.pop(queue, None))
+
+    def leave_stranded_to_root(self) -> None:
+        """Let the tasks of partitions that no worker polls any more meet one at the root."""
+        for partition in list(self._partitions.values()):
+            self._leave_to_root(partition)
+
+    def _leave_to_root(self, partition: Partition) -> None:
+        for task in partition.leave_to_root():
+            self.hand_on(task._replace(queue=partition.queue.root))
+
+    # --------------------------------------------------------------------------------------------------------------
 
     def discard(self, queue: TaskQueueKey) -> None:
         """Drop a sticky queue whose worker is gone; its tasks go to the normal queues of their workflows."""
@@ -83,12 +131,12 @@ class TaskQueues:
         del self._partitions[queue]
         for task in partition.drain():
             if task.normal_queue:
-                self.hand_on(_on_normal_queue(task))
+                self.offer_elsewhere(_on_normal_queue(task))
 
-    def leave(self, is_ours: Callable[[NamespaceId, str], bool]) -> None:
+    def leave(self, moved: Callable[[TaskQueueKey], bool]) -> None:
         """Let go of the queues that are another process's now. History offers their tasks there."""
         for queue, partition in list(self._partitions.items()):
-            if not is_ours(queue.namespace_id, queue.name):
+            if moved(queue):
                 del self._partitions[queue]
                 partition.drain(NotOwner(f"task queue {queue.name}"))
 
@@ -105,6 +153,8 @@ class TaskQueues:
     def close(self) -> None:
         """End all waiting polls and queries, and drop all tasks: history has its own record of them."""
         self.closed = True
+        for fetching in self._fetching.values():
+            fetching.cancel()
         for partition in self._partitions.values():
             partition.drain()
         self._partitions.clear()

@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from perdure.frontend.namespaces import Namespaces
-from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DELETED, Namespace
@@ -15,14 +14,14 @@ NAME = NamespaceName("orders")
 RECORD = Namespace(id=NamespaceId("id-1"), name=NAME)
 
 
-def cache(max_age_ns: int | None = None) -> tuple[Namespaces, MemoryNamespaces, VirtualClock]:
-    store, clock = MemoryNamespaces(), VirtualClock()
+def cache() -> tuple[Namespaces, MemoryNamespaces]:
+    store = MemoryNamespaces()
     store.records[RECORD.id] = RECORD
-    return Namespaces(store, clock, max_age_ns), store, clock
+    return Namespaces(store), store
 
 
 async def test_second_look_does_not_read() -> None:
-    namespaces, store, _ = cache()
+    namespaces, store = cache()
     assert namespaces.cached(NAME) is None
     await namespaces.by_name(NAME)
     reads = store.reads
@@ -32,25 +31,35 @@ async def test_second_look_does_not_read() -> None:
     assert store.reads == reads
 
 
-async def test_entries_age_when_others_write_too() -> None:
-    namespaces, store, clock = cache(max_age_ns=SECOND_NS)
+async def test_what_others_write_is_learnt() -> None:
+    namespaces, _ = cache()
     await namespaces.by_name(NAME)
-    store.records[RECORD.id] = msgspec.structs.replace(RECORD, description="new", version=1)
-    assert (await namespaces.by_name(NAME)).description == ""
-    clock.advance(SECOND_NS + 1)
+    renamed = msgspec.structs.replace(RECORD, name=NamespaceName("other"), version=2)
+    namespaces.learn(renamed)
     assert namespaces.cached(NAME) is None
-    assert (await namespaces.by_name(NAME)).description == "new"
+    assert namespaces.cached("other") == renamed
+    namespaces.learn(msgspec.structs.replace(RECORD, version=1))
+    assert namespaces.cached("other") == renamed, "news that comes late is no news"
+    assert namespaces.cached(NAME) is None
+
+
+async def test_others_are_told_of_what_we_write() -> None:
+    told: list[str] = []
+    namespaces = Namespaces(MemoryNamespaces(), changed=lambda: told.append("changed"))
+    await namespaces.create(RECORD)
+    await namespaces.update(msgspec.structs.replace(RECORD, version=1))
+    assert told == ["changed", "changed"]
 
 
 async def test_own_updates_show_at_once() -> None:
-    namespaces, _, _ = cache()
+    namespaces, _ = cache()
     await namespaces.by_name(NAME)
     await namespaces.update(msgspec.structs.replace(RECORD, description="new", version=1))
     assert (namespaces.cached(NAME) or RECORD).description == "new"
 
 
 async def test_a_renamed_namespace_leaves_its_name() -> None:
-    namespaces, _, _ = cache()
+    namespaces, _ = cache()
     await namespaces.by_name(NAME)
     gone = msgspec.structs.replace(RECORD, name=NamespaceName("gone"), state=DELETED, version=1)
     await namespaces.update(gone, previous_name=NAME)
@@ -63,7 +72,7 @@ async def test_a_renamed_namespace_leaves_its_name() -> None:
 
 
 async def test_a_lost_race_forgets_what_was_cached() -> None:
-    namespaces, store, _ = cache()
+    namespaces, store = cache()
     await namespaces.by_name(NAME)
     faster = msgspec.structs.replace(RECORD, description="faster", version=1)
     store.records[RECORD.id] = faster

@@ -26,9 +26,8 @@ _RETRY_S = 0.2
 class Heartbeat:
     """Implements `perdure.kernel.membership.Membership` on a store that has the truth."""
 
-    def __init__(self, store: MembershipStore, me: Member, lease_s: float, news: News) -> None:
+    def __init__(self, store: MembershipStore, lease_s: float, news: News) -> None:
         self._store = store
-        self._me = me
         self._lease_s = lease_s
         self._news = news
         self._members: Sequence[Member] = []
@@ -56,12 +55,13 @@ class Heartbeat:
     def look(self) -> None:
         self._wanted.set()
 
-    async def start(self) -> None:
-        """Join.
+    async def start(self, me: Member) -> None:
+        """Join. Nothing here is to be asked before.
 
         Raises:
             StoreError: the store cannot be used.
         """
+        self._me = me
         await self._beat()
         self._news.listen(Topic.MEMBERS, self.look)
         self._news.tell(Topic.MEMBERS)

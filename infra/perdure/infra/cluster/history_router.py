@@ -18,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history.service import HistoryService
 from perdure.infra.cluster.history_wire import RemoteHistory
 from perdure.infra.cluster.patience import Patience
+from perdure.infra.cluster.wire import REPEATABLE
 from perdure.kernel.addressing import workflow_id_of
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
@@ -64,7 +65,11 @@ class HistoryRouter:
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         return await self._at_owner(
-            call.namespace_id, workflow_id_of(request), lambda history: history.handle(rpc, call, request), call
+            call.namespace_id,
+            workflow_id_of(request),
+            lambda history: history.handle(rpc, call, request),
+            call,
+            repeatable=rpc in REPEATABLE,
         )
 
     async def start_workflow_task(
@@ -112,15 +117,17 @@ class HistoryRouter:
             task.add_done_callback(self._telling.discard)
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
-        """See `NamespaceReclaimer.reclaim`. Shards that change hands meanwhile may be left out: call it again.
+        """See `NamespaceReclaimer.reclaim`.
 
         Raises:
-            Unavailable: a member did not answer.
+            Unavailable: the owner of a shard was not found.
         """
-        if self._local is not None:
-            await self._local.reclaim(namespace_id)
-        for member in self._others():
-            await self._remote(member).reclaim(namespace_id)
+
+        async def reclaim_shard(shard: ShardId) -> None:
+            await self._at_owner_of(shard, lambda history: history.reclaim(namespace_id, shard), repeatable=True)
+
+        for number in range(self._shard_count):
+            await reclaim_shard(ShardId(number))
 
     async def stop(self) -> None:
         for task in self._telling:
@@ -148,6 +155,16 @@ class HistoryRouter:
         repeatable: bool = False,
     ) -> T:
         shard = shard_of(NamespaceId(namespace_id), WorkflowId(workflow_id), self._shard_count)
+        return await self._at_owner_of(shard, ask, call, repeatable=repeatable)
+
+    async def _at_owner_of(
+        self,
+        shard: ShardId,
+        ask: Callable[[HistoryService | RemoteHistory], Awaitable[T]],
+        call: Call | None = None,
+        *,
+        repeatable: bool = False,
+    ) -> T:
         if self._local is not None and shard in self._local.engine.shards:
             try:
                 return await ask(self._local)

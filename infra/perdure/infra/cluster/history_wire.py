@@ -19,7 +19,7 @@ from perdure.history.service import HistoryService
 from perdure.infra.cluster import wire
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
-from perdure.kernel.ids import NamespaceId, TaskQueueKey, WorkflowKey
+from perdure.kernel.ids import NamespaceId, ShardId, TaskQueueKey, WorkflowKey
 from perdure.kernel.mail import Letter
 from perdure.kernel.rpc import QueryTask, Task
 from perdure.kernel.transport import Handler, IncomingCall, Transport
@@ -44,6 +44,7 @@ _activity_task = wire.decoder(tuple[Task, PollActivityTaskQueueRequest])
 _query_task = wire.decoder(tuple[QueryTask, PollWorkflowTaskQueueRequest])
 _letter = wire.decoder(tuple[WorkflowKey, Letter])
 _queue = wire.decoder(TaskQueueKey)
+_namespace_on_shard = wire.decoder(tuple[NamespaceId, ShardId])
 
 #: How long the owner of an addressee may take to take a letter in.
 _DELIVERY_S = 10.0
@@ -86,8 +87,9 @@ class RemoteHistory:
     async def redispatch(self, queue: TaskQueueKey) -> None:
         await self._transport.call(self._address, _REDISPATCH, wire.encode(queue), timeout_s=wire.TIMEOUT_S)
 
-    async def reclaim(self, namespace_id: NamespaceId) -> None:
-        await self._transport.call(self._address, _RECLAIM, namespace_id.encode(), timeout_s=None)
+    async def reclaim(self, namespace_id: NamespaceId, shard: ShardId) -> None:
+        body = wire.encode((namespace_id, shard))
+        await self._transport.call(self._address, _RECLAIM, body, timeout_s=wire.TIMEOUT_S)
 
     async def _call(self, path: str, call: Call, body: bytes) -> bytes:
         timeout_s, metadata = wire.timeout_s(call, self._clock), wire.metadata_of(call)
@@ -119,7 +121,7 @@ def handlers(history: HistoryService, calls: wire.Calls) -> Mapping[str, Handler
         return b""
 
     async def reclaim(body: bytes, _: IncomingCall) -> bytes:
-        await history.reclaim(NamespaceId(body.decode()))
+        await history.reclaim(*_namespace_on_shard.decode(body))
         return b""
 
     return {

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from google.protobuf.message import Message
 
+from perdure.frontend.routes import WORKFLOW_ROUTES, Access, Wait
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.ids import NamespaceId
@@ -25,6 +26,12 @@ MATCHING = "/perdure.internal.Matching/"
 
 #: How long a call may take whose client has set no deadline.
 TIMEOUT_S = 60.0
+
+#: RPCs that may be asked again when nobody knows what became of the first time: they change nothing, or only wait for
+#: a task, which is handed out to one of them.
+REPEATABLE = frozenset(
+    rpc for rpc, route in WORKFLOW_ROUTES.items() if route.access is Access.READ or route.wait is Wait.POLL
+)
 
 _NAMESPACE = "perdure-namespace-id"
 #: What roles want to know of the client.
@@ -71,7 +78,7 @@ class Calls:
 
     def __init__(self, directory: NamespaceDirectory, clock: Clock) -> None:
         self._directory = directory
-        self._clock = clock
+        self.clock = clock
 
     async def received(self, incoming: IncomingCall) -> Call:
         """Raises NamespaceNotFound."""
@@ -79,5 +86,5 @@ class Calls:
         namespace = await self._directory.by_id(NamespaceId(metadata[_NAMESPACE]))
         deadline_ns = None
         if incoming.timeout_s is not None:
-            deadline_ns = self._clock.now_ns() + int(incoming.timeout_s * SECOND_NS)
+            deadline_ns = self.clock.now_ns() + int(incoming.timeout_s * SECOND_NS)
         return Call(namespace, deadline_ns, metadata)

@@ -23,6 +23,8 @@ T = TypeVar("T")
 OPERATION_S_MAX = 20.0
 #: Of a statement, on the server: it ends there what we no longer wait for.
 STATEMENT_S_MAX = 15
+#: Of silence in the middle of a transaction: who has been stopped there must not keep others from its shards for long.
+SILENCE_S_MAX = 2
 CONNECT_S_MAX = 5.0
 #: Connections to one database, by what they are for.
 READERS_MAX = 4
@@ -31,7 +33,7 @@ SCANNERS_MAX = 4
 _ALWAYS = {
     "application_name": "perdure",
     "statement_timeout": f"{STATEMENT_S_MAX}s",
-    "idle_in_transaction_session_timeout": f"{STATEMENT_S_MAX}s",
+    "idle_in_transaction_session_timeout": f"{SILENCE_S_MAX}s",
     "jit": "off",
     "TimeZone": "UTC",
 }

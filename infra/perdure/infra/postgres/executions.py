@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
@@ -83,7 +84,8 @@ class PostgresExecutionStore:
                     return records.taken
                 start = rows[-1]["first_event_id"] + rows[-1]["event_count"]
 
-        return await self._databases.holding(shard).reads.run(page)
+        with _damage_belongs_to(key):
+            return await self._databases.holding(shard).reads.run(page)
 
     async def read_history_reverse(
         self, shard: ShardId, key: ExecutionKey, to_event_id: int, limit_bytes: int
@@ -100,7 +102,8 @@ class PostgresExecutionStore:
                     return records.taken
                 end = rows[-1]["first_event_id"]
 
-        return await self._databases.holding(shard).reads.run(page)
+        with _damage_belongs_to(key):
+            return await self._databases.holding(shard).reads.run(page)
 
     async def due(
         self, shard: ShardId, until_ns: int, after: tuple[int, ExecutionKey] | None, limit: int
@@ -155,6 +158,17 @@ class _Page:
         return True
 
 
+@contextmanager
+def _damage_belongs_to(key: ExecutionKey) -> Iterator[None]:
+    """What Postgres itself finds to be damaged while looking at one run is damage of that run."""
+    try:
+        yield
+    except StoreUnusable as error:
+        if isinstance(error.__cause__, asyncpg.DataCorruptedError):
+            raise DamagedRecord(key, f"row: {error}") from error
+        raise
+
+
 async def _write(connection: asyncpg.Connection, segment: Segment, epochs: Mapping[ShardId, int]) -> None:
     statement, parameters = segment.statement(epochs)
     if lost := await connection.fetch(statement, *parameters):
@@ -175,14 +189,11 @@ def _executions(database: Database) -> Gathering[_Run, StoredExecution | None]:
     async def read(wanted: Sequence[_Run]) -> Sequence[StoredExecution | Exception | None]:
         keys = reads.columns((shard, *key) for shard, key in wanted)
         try:
-            rows = await database.reads.run(lambda connection: connection.fetch(reads.EXECUTIONS, *keys))
-        except StoreUnusable as error:
-            if not isinstance(error.__cause__, asyncpg.DataCorruptedError):
-                raise
-            # Which of the runs it is shows only when each is read alone.
-            if len(wanted) > 1:
-                return [(await read([one]))[0] for one in wanted]
-            return [DamagedRecord(wanted[0][1], f"row: {error}")]
+            with _damage_belongs_to(wanted[0][1]):
+                rows = await database.reads.run(lambda connection: connection.fetch(reads.EXECUTIONS, *keys))
+        except DamagedRecord as error:
+            # Which of several runs it is shows only when each is read alone.
+            return [error] if len(wanted) == 1 else [(await read([one]))[0] for one in wanted]
         found = {row[0]: row for row in rows}
         return [_stored(key, found.get(number)) for number, (_, key) in enumerate(wanted, start=1)]
 

@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 import asyncpg
 
 from perdure.infra.postgres.failures import FAILURES, store_error
-from perdure.kernel.persistence.executions import StoreError, StoreUnusable
+from perdure.kernel.persistence.executions import StoreUnusable
 
 DIRECTORY = "directory"
 SHARDS = "shards"
@@ -36,7 +36,7 @@ _FOREIGN_TABLES = """
     WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname <> 'schema_versions'"""
 
 
-class BadDatabases(StoreError):
+class BadDatabases(StoreUnusable):
     """The databases are not what they are said to be. The message is one line, for the operator."""
 
 

@@ -24,6 +24,9 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_time_ms", PING_AFTER_MS),
     ("grpc.keepalive_timeout_ms", PING_TIMEOUT_MS),
+    # grpc pings by itself, too, to estimate bandwidth. While such a ping is under way it sends no other, and without
+    # this it would wait for the answer for a minute.
+    ("grpc.http2.ping_timeout_ms", PING_TIMEOUT_MS),
     ("grpc.http2.max_pings_without_data", 0),
     # A link tries once, with a connection of its own: when to try again is decided here.
     ("grpc.use_local_subchannel_pool", 1),

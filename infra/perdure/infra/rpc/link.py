@@ -91,8 +91,11 @@ class Link:
 
     async def close(self) -> None:
         """Close now; calls in flight fail."""
+        self._fail_all("this process is stopping")
         self.running.cancel()
         await asyncio.wait([self.running])
+        # It may not even have begun.
+        await self._channel.close()
 
     def _check_room(self, body: bytes) -> None:
         if len(body) > BODY_BYTES_MAX:

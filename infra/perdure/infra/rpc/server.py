@@ -41,6 +41,7 @@ _OPTIONS = (
     # And this side does, so that it does not go on working for callers that are gone.
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 )
@@ -150,17 +151,28 @@ class _Link:
         """Until the caller closes the stream, or it breaks."""
         writing = self._loop.create_task(self._write(context))
         try:
+            understood = await self._read(context)
+            # grpc cannot end a stream on which something is being written.
+            self._outbox.close()
+            await writing
+            if not understood:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a list of frames")
+        finally:
+            writing.cancel()
+            for call_id in list(self._serving):
+                self._cancel(call_id)
+
+    async def _read(self, context: _Context) -> bool:
+        """Whether the end came as it should."""
+        try:
             while isinstance(message := await context.read(), bytes):
                 for frame in decode_from_caller(message):
                     self._receive(frame)
                 await self._outbox.room()
         except msgspec.DecodeError as error:
             _log.error("peer does not speak our protocol", peer=context.peer(), error=str(error))
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a list of frames")
-        finally:
-            writing.cancel()
-            for call_id in list(self._serving):
-                self._cancel(call_id)
+            return False
+        return True
 
     def _receive(self, frame: FromCaller) -> None:
         if not isinstance(frame, Call):
@@ -187,17 +199,15 @@ class _Link:
     async def _write(self, context: _Context) -> None:
         # A stream that breaks ends `serve`, which cancels this.
         with suppress(grpc.aio.AbortError, grpc.aio.InternalError, grpc.aio.UsageError, asyncio.InvalidStateError):
-            while True:
-                await context.write(encode(await self._outbox.take()))
+            while frames := await self._outbox.take():
+                await context.write(encode(frames))
 
 
 def _health_methods(servicer: Any) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     """By name only: grpc.aio waits for every registered method with a task of its own."""
-    codec = {
-        "request_deserializer": health_pb2.HealthCheckRequest.FromString,
-        "response_serializer": health_pb2.HealthCheckResponse.SerializeToString,
-    }
+    decode = health_pb2.HealthCheckRequest.FromString
+    encode_response = health_pb2.HealthCheckResponse.SerializeToString
     return {
-        "Check": grpc.unary_unary_rpc_method_handler(servicer.Check, **codec),
-        "Watch": grpc.unary_stream_rpc_method_handler(servicer.Watch, **codec),
+        "Check": grpc.unary_unary_rpc_method_handler(servicer.Check, decode, encode_response),
+        "Watch": grpc.unary_stream_rpc_method_handler(servicer.Watch, decode, encode_response),
     }

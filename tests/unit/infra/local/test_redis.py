@@ -43,8 +43,8 @@ def test_what_is_missing_is_installed_where_we_may(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(
-        shutil, "which", lambda name, path=None: f"/bin/{name}" if name == "apt-get" or installed else None
+        shutil, "which", lambda name, path=None: f"/usr/bin/{name}" if name == "apt-get" or installed else None
     )
     monkeypatch.setattr(debian, "_quietly", install)
-    assert debian.program("redis-server", "redis-server") == "/bin/redis-server"
+    assert debian.program("redis-server", "redis-server") == "/usr/bin/redis-server"
     assert installed == ["redis-server"]

@@ -1,0 +1,134 @@
+"""A cluster under load in which one part after the other dies, sleeps or is cut off. Nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from perdure.infra.local.cluster import LocalCluster
+from perdure.infra.local.proxy import proxy
+from tests.support.sdk import worker
+from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
+from tests.wire.sdk.test_crash import Acknowledgements
+
+pytestmark = pytest.mark.timeout(240)
+
+WORKFLOWS = 60
+AT_ONCE = 15
+ROLES = ("gateway", "gateway", "history", "history", "matching", "matching")
+LEASE_S = 1.5
+
+Fault = Callable[[LocalCluster, random.Random], Awaitable[None]]
+
+
+async def kill(cluster: LocalCluster, role: str, chance: random.Random) -> None:
+    """End one process of a role and start another."""
+    await chance.choice(cluster.with_role(role)).kill()
+    await cluster.start(role)
+
+
+async def suspend(cluster: LocalCluster, role: str, chance: random.Random) -> None:
+    """Put one process of a role to sleep for so long that the others take over; then it wakes up."""
+    node = chance.choice(cluster.with_role(role))
+    node.suspend()
+    # The time is what the fault is made of: longer than a lease.
+    await asyncio.sleep(2 * LEASE_S)
+    node.resume()
+
+
+async def replace(cluster: LocalCluster, role: str, chance: random.Random) -> None:
+    """End one process of a role in peace, after another has come."""
+    node = chance.choice(cluster.with_role(role))
+    await cluster.start(role)
+    assert await node.stop(signal.SIGTERM) == 0
+
+
+async def restart_postgres(cluster: LocalCluster, chance: random.Random) -> None:
+    await asyncio.to_thread(cluster.postgres.kill)
+    await asyncio.to_thread(cluster.postgres.start)
+
+
+async def restart_redis(cluster: LocalCluster, chance: random.Random) -> None:
+    assert cluster.redis is not None
+    await asyncio.to_thread(cluster.redis.kill)
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(cluster.redis.start)
+
+
+def on(role: str, fault: Callable[[LocalCluster, str, random.Random], Awaitable[None]]) -> Fault:
+    return lambda cluster, chance: fault(cluster, role, chance)
+
+
+FAULTS: dict[str, Fault] = {
+    "history-killed": on("history", kill),
+    "matching-killed": on("matching", kill),
+    "gateway-killed": on("gateway", kill),
+    "history-suspended": on("history", suspend),
+    "matching-suspended": on("matching", suspend),
+    "history-replaced": on("history", replace),
+    "matching-replaced": on("matching", replace),
+    "postgres-restarted": restart_postgres,
+    "redis-restarted": restart_redis,
+}
+
+
+@asynccontextmanager
+async def connected(cluster: LocalCluster) -> AsyncIterator[Client]:
+    """A client over all gateways, and a namespace for it."""
+    async with proxy(lambda: [node.address for node in cluster.with_role("gateway")]) as balancer:
+        client = await Client.connect(balancer.address)
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(namespace="default", workflow_execution_retention_period=Duration(seconds=86_400))
+        )
+        yield client
+
+
+#: Some of the faults meet task queues of several partitions.
+PARTITIONS = {"matching-killed": 3, "matching-replaced": 2}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_nothing_acknowledged_is_lost_or_done_twice(fault: str) -> None:
+    chance = random.Random(fault)
+    environment = {
+        "PERDURE_LEASE_S": str(LEASE_S),
+        "PERDURE_LOG_LEVEL": "warn",
+        "PERDURE_LIMITS": json.dumps({"matching.numTaskqueueReadPartitions": PARTITIONS.get(fault, 1)}),
+    }
+    async with LocalCluster(environment=environment) as cluster:
+        for roles in ROLES:
+            await cluster.start(roles)
+        async with connected(cluster) as client:
+            activities = Activities()
+            acknowledgements = Acknowledgements()
+            async with worker(
+                client,
+                [Busy, Child],
+                [activities.once, activities.flaky],
+                graceful_shutdown_timeout=timedelta(seconds=5),
+            ) as running:
+                driver = Driver(client, running.task_queue, acknowledgements.one_more)
+                free = asyncio.Semaphore(AT_ONCE)
+
+                async def drive(workflow_id: str) -> Heard:
+                    async with free:
+                        return await driver.drive(workflow_id)
+
+                names = [f"busy-{number}" for number in range(WORKFLOWS)]
+                async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+                    driving = {name: group.create_task(drive(name)) for name in names}
+                    for _ in range(2):
+                        await acknowledgements.more(chance.randint(30, 110))
+                        await FAULTS[fault](cluster, chance)
+                results = {name: task.result() for name, task in driving.items()}
+                await check(driver, results, activities.runs_of_once)
