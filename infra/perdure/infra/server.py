@@ -89,6 +89,7 @@ class EmbeddedServer:
             http_port = await self._http.start(self._options.ip, self._options.http_port)
         except BaseException:
             await self.stop(grace_s=0)
+            await self._gateway.close()
             raise
         return port, http_port
 

@@ -69,16 +69,19 @@ class Heartbeat:
 
     async def leave(self) -> None:
         """Ask the others to take over, from which on this process gets no share of anything."""
+        if self._beating is None:
+            return
         self._me = self._me._replace(leaving=True)
         with contextlib.suppress(StoreError):
             await self._beat()
         self._news.tell(Topic.MEMBERS)
 
     async def stop(self) -> None:
-        """Be gone."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+        """Be gone. Whoever never joined has nobody to tell, here as in `leave`."""
+        if self._beating is None:
+            return
+        self._beating.cancel()
+        await asyncio.gather(self._beating, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self._store.leave(self._me.id)
         self._news.tell(Topic.MEMBERS)
