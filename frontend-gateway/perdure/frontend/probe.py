@@ -16,6 +16,8 @@ from perdure.frontend.limits.overload import Admission
 
 #: Calls to itself are this far apart, whether the one before is answered or not.
 PERIOD_S = 0.025
+#: The same while nobody waits: each costs about as much as any other call.
+QUIET_PERIOD_S = 0.1
 #: Other calls between two of them without which the process cannot be overloaded.
 CALLS_MIN = 3
 UNANSWERED_MAX = 200
@@ -54,7 +56,7 @@ class Probe:
         try:
             while self._calls or self._unanswered:
                 self._calls = 0
-                await asyncio.sleep(PERIOD_S)
+                await asyncio.sleep(PERIOD_S if self._admission.wait_s > PERIOD_S else QUIET_PERIOD_S)
                 if self._calls >= CALLS_MIN and self._unanswered < UNANSWERED_MAX:
                     self._ask()
                 elif not self._unanswered:

@@ -68,16 +68,16 @@ class Admission:
     come, and leave the number in flight as it is.
     """
 
-    __slots__ = ("_in_flight", "_metrics", "_wait_s")
+    __slots__ = ("_in_flight", "_metrics", "wait_s")
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
         self._in_flight = 0
-        self._wait_s = 0.0
+        self.wait_s = 0.0
 
     def check(self, rank: Rank) -> None:
         """Raises OverLimit if a call of this rank has to come back later."""
-        if self._wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
+        if self.wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
             self._metrics.refusals[NO_NAMESPACE, LIMIT] += 1
             raise OverLimit(
                 LIMIT,
@@ -94,7 +94,7 @@ class Admission:
 
     def waited(self, wait_s: float) -> None:
         """To be told, as often as possible, how long the calls have waited that are looked at now."""
-        self._wait_s = self._metrics.admission_wait_s = wait_s
+        self.wait_s = self._metrics.admission_wait_s = wait_s
 
 
 class Damper:
