@@ -31,6 +31,7 @@ class Probe:
         self._admission = admission
         self._calls = 0
         self._unanswered = 0
+        self._last_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self._target = ""
         self._channel: grpc.aio.Channel | None = None
@@ -56,11 +57,11 @@ class Probe:
         try:
             while self._calls or self._unanswered:
                 self._calls = 0
-                await asyncio.sleep(PERIOD_S if self._admission.wait_s > PERIOD_S else QUIET_PERIOD_S)
+                await asyncio.sleep(PERIOD_S if self._last_s > PERIOD_S else QUIET_PERIOD_S)
                 if self._calls >= CALLS_MIN and self._unanswered < UNANSWERED_MAX:
                     self._ask()
                 elif not self._unanswered:
-                    self._admission.waited(0.0)
+                    self._tell(0.0)
         finally:
             self._task = None
 
@@ -73,8 +74,12 @@ class Probe:
         def answered(call: object) -> None:
             # That the process refuses, or is about to stop, is an answer like any other.
             self._unanswered -= 1
-            self._admission.waited(loop.time() - asked_s)
+            self._tell(loop.time() - asked_s)
 
         self._unanswered += 1
         invoke: Any = self._channel.unary_unary(_CHECK)
         invoke(b"").add_done_callback(answered)
+
+    def _tell(self, wait_s: float) -> None:
+        self._last_s = wait_s
+        self._admission.waited(wait_s)

@@ -13,6 +13,7 @@ Work that was begun is finished before other is begun: the less a call has cost 
 from __future__ import annotations
 
 import math
+from collections import deque
 from enum import IntEnum
 
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
@@ -26,6 +27,8 @@ from perdure.kernel.metrics import GatewayMetrics
 LIMIT = "system_overload"
 #: Calls being worked on at the same time.
 IN_FLIGHT_MAX = 5000
+#: Waits of which the shortest counts.
+SAMPLES = 3
 #: Refusals leave at this rate if they can, and are held back for so long at most. Refusing costs a good part of what
 #: serving does, and clients that come back at once must not spend the process on it.
 REFUSALS_PER_S = 200
@@ -68,16 +71,17 @@ class Admission:
     come, and leave the number in flight as it is.
     """
 
-    __slots__ = ("_in_flight", "_metrics", "wait_s")
+    __slots__ = ("_in_flight", "_metrics", "_samples", "_wait_s")
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
         self._in_flight = 0
-        self.wait_s = 0.0
+        self._samples = deque([0.0], maxlen=SAMPLES)
+        self._wait_s = 0.0
 
     def check(self, rank: Rank) -> None:
         """Raises OverLimit if a call of this rank has to come back later."""
-        if self.wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
+        if self._wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
             self._metrics.refusals[NO_NAMESPACE, LIMIT] += 1
             raise OverLimit(
                 LIMIT,
@@ -93,8 +97,12 @@ class Admission:
         self._in_flight -= 1
 
     def waited(self, wait_s: float) -> None:
-        """To be told, as often as possible, how long the calls have waited that are looked at now."""
-        self.wait_s = self._metrics.admission_wait_s = wait_s
+        """To be told, as often as possible, how long the calls have waited that are looked at now.
+
+        A process that was held still for a moment is not overloaded: only the shortest of some waits counts.
+        """
+        self._samples.append(wait_s)
+        self._wait_s = self._metrics.admission_wait_s = min(self._samples)
 
 
 class Damper:

@@ -61,11 +61,19 @@ def test_the_longer_the_wait_the_more_are_refused_and_those_last_who_finish() ->
     admission = Admission(GatewayMetrics())
     let_in = []
     for wait_s in (0.1, 0.4, 0.6, 0.9, 2.0, 10.0):
-        admission.waited(wait_s)
+        for _ in range(overload.SAMPLES):
+            admission.waited(wait_s)
         let_in.append([rank for rank in Rank if lets_in(admission, rank)])
     assert let_in == [list(Rank)[:count] for count in range(len(Rank), -1, -1)]
     admission.waited(0.1)
     assert all(lets_in(admission, rank) for rank in Rank)
+
+
+def test_a_single_long_wait_is_no_overload() -> None:
+    admission = Admission(GatewayMetrics())
+    for wait_s in (0.0, 60.0, 60.0, 0.1, 60.0, 0.0):
+        admission.waited(wait_s)
+        assert all(lets_in(admission, rank) for rank in Rank)
 
 
 def test_the_more_are_worked_on_the_more_are_refused_and_those_last_who_finish() -> None:
@@ -80,7 +88,8 @@ def test_the_more_are_worked_on_the_more_are_refused_and_those_last_who_finish()
 def test_the_refusal_names_its_cause() -> None:
     metrics = GatewayMetrics()
     admission = Admission(metrics)
-    admission.waited(1000)
+    for _ in range(overload.SAMPLES):
+        admission.waited(1000)
     with pytest.raises(OverLimit) as caught:
         admission.check(Rank.BEGIN)
     detail = caught.value.detail
