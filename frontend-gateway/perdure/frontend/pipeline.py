@@ -23,6 +23,7 @@ from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, Unimplemented
 from perdure.kernel.limits import Limits
+from perdure.kernel.names import check_names
 from perdure.kernel.namespace import DELETED, DEPRECATED, REGISTERED, Namespace
 from perdure.kernel.runtime import Runtime
 
@@ -94,6 +95,7 @@ class Pipeline:
         states = _STATES_FOR_STARTS if rpc in _STARTS else _STATES
 
         async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+            check_names(request)
             if has_token and not request.task_token:
                 raise InvalidArgument("Task token not set on request.")
             name: str = request.namespace
@@ -174,6 +176,7 @@ def _not_yet(rpc: str) -> Endpoint:
 
 def _unlimited(handler: OwnHandler) -> Endpoint:
     async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        check_names(request)
         return await handler(request)
 
     return serve

@@ -16,7 +16,7 @@ import structlog
 
 from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import NamespaceId, ShardId
-from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, ShardWrite
+from perdure.kernel.persistence.executions import DataRefused, ExecutionStore, ShardLost, ShardWrite
 
 logger = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ def fair_batch(queue: list[Q], size: int) -> tuple[list[Q], list[Q]]:
 
 
 class Committer:
-    """Collects writes and hands them to the store, one batch at a time.
+    """Collects writes to one database and hands them to the store, one batch at a time.
 
     `lost` is told of shards whose writes failed, before anybody who waits for them: their owner must forget what it
     holds.
@@ -118,11 +118,15 @@ class Committer:
     def __init__(
         self,
         store: ExecutionStore,
+        database: str,
         lost: Callable[[Set[ShardId], Exception], None],
     ) -> None:
         self._store = store
+        self._database = database
         self._lost = lost
         self._queue: list[_Entry] = []
+        #: How many from the front of the queue go one by one, since together they were refused.
+        self._singly = 0
         self._wanted = asyncio.Event()
 
     def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
@@ -139,28 +143,40 @@ class Committer:
         """The committing loop; runs until cancelled."""
         while True:
             await self._wanted.wait()
-            batch, self._queue = fair_batch(self._queue, BATCH_MAX)
+            if self._singly:
+                self._singly -= 1
+                batch, self._queue = self._queue[:1], self._queue[1:]
+            else:
+                batch, self._queue = fair_batch(self._queue, BATCH_MAX)
             if not self._queue:
                 self._wanted.clear()
-            await self._write(batch)
+            if batch:  # Else all of them have failed with an earlier one.
+                await self._write(batch)
 
     async def _write(self, batch: list[_Entry]) -> None:
         # Of two epochs of one shard the earlier is lost, and fails the batch.
         epochs = {entry.write.shard: entry.epoch for entry in reversed(batch)}
         shards = epochs.keys()
         try:
+            if moved := [shard for shard in shards if self._store.database_of(shard) != self._database]:
+                raise ShardLost(moved)
             await self._store.write([entry.write for entry in batch], epochs)
+        except DataRefused as error:
+            if len(batch) == 1:
+                self._fail(batch, shards, error)
+            else:
+                # One of them is to blame, and must not take the others with it.
+                self._singly = len(batch)
+                self._put_back(batch)
+        except ShardLost as error:
+            self._fail(batch, shards & set(error.shards) or shards, error)
         except Exception as error:
-            # Whatever the reason, nothing of the batch is on the disk, so nothing of it may stay in memory either. What
-            # was decided since builds on it and goes the same way.
-            if not isinstance(error, ShardLost):
-                logger.exception("commit failed", shards=sorted(shards))
-            failed = batch + [entry for entry in self._queue if entry.write.shard in shards]
-            self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
-            self._lost(shards, error)
-            for entry in failed:
-                entry.commit.settle(error)
-            return
+            logger.exception("commit failed", shards=sorted(shards))
+            self._fail(batch, shards, error)
+        else:
+            self._settle(batch)
+
+    def _settle(self, batch: list[_Entry]) -> None:
         for entry in batch:
             try:
                 entry.committed()
@@ -168,3 +184,19 @@ class Committer:
                 # Durable all the same: what was to follow is owed by the state and done after the next start.
                 logger.exception("what follows a commit failed")
             entry.commit.settle(None)
+
+    def _fail(self, batch: list[_Entry], shards: Set[ShardId], error: Exception) -> None:
+        """Nothing of the batch is on the disk, and of these shards nothing may stay in memory either.
+
+        What was decided on them since builds on it and goes the same way. The rest of the batch is tried again.
+        """
+        self._put_back(batch)
+        failed = [entry for entry in self._queue if entry.write.shard in shards]
+        self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
+        self._lost(shards, error)
+        for entry in failed:
+            entry.commit.settle(error)
+
+    def _put_back(self, batch: list[_Entry]) -> None:
+        self._queue[:0] = batch
+        self._wanted.set()

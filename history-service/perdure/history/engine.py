@@ -177,7 +177,7 @@ class Engine:
     def _committer_of(self, shard_id: ShardId) -> Committer:
         database = self._store.database_of(shard_id)
         if database not in self._committers:
-            committer = Committer(self._store, self._lost)
+            committer = Committer(self._store, database, self._lost)
             self._committers[database] = committer, asyncio.get_running_loop().create_task(committer.run())
         return self._committers[database][0]
 

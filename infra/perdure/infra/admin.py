@@ -6,24 +6,24 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from perdure.infra.settings import Settings
 
 T = TypeVar("T")
 
 admin = typer.Typer(help="Care for the databases of a cluster.", no_args_is_help=True)
+shard_commands = typer.Typer(help="Which database holds which shards.", no_args_is_help=True)
+admin.add_typer(shard_commands, name="shards")
 
 _Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]
 _Databases = Annotated[
     list[str] | None,
     typer.Option("--database", help="Name=address of a database; repeatable, the directory first. Else from settings."),
 ]
-
-
-@admin.callback()
-def care() -> None:
-    """There is more than one command, or will be: the name of the only one is not to be left out."""
 
 
 @admin.command()
@@ -37,13 +37,41 @@ def migrate(
     """Make or bring up to date the schema of all databases. May be run again at any time."""
     from perdure.infra.postgres import schema
 
-    dsns, shard_count = _databases(database, config)
-    done = _run(schema.migrate(dsns, shard_count if shards is None else shards))
+    settings = _settings(database, config)
+    done = _run(schema.migrate(settings.databases, settings.shards if shards is None else shards))
     print("\n".join(done) if done else "nothing to do")
 
 
-def _databases(written: list[str] | None, config: Path | None) -> tuple[dict[str, str], int]:
-    """Addresses by name, and the number of shards that a new cluster is to have."""
+@shard_commands.command("list")
+def list_shards(database: _Databases = None, config: _Config = None) -> None:
+    """Print which database holds which shards, and who owns them."""
+    from perdure.infra import shards
+
+    settings = _settings(database, config)
+    print("\n".join(_run(shards.listing(settings.databases))))
+
+
+@shard_commands.command("move")
+def move_shards(
+    shards: Annotated[str, typer.Argument(help="FROM-TO, both included, or one number.", metavar="FROM-TO")],
+    to: Annotated[str, typer.Option(help="Name of the database that is to hold them.")],
+    database: _Databases = None,
+    config: _Config = None,
+) -> None:
+    """Move shards to another database while the cluster runs. May be interrupted, and run again."""
+    from perdure.infra import shards as moving
+
+    settings = _settings(database, config)
+    try:
+        wanted = moving.parse_range(shards)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="FROM-TO") from None
+    moved = _run(moving.move(settings, wanted, to))
+    print(f"{moved} shards moved")
+
+
+def _settings(written: list[str] | None, config: Path | None) -> Settings:
+    """Settings whose databases are those of the flags, if there are any."""
     # Late, because it loads a lot that other commands do not need.
     from perdure.infra import layers
 
@@ -56,7 +84,7 @@ def _databases(written: list[str] | None, config: Path | None) -> tuple[dict[str
     dsns = {name: settings.databases[name] for name in named or settings.databases}
     if not dsns:
         raise typer.BadParameter("no database is named", param_hint="--database")
-    return dsns, settings.shards
+    return settings.model_copy(update={"databases": dsns})
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -118,11 +117,9 @@ class PostgresExecutionStore:
         return await self._heads(reads.RUNS, shard, namespace_id, *reads.position(after), limit)
 
     async def usage(self, namespace_id: str) -> Mapping[str, int]:
-        found = await asyncio.gather(
-            *(
-                database.reads.run(lambda connection: connection.fetch(reads.USAGE, namespace_id))
-                for database in self._databases
-            )
+        found = await self._databases.ask_all(
+            lambda database: database.reads,
+            lambda connection, shards: connection.fetch(reads.USAGE, namespace_id, shards),
         )
         counts: dict[str, int] = {}
         for counter, count in (row for rows in found for row in rows):
@@ -188,12 +185,9 @@ def _current_runs(database: Database) -> Gathering[_Workflow, RunId | None]:
 def _executions(database: Database) -> Gathering[_Run, StoredExecution | None]:
     async def read(wanted: Sequence[_Run]) -> Sequence[StoredExecution | Exception | None]:
         keys = reads.columns((shard, *key) for shard, key in wanted)
-        try:
-            with _damage_belongs_to(wanted[0][1]):
-                rows = await database.reads.run(lambda connection: connection.fetch(reads.EXECUTIONS, *keys))
-        except DamagedRecord as error:
-            # Which of several runs it is shows only when each is read alone.
-            return [error] if len(wanted) == 1 else [(await read([one]))[0] for one in wanted]
+        # Which of several runs is damaged shows when each is asked for alone.
+        with _damage_belongs_to(wanted[0][1]):
+            rows = await database.reads.run(lambda connection: connection.fetch(reads.EXECUTIONS, *keys))
         found = {row[0]: row for row in rows}
         return [_stored(key, found.get(number)) for number, (_, key) in enumerate(wanted, start=1)]
 

@@ -19,6 +19,12 @@ DIRECTORY = "directory"
 SHARDS = "shards"
 SHARD_COUNT = 512
 
+#: Where there are rows of shards, in the databases that hold them.
+SHARD_TABLES = (
+    *("heads", "journal", "snapshots", "current_runs", "quarantine", "usage"),
+    *("visibility", "search_attributes"),
+)
+
 #: Held while a database is being migrated. "PRDR".
 _LOCK = 0x50524452
 

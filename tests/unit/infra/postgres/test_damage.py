@@ -9,7 +9,7 @@ import pytest
 
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
-from perdure.kernel.persistence.executions import DamagedRecord, JournalRecord, Snapshot
+from perdure.kernel.persistence.executions import DamagedRecord, DataRefused, JournalRecord, Snapshot
 from perdure.kernel.persistence.namespaces import DamagedNamespace
 from perdure.kernel.visibility.query import Query
 from tests.support.postgres import PostgresForTests, PostgresStores, connected, opened
@@ -101,3 +101,15 @@ async def test_a_damaged_namespace_is_reported(stores: PostgresStores, dsn: str)
     await change(dsn, "UPDATE namespaces SET record = set_byte(record, 10, 0)")
     with pytest.raises(DamagedNamespace, match="shop"):
         await stores.namespaces.by_name(NamespaceName("shop"))
+
+
+async def test_an_id_that_postgres_cannot_hold_concerns_nobody_else(stores: PostgresStores) -> None:
+    impossible = key("a\0")
+    with pytest.raises(DataRefused):
+        await stores.executions.load(SHARD, impossible)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(
+            *(stores.executions.load(SHARD, run) for run in (GOOD, impossible, GOOD)), return_exceptions=True
+        )
+    assert [type(answer).__name__ for answer in answers] == ["StoredExecution", "DataRefused", "StoredExecution"]
+    assert await stores.namespaces.by_name(NamespaceName("a\0")) is None
