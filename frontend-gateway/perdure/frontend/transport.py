@@ -21,8 +21,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from perdure.frontend.limits import OverLimit
-from perdure.frontend.limits.overload import Admission, Damper, LagSampler, rank_of
+from perdure.frontend.limits.overload import Admission, Damper, rank_of
 from perdure.frontend.pipeline import Endpoint, Pipeline
+from perdure.frontend.probe import Probe
 from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Route, Wait, verify
 from perdure.frontend.status import translate
 from perdure.kernel.clock import Clock
@@ -35,7 +36,13 @@ REQUEST_BYTES_MAX = 4 * 1024 * 1024
 #: SDKs ping every 30 s also when idle. Less than this apart is a defect of the client.
 PING_INTERVAL_MS_MIN = 5_000
 
+#: Calls that have arrived and that nobody has looked at.
+PENDING_MAX = 20_000
+
 HEALTH_SERVICES = ("", WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
+
+#: Where a server is reached that listens on all addresses.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 _OPTIONS = (
     # Without this two servers could share a port, and "port in use" would never be noticed.
@@ -44,6 +51,9 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+    # What grpc itself drops ends as CANCELLED, which clients do not repeat: `limits.overload` is to refuse before.
+    ("grpc.server.max_pending_requests", PENDING_MAX // 2),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
 )
 
 _log = structlog.get_logger("perdure.frontend")
@@ -63,11 +73,9 @@ class GrpcServer:
         self._metrics = metrics
         self._clock = clock
         self._admission = Admission(metrics)
-        self._sampler = LagSampler(self._admission)
+        self._probe = Probe(self._admission)
         self._damper = Damper()
         self._drained = asyncio.Event()
-        #: Calls that came while draining and are being told so.
-        self._refusing = 0
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
         self._waiting: set[asyncio.Task[Any]] = set()
         # Set at import time, which not all stubs see.
@@ -97,6 +105,8 @@ class GrpcServer:
         for name in HEALTH_SERVICES:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
+        host = address.rpartition(":")[0]
+        self._probe.aim(f"{_LOOPBACK.get(host, host)}:{port}")
         return port
 
     async def drain(self) -> None:
@@ -117,11 +127,11 @@ class GrpcServer:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + grace_s
         # Looked at now, rather than told by every call for as long as the server runs.
-        while self._metrics.in_flight > self._refusing and loop.time() < until_s:  # noqa: ASYNC110
+        while self._metrics.in_flight and loop.time() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
         # For the last answers to leave.
         await asyncio.sleep(_LOOK_S)
-        self._sampler.stop()
+        await self._probe.stop()
 
     async def close(self) -> None:
         """Break off whatever is left, and give up the port. For a process that goes on without this server."""
@@ -139,46 +149,42 @@ class GrpcServer:
 
     def _responder(
         self, method: MethodDescriptor, route: Route, endpoint: Endpoint
-    ) -> Callable[[bytes, _Context], Awaitable[Message]]:
+    ) -> Callable[[bytes, _Context], Awaitable[Message | None]]:
         gateway, counts, clock, admission = self._metrics, self._metrics.of(method.name), self._clock, self._admission
         rpc, decode, rank = method.name, _decoder(method), rank_of(route)
-        drained = self._drained
+        drained, probe = self._drained, self._probe
         # What waits is not being worked on.
         is_work = route.wait is Wait.NONE
 
-        async def respond(data: bytes, context: _Context) -> Message:
+        async def respond(data: bytes, context: _Context) -> Message | None:
             started_ns = clock.now_ns()
             counts.calls += 1
             gateway.in_flight += 1
-            working = refused = False
+            working = False
             try:
                 if drained.is_set():
-                    refused = True
-                    self._refusing += 1
                     raise _stopping()
+                probe.count()
                 admission.check(rank)
                 if is_work:
                     working = True
-                    if admission.begin():
-                        self._sampler.watch()
+                    admission.begin()
                 return await endpoint(decode(data), context.time_remaining(), _TextMetadata(context))
             except OverLimit as error:
                 if working:
                     working = False
                     admission.end()
                 await self._hold_back(context)
-                return await self._refuse(rpc, context, error)
+                return self._refuse(rpc, context, error)
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
                     _log.exception("call failed", rpc=rpc)
                     shown = Internal("internal error")
-                return await self._refuse(rpc, context, shown)
+                return self._refuse(rpc, context, shown)
             finally:
                 if working:
                     admission.end()
-                if refused:
-                    self._refusing -= 1
                 gateway.in_flight -= 1
                 counts.duration_ns += clock.now_ns() - started_ns
 
@@ -215,11 +221,14 @@ class GrpcServer:
                 async with asyncio.timeout(delay_s):
                     await self._drained.wait()
 
-    async def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message:
+    def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message | None:
+        """Set, and not raised by `abort`, which would make a refusal a third dearer."""
         status = translate(error)
         self._metrics.of(rpc).failures[status.code.name] += 1
-        await context.abort(status.code, status.message, status.metadata)
-        raise AssertionError("abort always raises")
+        context.set_code(status.code)
+        context.set_details(status.message)
+        context.set_trailing_metadata(status.metadata)
+        return None
 
 
 def _stopping() -> Unavailable:

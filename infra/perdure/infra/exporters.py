@@ -56,6 +56,6 @@ class PrometheusExporter:
         )
         for (namespace, limit), count in self._gateway.refusals.items():
             refusals.add_metric([namespace, limit], count)
-        admission = GaugeMetricFamily("perdure_admission_limit", "Calls that may be worked on at the same time.")
-        admission.add_metric([], self._gateway.admission_limit)
-        return (calls, seconds, failures, in_flight, refusals, admission)
+        wait = GaugeMetricFamily("perdure_admission_wait_seconds", "How long calls wait until they are looked at.")
+        wait.add_metric([], self._gateway.admission_wait_s)
+        return (calls, seconds, failures, in_flight, refusals, wait)

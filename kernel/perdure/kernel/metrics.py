@@ -20,11 +20,11 @@ class GatewayMetrics:
     """`in_flight` counts calls being served now, waiting polls included.
 
     `refusals` counts calls that were over a limit, by namespace ("" for none) and the name of the limit.
-    `admission_limit` is how many calls may be worked on at the same time, as things are.
+    `admission_wait_s` is how long calls have waited that are looked at now.
     """
 
     in_flight: int = 0
-    admission_limit: float = 0
+    admission_wait_s: float = 0.0
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_rpc: dict[str, CallMetrics] = field(default_factory=dict)
 

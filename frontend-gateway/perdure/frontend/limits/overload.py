@@ -1,16 +1,19 @@
-"""Shedding of load that the process cannot carry, whoever it comes from.
+"""PURE: shedding of load that the process cannot carry, whoever it comes from.
 
-The number of calls being worked on is limited, and the limit follows the lag of the event loop: how much later than due
-its timers run, which is how long whatever is ready has to wait. A store that has become slow shows in the number alone,
-since calls that wait for it stay.
+Two things are watched. How long a call has waited when it is looked at, measured by `perdure.frontend.probe`: it says
+that the processor is overloaded. And how many calls are being worked on: it says that a store or another process has
+become slow, since calls that wait for it stay.
+
+Calls that waited too long are refused until the queue is shorter again. So there is always work, nobody waits for long,
+and nothing needs to be tuned to what the process can do.
 
 Work that was begun is finished before other is begun: the less a call has cost until now, the earlier it is refused.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
+from collections import deque
 from enum import IntEnum
 
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
@@ -22,20 +25,13 @@ from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.metrics import GatewayMetrics
 
 LIMIT = "system_overload"
-LIMIT_START = 1000
-LIMIT_MIN = 100
-LIMIT_MAX = 5000
-#: The lag at which the limit stays as it is. Clients do not mind it, and the process is never without work.
-LAG_S_TARGET = 0.25
-GROWTH = 1.1
-SHRINKAGE_MAX = 0.5
-#: How often the lag is looked at, and how often the limit is set by the smallest of what was seen: a single pause is no
-#: overload.
-SAMPLE_S = 0.02
-WINDOW_S = 0.1
+#: Calls being worked on at the same time.
+IN_FLIGHT_MAX = 5000
+#: Waits of which the shortest counts.
+SAMPLES = 3
 #: Refusals leave at this rate if they can, and are held back for so long at most. Refusing costs a good part of what
 #: serving does, and clients that come back at once must not spend the process on it.
-REFUSALS_PER_S = 500
+REFUSALS_PER_S = 200
 HELD_S_MAX = 5.0
 
 
@@ -49,9 +45,12 @@ class Rank(IntEnum):
     LOOK = 4
 
 
-#: The part of the limit up to which calls of a rank are let in.
+#: How long calls of a rank may have waited, in seconds. Clients do not mind the shorter ones yet.
+PATIENCE_S = {Rank.FINISH: 3.0, Rank.TAKE: 1.0, Rank.CHANGE: 0.75, Rank.BEGIN: 0.5, Rank.LOOK: 0.35}
+#: The part of IN_FLIGHT_MAX up to which calls of a rank are let in.
 SHARES = {Rank.FINISH: 1.0, Rank.TAKE: 0.9, Rank.CHANGE: 0.8, Rank.BEGIN: 0.7, Rank.LOOK: 0.5}
-_CROWD = LIMIT_MIN * min(SHARES.values())
+_PATIENCE_S = tuple(PATIENCE_S[rank] for rank in Rank)
+_CROWD = tuple(math.ceil(IN_FLIGHT_MAX * SHARES[rank]) for rank in Rank)
 
 
 def rank_of(route: Route) -> Rank:
@@ -66,33 +65,23 @@ def rank_of(route: Route) -> Rank:
 
 
 class Admission:
-    """Lets calls in as long as there are few enough inside.
+    """Lets calls in, or not.
 
     `begin` and `end` are for calls that are worked on all the time; those that wait for something are let in as they
-    come, and leave the number as it is.
+    come, and leave the number in flight as it is.
     """
 
-    __slots__ = ("_in_flight", "_limit", "_metrics", "_peak", "_thresholds")
+    __slots__ = ("_in_flight", "_metrics", "_samples", "_wait_s")
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
         self._in_flight = 0
-        #: The most there were since the limit was last set.
-        self._peak = 0
-        self._set(LIMIT_START)
-
-    @property
-    def limit(self) -> float:
-        return self._limit
-
-    @property
-    def crowded(self) -> bool:
-        """Whether the lag matters: below this nobody is refused whatever it is."""
-        return self._in_flight >= _CROWD
+        self._samples = deque([0.0], maxlen=SAMPLES)
+        self._wait_s = 0.0
 
     def check(self, rank: Rank) -> None:
         """Raises OverLimit if a call of this rank has to come back later."""
-        if self._in_flight >= self._thresholds[rank]:
+        if self._wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
             self._metrics.refusals[NO_NAMESPACE, LIMIT] += 1
             raise OverLimit(
                 LIMIT,
@@ -101,77 +90,23 @@ class Admission:
                 ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
             )
 
-    def begin(self) -> bool:
-        """Returns `crowded`."""
-        self._in_flight = count = self._in_flight + 1
-        if count > self._peak:
-            self._peak = count
-        return count >= _CROWD
+    def begin(self) -> None:
+        self._in_flight += 1
 
     def end(self) -> None:
         self._in_flight -= 1
 
-    def adjust(self, lag_s: float) -> None:
-        """To be called every WINDOW_S with the smallest lag of that time."""
-        if lag_s > LAG_S_TARGET:
-            self._set(min(self._limit, self._peak) * max(LAG_S_TARGET / lag_s, SHRINKAGE_MAX))
-        elif self._peak > self._limit / 2:
-            self._set(self._limit * GROWTH)
-        self._peak = self._in_flight
+    def waited(self, wait_s: float) -> None:
+        """To be told, as often as possible, how long the calls have waited that are looked at now.
 
-    def _set(self, limit: float) -> None:
-        self._limit = self._metrics.admission_limit = min(max(limit, LIMIT_MIN), LIMIT_MAX)
-        self._thresholds = tuple(math.ceil(self._limit * SHARES[rank]) for rank in Rank)
-
-
-class LagSampler:
-    """Measures the lag of the event loop for an `Admission`, as long as it is crowded. Otherwise it costs nothing."""
-
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-        self._timer: asyncio.TimerHandle | None = None
-        self._due_s = 0.0
-        self._window_end_s = 0.0
-        self._smallest_s = math.inf
-
-    @property
-    def running(self) -> bool:
-        return self._timer is not None
-
-    def watch(self) -> None:
-        """Begin to measure; does nothing while it does."""
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._open_window(loop.time())
-            self._arm(loop)
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due_s = loop.time() + SAMPLE_S
-        self._timer = loop.call_at(self._due_s, self._sample, loop)
-
-    def _sample(self, loop: asyncio.AbstractEventLoop) -> None:
-        now_s = loop.time()
-        self._smallest_s = min(self._smallest_s, now_s - self._due_s)
-        if now_s >= self._window_end_s:
-            self._admission.adjust(self._smallest_s)
-            self._open_window(now_s)
-        if self._admission.crowded:
-            self._arm(loop)
-        else:
-            self._timer = None
-
-    def _open_window(self, now_s: float) -> None:
-        self._window_end_s = now_s + WINDOW_S
-        self._smallest_s = math.inf
+        A process that was held still for a moment is not overloaded: only the shortest of some waits counts.
+        """
+        self._samples.append(wait_s)
+        self._wait_s = self._metrics.admission_wait_s = min(self._samples)
 
 
 class Damper:
-    """Spreads refusals over time. PURE."""
+    """Spreads refusals over time."""
 
     __slots__ = ("_next_ns",)
 
