@@ -363,13 +363,14 @@ async def insist(attempt: Callable[[], Awaitable[R]]) -> R:
 
     Raises:
         StoreUnusable: it never will.
+        NotOwner: it does not matter any more.
         DataLoss: it has, with damaged records.
     """
     delay_s = _RETRY_DELAY_S_MIN
     while True:
         try:
             return await attempt()
-        except StoreUnusable:
+        except (StoreUnusable, NotOwner):
             raise
         except (StoreUnavailable, Unavailable):
             logger.exception("the store does not answer", retry_in_s=delay_s)

@@ -163,23 +163,24 @@ class Shard:
             await deletion.wait()
             return None
         loading = self._loading.get(key)
-        if loading is None:
-            loading = asyncio.get_running_loop().create_future()
-            self._loading[key] = loading
-            try:
-                loaded = await self._load(key)
-            except BaseException as error:
-                del self._loading[key]
-                if isinstance(error, Exception):
-                    loading.set_exception(error)
-                    loading.exception()
-                else:
-                    loading.cancel()
-                raise
+        if loading is not None:
+            await asyncio.wait((loading,))
+            # If whoever loaded it was cancelled, that is nobody else's business.
+            return await self.find_any(key) if loading.cancelled() else loading.result()
+        loading = self._loading[key] = asyncio.get_running_loop().create_future()
+        try:
+            loaded = await self._load(key)
+        except BaseException as error:
             del self._loading[key]
-            loading.set_result(loaded)
-            return loaded
-        return await asyncio.shield(loading)
+            if isinstance(error, Exception):
+                loading.set_exception(error)
+                loading.exception()
+            else:
+                loading.cancel()
+            raise
+        del self._loading[key]
+        loading.set_result(loaded)
+        return loaded
 
     def peek(self, kind: type[L], key: ExecutionKey) -> L | None:
         """The run if it is in memory."""
