@@ -216,6 +216,24 @@ async def activity_client(server: Server, promises: Promises, activity_id: str, 
     promises.ended[activity_id] = ended.outcome
 
 
+async def prober(server: Server, promises: Promises, workflow_id: str, pause_s: float) -> None:
+    """Signals a workflow that no worker takes up, for ever, and looks at once whether all gateways show it."""
+    request = _start(workflow_id, "Probe", f"start-{workflow_id}")
+    request.task_queue.name = "nobody"
+    promises.started[workflow_id] = (await insist(server, "StartWorkflowExecution", request)).run_id
+    number = 0
+    while True:
+        await asyncio.sleep(server.chance.uniform(0, pause_s))
+        number += 1
+        try:
+            await server.call(
+                "SignalWorkflowExecution", _signal(workflow_id, f"probe-{number}", f"{workflow_id}-{number}")
+            )
+        except (ConnectionLost, Unavailable, DeadlineExceeded):
+            continue
+        await asyncio.gather(*(look(server, promises, workflow_id) for _ in range(3)))
+
+
 async def reader(server: Server, promises: Promises, pause_s: float) -> None:
     """Looks at workflows for ever."""
     while True:

@@ -104,6 +104,8 @@ class _Simulation:
             self._background(actors.workflow_worker(world, promises))
             self._background(actors.activity_worker(world, promises))
         self._background(actors.reader(world, promises, 0.5))
+        for number in range(2):
+            self._background(actors.prober(world, promises, f"probe-{number}", 0.8))
         busy = [f"busy-{number}" for number in range(chance.randint(1, 3))]
         clients = [actors.client(world, promises, workflow_id, 3.0) for workflow_id in busy]
         clients += [actors.hasty_client(world, promises, "hasty"), actors.doomed_client(world, promises, "doomed")]
@@ -137,6 +139,8 @@ class _Simulation:
     async def _check_all(self, busy: list[str]) -> None:
         world, promises = self._world, self._promises
         for workflow_id in promises.started:
+            if workflow_id.startswith("probe"):
+                continue
             events = await actors.outcome(world, workflow_id)
             if workflow_id == "doomed":
                 checks.check_any(workflow_id, events)

@@ -2,6 +2,7 @@
 
 - Busy: two activities, a timer, a child, a signal to that child, updates; it ends when it has got everything.
 - Child: waits for the signal of its parent.
+- Probe: never gets to do anything.
 - Doomed: starts a child and waits until it is canceled or terminated, which is also its child's end.
 """
 

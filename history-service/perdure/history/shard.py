@@ -269,7 +269,7 @@ class Shard:
             elif tx.dirty:
                 self._commit(loaded, tx)
             elif tx.effects:
-                self._perform(loaded, tx.effects)
+                self._perform_once_durable(loaded, tx.effects)
         except BaseException:
             if tx.dirty:
                 self._restore(loaded)
@@ -345,6 +345,13 @@ class Shard:
     def _commit_write(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
         commit = self._last_commit = self._committer.submit(write, self.epoch, committed)
         return commit
+
+    def _perform_once_durable(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
+        """What nothing new is written for still builds on what may be on its way to the disk."""
+        if loaded.commit is None or loaded.commit.done:
+            self._perform(loaded, effects)
+        else:
+            self._submit(ShardWrite(self.id), [(loaded, effects)])
 
     def _perform(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
         for effect in effects:
