@@ -165,7 +165,7 @@ def open_ends(database: SqliteDatabase) -> str:
     with database.reading() as cursor:
         rows = cursor.execute(
             "SELECT j.workflow_id, h.needs_dispatch, h.wake_at_ns, j.events FROM journal j JOIN heads h USING (run_id)"
-            " WHERE h.status = 1 ORDER BY j.workflow_id, j.sequence"
+            " WHERE h.status = 1 AND j.workflow_id NOT LIKE 'probe%' ORDER BY j.workflow_id, j.sequence"
         ).fetchall()
     found: dict[str, list[str]] = {}
     for workflow_id, owes, wake_at_ns, events in rows:

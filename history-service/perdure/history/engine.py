@@ -26,7 +26,13 @@ from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, W
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore, StoreError, StoreUnavailable, StoreUnusable
+from perdure.kernel.persistence.executions import (
+    ExecutionStore,
+    ShardLost,
+    StoreError,
+    StoreUnavailable,
+    StoreUnusable,
+)
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
 
@@ -202,6 +208,16 @@ class Engine:
         if asyncio.get_running_loop().time() > self.trusted_until_s:
             raise NotOwner(f"shard {shard_id}")
         return shard
+
+    def check_newest(self, shard: Shard, epoch: int) -> None:
+        """Somebody has heard from the shard's owner of this epoch: if that is a later one, the shard is not ours.
+
+        Raises:
+            NotOwner: it is not.
+        """
+        if epoch > shard.epoch:
+            self._lost({shard.id}, ShardLost([shard.id]))
+            raise NotOwner(f"shard {shard.id}")
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
