@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.activity.v1 import ActivityExecutionOutcome
-from temporalio.api.common.v1 import ActivityType, RetryPolicy, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import ActivityType, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import ActivityIdReusePolicy, EventType, UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -35,7 +35,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
-from tests.simulation.workflows import ACTIVITIES, ATTEMPT_S, QUEUE, SIGNALS, answer_updates, decide, is_update
+from tests.simulation.workflows import ACTIVITIES, ATTEMPT_S, QUEUE, SIGNALS, answer_updates, decide, is_update, retry_policy
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
@@ -205,7 +205,7 @@ async def activity_client(server: Server, promises: Promises, activity_id: str, 
             activity_type=ActivityType(name=activity_type),
             task_queue=QUEUE,
             start_to_close_timeout=Duration(seconds=ATTEMPT_S),
-            retry_policy=RetryPolicy(maximum_attempts=ACTIVITIES[activity_type]),
+            retry_policy=retry_policy(ACTIVITIES[activity_type]),
             id_reuse_policy=ActivityIdReusePolicy.ACTIVITY_ID_REUSE_POLICY_REJECT_DUPLICATE,
         ),
     )

@@ -119,9 +119,13 @@ def _activity(name: str, attempts: int) -> Command:
             activity_type=ActivityType(name=name),
             task_queue=QUEUE,
             start_to_close_timeout=Duration(seconds=ATTEMPT_S),
-            retry_policy=RetryPolicy(maximum_attempts=attempts),
+            retry_policy=retry_policy(attempts),
         ),
     )
+
+
+def retry_policy(attempts: int) -> RetryPolicy:
+    return RetryPolicy(maximum_attempts=attempts, maximum_interval=Duration(seconds=2))
 
 
 def _timer() -> Command:
