@@ -35,7 +35,16 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
-from tests.simulation.workflows import ACTIVITIES, ATTEMPT_S, QUEUE, SIGNALS, answer_updates, decide, is_update, retry_policy
+from tests.simulation.workflows import (
+    ACTIVITIES,
+    ATTEMPT_S,
+    QUEUE,
+    SIGNALS,
+    answer_updates,
+    decide,
+    is_update,
+    retry_policy,
+)
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
