@@ -22,6 +22,12 @@ logger = structlog.get_logger(__name__)
 
 #: Writes in one transaction; a burst beyond it takes several.
 BATCH_MAX = 1000
+#: Under load a commit begins so long after the one before.
+INTERVAL_S = 0.01
+#: What part of the commits, of late, has to find others waiting when it is done, for that to be load.
+_CROWDED = 0.25
+#: How much the last commit counts in that.
+_LATELY = 0.1
 
 
 class Commit:
@@ -128,6 +134,9 @@ class Committer:
         #: How many from the front of the queue go one by one, since together they were refused.
         self._singly = 0
         self._wanted = asyncio.Event()
+        #: When the last commit began, on the event loop's clock, and how crowded it has been.
+        self._began_s = 0.0
+        self._crowding = 0.0
 
     def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
         """Queue a write in the name of a shard's owner of that epoch.
@@ -143,6 +152,7 @@ class Committer:
         """The committing loop; runs until cancelled."""
         while True:
             await self._wanted.wait()
+            await self._pace()
             if self._singly:
                 self._singly -= 1
                 batch, self._queue = self._queue[:1], self._queue[1:]
@@ -152,6 +162,18 @@ class Committer:
                 self._wanted.clear()
             if batch:  # Else all of them have failed with an earlier one.
                 await self._write(batch)
+                self._crowding += _LATELY * (bool(self._queue) - self._crowding)
+
+    async def _pace(self) -> None:
+        """Under load, let more come along: a commit costs much, and serves hundreds as well as one.
+
+        Writes that keep arriving while others are being written are of many callers, who will hardly notice. A caller
+        that is alone has nobody to wait for, and does not wait.
+        """
+        loop = asyncio.get_running_loop()
+        if self._crowding > _CROWDED and (early_s := self._began_s + INTERVAL_S - loop.time()) > 0:
+            await asyncio.sleep(early_s)
+        self._began_s = loop.time()
 
     async def _write(self, batch: list[_Entry]) -> None:
         # Of two epochs of one shard the earlier is lost, and fails the batch.
