@@ -240,7 +240,7 @@ async def prober(server: Server, promises: Promises, workflow_id: str, pause_s: 
             )
         except (ConnectionLost, Unavailable, DeadlineExceeded):
             continue
-        await asyncio.gather(*(look(server, promises, workflow_id) for _ in range(3)))
+        await asyncio.gather(*(look(server, promises, workflow_id) for _ in range(4)))
 
 
 async def reader(server: Server, promises: Promises, pause_s: float) -> None:

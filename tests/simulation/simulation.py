@@ -24,6 +24,8 @@ from tests.simulation.world import NAMESPACE, World
 
 #: How long it may take until everything has ended, once nothing goes wrong any more.
 SETTLING_S = 120.0
+#: How long what goes wrong may take, with processes that come and go in peace.
+FAULTS_S = 120.0
 _FAULTS_MAX = 6
 
 
@@ -103,14 +105,15 @@ class _Simulation:
             self._background(actors.workflow_worker(world, promises))
             self._background(actors.activity_worker(world, promises))
         self._background(actors.reader(world, promises, 0.5))
-        probing = [self._background(actors.prober(world, promises, f"probe-{number}", 0.8)) for number in range(2)]
+        probing = [self._background(actors.prober(world, promises, f"probe-{number}", 1.5)) for number in range(2)]
         busy = [f"busy-{number}" for number in range(chance.randint(1, 3))]
         clients = [actors.client(world, promises, workflow_id, 3.0) for workflow_id in busy]
         clients += [actors.hasty_client(world, promises, "hasty"), actors.doomed_client(world, promises, "doomed")]
         standalone = [(f"{kind}-alone", kind) for kind in ACTIVITIES]
         clients += [actors.activity_client(world, promises, *each) for each in standalone]
         working = asyncio.gather(*clients)
-        await asyncio.gather(*(self._fault() for _ in range(chance.randint(1, _FAULTS_MAX))))
+        async with asyncio.timeout(FAULTS_S):
+            await asyncio.gather(*(self._fault() for _ in range(chance.randint(1, _FAULTS_MAX))))
         world.heal()
         for task in probing:
             task.cancel()

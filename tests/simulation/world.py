@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any
 
@@ -64,6 +65,7 @@ class Process:
         self._context = self.owner.context()
         self._node: ClusterNode | None = None
         self._server: MemoryServer | None = None
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endpoints: dict[str, Endpoint] = {}
         #: Clients' calls that it has not answered.
         self._calls: dict[asyncio.Future[Any], None] = {}
@@ -79,7 +81,7 @@ class Process:
 
     async def start(self) -> bool:
         """Whether it has come up. If not it is gone."""
-        await asyncio.wait([asyncio.get_running_loop().create_task(self._start(), context=self._context)])
+        await self._do(self._start())
         return self.ready
 
     async def _start(self) -> None:
@@ -112,8 +114,11 @@ class Process:
 
     def die(self) -> None:
         """Make no further step."""
+        if self.owner.dead:
+            return
         self.owner.dead = True
         self.ready = False
+        self._gone.set_result(None)
         if self._server is not None:
             self._server.crash(zombie=True)
         self._world.network.hang_up(self.name)
@@ -123,7 +128,14 @@ class Process:
 
     async def leave(self) -> None:
         """Stop in peace."""
-        await asyncio.wait([asyncio.get_running_loop().create_task(self._leave(), context=self._context)])
+        await self._do(self._leave())
+
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have the process do something, and return when it is done or the process is dead."""
+        task = asyncio.get_running_loop().create_task(work, context=self._context)
+        await asyncio.wait((task, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
 
     async def _leave(self) -> None:
         assert self._server is not None
