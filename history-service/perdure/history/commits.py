@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from perdure.history.metrics import CommitMetrics
 from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import NamespaceId, ShardId
 from perdure.kernel.persistence.executions import DataRefused, ExecutionStore, ShardLost, ShardWrite
@@ -122,12 +123,25 @@ class Committer:
         lost: Callable[[Set[ShardId], Exception], None],
     ) -> None:
         self._store = store
-        self._database = database
+        self.database = database
         self._lost = lost
         self._queue: list[_Entry] = []
         #: How many from the front of the queue go one by one, since together they were refused.
         self._singly = 0
         self._wanted = asyncio.Event()
+        self.metrics = CommitMetrics()
+        #: Since when, on the event loop's clock, there is a write under way; 0 if there is none.
+        self._since_s = 0.0
+
+    @property
+    def queued(self) -> int:
+        """Writes that wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def lag_s(self) -> float:
+        """How long the write has lasted that is under way."""
+        return asyncio.get_running_loop().time() - self._since_s if self._since_s else 0.0
 
     def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
         """Queue a write in the name of a shard's owner of that epoch.
@@ -151,16 +165,20 @@ class Committer:
             if not self._queue:
                 self._wanted.clear()
             if batch:  # Else all of them have failed with an earlier one.
+                self._since_s = asyncio.get_running_loop().time()
                 await self._write(batch)
+                self._since_s = 0.0
 
     async def _write(self, batch: list[_Entry]) -> None:
         # Of two epochs of one shard the earlier is lost, and fails the batch.
         epochs = {entry.write.shard: entry.epoch for entry in reversed(batch)}
         shards = epochs.keys()
         try:
-            if moved := [shard for shard in shards if self._store.database_of(shard) != self._database]:
+            if moved := [shard for shard in shards if self._store.database_of(shard) != self.database]:
                 raise ShardLost(moved)
             await self._store.write([entry.write for entry in batch], epochs)
+            self.metrics.latency.observe(self.lag_s)
+            self.metrics.batch.observe(len(batch))
         except DataRefused as error:
             if len(batch) == 1:
                 self._fail(batch, shards, error)
@@ -190,6 +208,7 @@ class Committer:
 
         What was decided on them since builds on it and goes the same way. The rest of the batch is tried again.
         """
+        self.metrics.failures += 1
         self._put_back(batch)
         failed = [entry for entry in self._queue if entry.write.shard in shards]
         self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
