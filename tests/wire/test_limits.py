@@ -50,7 +50,7 @@ async def test_a_namespace_over_its_rate_is_told_which() -> None:
     assert refusal(answer) == ("RPS_LIMIT", "NAMESPACE")
     assert system.code == "OK"
     assert bench.gateway.metrics.refusals == {("default", "requests_per_second"): 1}
-    assert bench.gateway.metrics.of("DescribeWorkflowExecution").failures == {"RESOURCE_EXHAUSTED": 1}
+    assert bench.gateway.metrics.of("DescribeWorkflowExecution", "default").failures == {"RESOURCE_EXHAUSTED": 1}
 
 
 async def test_lists_have_a_rate_of_their_own() -> None:

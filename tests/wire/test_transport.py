@@ -210,7 +210,7 @@ async def test_a_cancelled_call_is_no_failure() -> None:
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert (await client.call("GetSystemInfo")).code == "OK"
-    assert bench.gateway.metrics.of("DescribeWorkflowExecution").failures.total() == 0
+    assert bench.gateway.metrics.of("DescribeWorkflowExecution", "default").failures.total() == 0
 
 
 async def test_a_port_in_use_is_an_error_of_its_own() -> None:

@@ -13,11 +13,11 @@ from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
 from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.limits.namespaces import NamespaceGates
+from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.transport import GrpcServer
 from perdure.kernel.limits import Limits, NamespaceLimits
-from perdure.kernel.metrics import GatewayMetrics
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.visibility import VisibilityStore
@@ -67,7 +67,9 @@ class Gateway:
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
         pipeline = Pipeline(runtime, limits, namespaces, gates, handlers)
-        self._server = GrpcServer(pipeline, self.metrics, runtime.clock)
+        self._server = GrpcServer(
+            pipeline, self.metrics, runtime.clock, lambda name: namespaces.cached(name) is not None
+        )
 
     async def start(self, address: str) -> int:
         """Serve on `host:port` and say which port it is (port 0 means any).

@@ -22,14 +22,14 @@ from grpc_reflection.v1alpha import reflection
 
 from perdure.frontend.limits import OverLimit
 from perdure.frontend.limits.overload import Admission, Damper, rank_of
+from perdure.frontend.metrics import CallMetrics, GatewayMetrics
 from perdure.frontend.pipeline import Endpoint, Pipeline
 from perdure.frontend.probe import Probe
 from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Route, Wait, verify
 from perdure.frontend.status import translate
-from perdure.kernel.clock import Clock
+from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
 from perdure.kernel.masking import service_error
-from perdure.kernel.metrics import GatewayMetrics
 
 #: One message that a client may send; payload limits are below it, so that they answer with their own names.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
@@ -68,9 +68,16 @@ _LOOK_S = 0.02
 class GrpcServer:
     """Serves the pipeline on one port."""
 
-    def __init__(self, pipeline: Pipeline, metrics: GatewayMetrics, clock: Clock) -> None:
-        """Raises RouteTableError if a method of a service has no route."""
+    def __init__(
+        self, pipeline: Pipeline, metrics: GatewayMetrics, clock: Clock, is_namespace: Callable[[str], bool]
+    ) -> None:
+        """`is_namespace` says of a name whether a namespace is known by it: made-up names must not be counted by.
+
+        Raises:
+            RouteTableError: a method of a service has no route.
+        """
         self._metrics = metrics
+        self._is_namespace = is_namespace
         self._clock = clock
         self._admission = Admission(metrics)
         self._probe = Probe(self._admission)
@@ -150,17 +157,28 @@ class GrpcServer:
     def _responder(
         self, method: MethodDescriptor, route: Route, endpoint: Endpoint
     ) -> Callable[[bytes, _Context], Awaitable[Message | None]]:
-        gateway, counts, clock, admission = self._metrics, self._metrics.of(method.name), self._clock, self._admission
+        gateway, clock, admission = self._metrics, self._clock, self._admission
         rpc, decode, rank = method.name, _decoder(method), rank_of(route)
+        has_namespace = "namespace" in method.input_type.fields_by_name
+        #: By namespace, of those that exist.
+        known: dict[str, CallMetrics] = {}
+
+        def counts(namespace: str) -> CallMetrics:
+            found = known.get(namespace)
+            if found is None:
+                if not self._is_namespace(namespace):
+                    return gateway.of(rpc)
+                found = known[namespace] = gateway.of(rpc, namespace)
+            return found
+
         drained, probe = self._drained, self._probe
         # What waits is not being worked on.
         is_work = route.wait is Wait.NONE
 
         async def respond(data: bytes, context: _Context) -> Message | None:
             started_ns = clock.now_ns()
-            counts.calls += 1
             gateway.in_flight += 1
-            working = False
+            working, namespace = False, ""
             try:
                 if drained.is_set():
                     raise _stopping()
@@ -169,24 +187,27 @@ class GrpcServer:
                 if is_work:
                     working = True
                     admission.begin()
-                return await endpoint(decode(data), context.time_remaining(), _TextMetadata(context))
+                request = decode(data)
+                if has_namespace:
+                    namespace = request.namespace
+                return await endpoint(request, context.time_remaining(), _TextMetadata(context))
             except OverLimit as error:
                 if working:
                     working = False
                     admission.end()
                 await self._hold_back(context)
-                return self._refuse(rpc, context, error)
+                return self._refuse(counts(namespace), context, error)
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
                     _log.exception("call failed", rpc=rpc)
                     shown = Internal("internal error")
-                return self._refuse(rpc, context, shown)
+                return self._refuse(counts(namespace), context, shown)
             finally:
                 if working:
                     admission.end()
                 gateway.in_flight -= 1
-                counts.duration_ns += clock.now_ns() - started_ns
+                counts(namespace).latency.observe((clock.now_ns() - started_ns) / SECOND_NS)
 
         return respond
 
@@ -221,10 +242,10 @@ class GrpcServer:
                 async with asyncio.timeout(delay_s):
                     await self._drained.wait()
 
-    def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message | None:
+    def _refuse(self, counts: CallMetrics, context: _Context, error: ServiceError) -> Message | None:
         """Set, and not raised by `abort`, which would make a refusal a third dearer."""
         status = translate(error)
-        self._metrics.of(rpc).failures[status.code.name] += 1
+        counts.failures[status.code.name] += 1
         context.set_code(status.code)
         context.set_details(status.message)
         context.set_trailing_metadata(status.metadata)
@@ -235,10 +256,10 @@ def _stopping() -> Unavailable:
     return Unavailable("The server is shutting down.")
 
 
-def _decoder(method: MethodDescriptor) -> Callable[[bytes], Message]:
+def _decoder(method: MethodDescriptor) -> Callable[[bytes], Any]:
     decode = GetMessageClass(method.input_type).FromString
 
-    def decode_or_refuse(data: bytes) -> Message:
+    def decode_or_refuse(data: bytes) -> Any:
         try:
             return decode(data)
         except DecodeError:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from perdure.history.metrics import CommitMetrics
 from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import NamespaceId, ShardId
 from perdure.kernel.persistence.executions import DataRefused, ExecutionStore, ShardLost, ShardWrite
@@ -73,8 +74,9 @@ class _Entry(NamedTuple):
 
     @property
     def namespace_id(self) -> NamespaceId:
-        write = self.write
-        return write.journal[0].key.namespace_id if write.journal else write.deleted[0].namespace_id
+        """Empty for a write that only waits for those before it."""
+        keys = [*self.write.deleted[:1], *(record.key for record in self.write.journal[:1])]
+        return keys[0].namespace_id if keys else NamespaceId("")
 
 
 class Queued(Protocol):
@@ -128,15 +130,27 @@ class Committer:
         lost: Callable[[Set[ShardId], Exception], None],
     ) -> None:
         self._store = store
-        self._database = database
+        self.database = database
         self._lost = lost
         self._queue: list[_Entry] = []
         #: How many from the front of the queue go one by one, since together they were refused.
         self._singly = 0
         self._wanted = asyncio.Event()
-        #: When the last commit began, on the event loop's clock, and how crowded it has been.
+        self.metrics = CommitMetrics()
+        #: When the last write began, on the event loop's clock, if it is under way, and how crowded it is of late.
         self._began_s = 0.0
+        self._writing = False
         self._crowding = 0.0
+
+    @property
+    def queued(self) -> int:
+        """Writes that wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def lag_s(self) -> float:
+        """How long the write has lasted that is under way."""
+        return asyncio.get_running_loop().time() - self._began_s if self._writing else 0.0
 
     def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
         """Queue a write in the name of a shard's owner of that epoch.
@@ -161,7 +175,9 @@ class Committer:
             if not self._queue:
                 self._wanted.clear()
             if batch:  # Else all of them have failed with an earlier one.
+                self._writing = True
                 await self._write(batch)
+                self._writing = False
                 self._crowding += _LATELY * (bool(self._queue) - self._crowding)
 
     async def _pace(self) -> None:
@@ -180,9 +196,11 @@ class Committer:
         epochs = {entry.write.shard: entry.epoch for entry in reversed(batch)}
         shards = epochs.keys()
         try:
-            if moved := [shard for shard in shards if self._store.database_of(shard) != self._database]:
+            if moved := [shard for shard in shards if self._store.database_of(shard) != self.database]:
                 raise ShardLost(moved)
             await self._store.write([entry.write for entry in batch], epochs)
+            self.metrics.latency.observe(self.lag_s)
+            self.metrics.batch.observe(len(batch))
         except DataRefused as error:
             if len(batch) == 1:
                 self._fail(batch, shards, error)
@@ -212,6 +230,7 @@ class Committer:
 
         What was decided on them since builds on it and goes the same way. The rest of the batch is tried again.
         """
+        self.metrics.failures += 1
         self._put_back(batch)
         failed = [entry for entry in self._queue if entry.write.shard in shards]
         self._queue = [entry for entry in self._queue if entry.write.shard not in shards]

@@ -101,6 +101,7 @@ class HistoryService:
 
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""
+        self.engine.metrics.redispatches += 1
         if queue not in self._redispatching:
             task = asyncio.get_running_loop().create_task(
                 self._offer_again(

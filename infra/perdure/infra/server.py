@@ -65,7 +65,14 @@ class EmbeddedServer:
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
             limits_of=lambda namespace: options.namespace_limits,
         )
-        exporter = PrometheusExporter(self._gateway.metrics)
+        name_of = self._namespaces.name_of
+        exporter = PrometheusExporter(
+            [
+                self._gateway.metrics.samples,
+                lambda: self._history.engine.samples(name_of),
+                lambda: self._matching.samples(name_of),
+            ]
+        )
         self._http = HttpServer(
             {
                 "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),

@@ -19,6 +19,7 @@ from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task
 from perdure.matching.matcher import Matcher
+from perdure.matching.metrics import QueueMetrics
 from perdure.matching.pollers import RETENTION_NS, PollerHistory, PollRequest
 from perdure.matching.queries import PendingQuery
 from perdure.matching.rates import RecentRate
@@ -40,8 +41,15 @@ class Partition:
     """
 
     def __init__(
-        self, queue: TaskQueueKey, sticky: bool, clock: Clock, limits: Limits, refill: Callable[[TaskQueueKey], None]
+        self,
+        queue: TaskQueueKey,
+        sticky: bool,
+        clock: Clock,
+        limits: Limits,
+        refill: Callable[[TaskQueueKey], None],
     ) -> None:
+        #: Replaced by those that are counted for its queue, when it is one that is kept.
+        self.metrics = QueueMetrics()
         self.queue = queue
         self.sticky = sticky
         self._share = 1 if sticky else limits.task_queue_partitions
@@ -65,9 +73,13 @@ class Partition:
         now_ns = self._last_used_ns = self._clock.now_ns()
         self._rates_of(task.priority, now_ns)[0].count(now_ns)
         waiter = self._matcher.offer(task, now_ns)
+        self.metrics.offered += 1
         if waiter is not None:
+            self.metrics.sync_matched += 1
             self._wake(waiter, task)
         else:
+            if self._last_poll_ns <= now_ns - RECENT_POLL_NS and not self._matcher.waiting:
+                self.metrics.no_poller += 1
             self._arm()
 
     def put_back(self, item: Item) -> None:
@@ -130,9 +142,15 @@ class Partition:
             self._disarm()
             self._release()
 
-    def end_poll(self, request: PollRequest) -> None:
-        """Take note that a poll ends by itself (not because its worker went away)."""
-        self._touch(request)
+    def end_poll(self, request: PollRequest, item: Item | None = None) -> None:
+        """Take note that a poll ends by itself (not because its worker went away), and with what."""
+        now_ns = self._touch(request)
+        if item is None:
+            self.metrics.polls_empty += 1
+            return
+        self.metrics.polls_served += 1
+        if not isinstance(item, PendingQuery):
+            self.metrics.schedule_to_start.observe((now_ns - item.created_at_ns) / SECOND_NS)
 
     async def take(self, until_ns: int, worker: str = "") -> Item | None:
         """The next task or query for a poll of this worker; None if there is none until the given instant.
@@ -201,6 +219,10 @@ class Partition:
     def rate(self) -> float:
         """Tasks per second that the whole queue may hand out."""
         return self._matcher.limit.rate * self._share
+
+    @property
+    def polls_waiting(self) -> int:
+        return self._matcher.waiting
 
     @property
     def starving(self) -> bool:

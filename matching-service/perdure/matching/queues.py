@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from heapq import nlargest
 
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
@@ -11,8 +13,17 @@ from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, Task
 from perdure.kernel.runtime import Runtime
+from perdure.matching.metrics import (
+    BACKLOG,
+    BACKLOG_AGE,
+    PENDING_POLLS,
+    QUEUES,
+    MatchingMetrics,
+    labels_of,
+)
 from perdure.matching.partition import RECENT_POLL_NS, Partition
 from perdure.matching.queries import PendingQueries
 
@@ -31,6 +42,7 @@ class TaskQueues:
         self.limits = limits
         self.history = history
         self.host_name = host_name
+        self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
         #: Where a task goes that leaves a sticky queue for the normal one, which may be another process's.
         self.offer_elsewhere: Callable[[Task], None] = self.offer
@@ -107,6 +119,7 @@ class TaskQueues:
                     # The root is moving, or busy. Whoever polls next tries again.
                     return
                 if task is not None:
+                    self.metrics.fetched += 1
                     self.offer(task._replace(queue=queue))
 
         fetching = self._fetching[queue] = asyncio.get_running_loop().create_task(fetch())
@@ -119,6 +132,7 @@ class TaskQueues:
 
     def _leave_to_root(self, partition: Partition) -> None:
         for task in partition.leave_to_root():
+            self.metrics.forwarded += 1
             self.hand_on(task._replace(queue=partition.queue.root))
 
     # --------------------------------------------------------------------------------------------------------------
@@ -160,6 +174,29 @@ class TaskQueues:
         self._partitions.clear()
         self.pending_queries.fail_all(Unavailable("The server is shutting down."))
 
+    def samples(self, name_of: NameOf) -> Iterable[Sample]:
+        """What there is to count here and now."""
+        yield from self.metrics.samples(name_of)
+        yield Sample(QUEUES, (), len(self._partitions))
+        tasks: Counter[tuple[str, ...]] = Counter()
+        polls: Counter[tuple[str, ...]] = Counter()
+        ages_ns: dict[tuple[str, ...], int] = {}
+        for queue, partition in self._partitions.items():
+            labels = self.metrics.by_queue.counted_as(labels_of(queue, sticky=partition.sticky))
+            tasks[labels] += partition.backlog_count
+            polls[labels] += partition.polls_waiting
+            ages_ns[labels] = max(ages_ns.get(labels, 0), partition.backlog_age_ns)
+        for (namespace_id, *rest), age_ns in ages_ns.items():
+            labels = (name_of(namespace_id), *rest)
+            yield Sample(BACKLOG, labels, tasks[namespace_id, *rest])
+            yield Sample(BACKLOG_AGE, labels, age_ns / SECOND_NS)
+            yield Sample(PENDING_POLLS, labels, polls[namespace_id, *rest])
+
+    def largest(self, count: int) -> list[Partition]:
+        """The partitions where the most tasks wait, of those where any do."""
+        waiting = (partition for partition in self._partitions.values() if partition.backlog_count)
+        return nlargest(count, waiting, key=lambda partition: partition.backlog_count)
+
     # Workers that go --------------------------------------------------------------------------------------------------
 
     def shut_down(self, worker: str) -> None:
@@ -175,11 +212,16 @@ class TaskQueues:
 
     def unused(self, queue: TaskQueueKey, sticky: bool = False) -> Partition:
         """What a queue looks like that nobody has used yet. It is not kept."""
-        return Partition(queue, sticky, self.runtime.clock, self.limits, self.history.redispatch)
+        return Partition(queue, sticky, self.runtime.clock, self.limits, self._refill)
 
     def _open(self, queue: TaskQueueKey, sticky: bool) -> Partition:
         partition = self._partitions[queue] = self.unused(queue, sticky)
+        partition.metrics = self.metrics.of(queue, sticky=sticky)
         return partition
+
+    def _refill(self, queue: TaskQueueKey) -> None:
+        self.metrics.refills += 1
+        self.history.redispatch(queue)
 
 
 def _on_normal_queue(task: Task) -> Task:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 from temporalio.api.workflowservice.v1 import (
@@ -18,6 +18,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching.handlers import describe, polls, queries, workers
@@ -42,6 +43,15 @@ _POLLS: dict[str, Callable[[TaskQueues, Call, Any, int], Awaitable[Message]]] = 
 
 #: What concerns all task queues of a process, whoever's they are.
 _FOR_EVERYBODY = frozenset({"ShutdownWorker"})
+
+
+class Backlog(NamedTuple):
+    """Of one partition of a task queue: how many tasks wait, how long the next one has, and how many polls wait."""
+
+    queue: TaskQueueKey
+    tasks: int
+    age_ns: int
+    polls: int
 
 
 class MatchingService:
@@ -88,6 +98,17 @@ class MatchingService:
         for timer in self._timers.values():
             timer.cancel()
         self._queues.close()
+
+    def samples(self, name_of: NameOf) -> Iterable[Sample]:
+        """What there is to count here and now."""
+        return self._queues.samples(name_of)
+
+    def largest_backlogs(self, count: int) -> list[Backlog]:
+        """Of the partitions of this process where the most tasks wait."""
+        return [
+            Backlog(each.queue, each.backlog_count, each.backlog_age_ns, each.polls_waiting)
+            for each in self._queues.largest(count)
+        ]
 
     def offer(self, task: Task) -> None:
         self._queues.offer(task)

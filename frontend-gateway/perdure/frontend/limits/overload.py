@@ -20,9 +20,9 @@ from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedSco
 
 from perdure.frontend.limits import OverLimit
 from perdure.frontend.limits.namespaces import NO_NAMESPACE
+from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.routes import Priority, Quota, Route, Wait
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.metrics import GatewayMetrics
 
 LIMIT = "system_overload"
 #: Calls being worked on at the same time.

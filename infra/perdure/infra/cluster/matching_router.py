@@ -74,6 +74,7 @@ class MatchingRouter:
         self._local = local
         self._partitions = partitions
         self._patience = Patience(clock)
+        self.metrics = self._patience.metrics
         self._candidates: list[Member] = []
         self._owners: dict[_Partition, Member] = {}
         self._remotes: dict[str, RemoteMatching] = {}

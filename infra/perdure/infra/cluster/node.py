@@ -5,7 +5,7 @@ Pure wiring, so that the simulation runs the very objects that production runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from perdure.frontend.namespaces import Namespaces
@@ -15,10 +15,12 @@ from perdure.infra.cluster import history_wire, matching_wire
 from perdure.infra.cluster.heartbeat import Heartbeat
 from perdure.infra.cluster.history_router import HistoryRouter
 from perdure.infra.cluster.matching_router import MatchingRouter
+from perdure.infra.cluster.metrics import ClusterView
 from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.wire import Calls
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, candidates
+from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
@@ -83,14 +85,14 @@ class ClusterNode:
             self._ownership = SharedOwnership(self.history.engine, stores.shards, self._heartbeat, news)
         self.history_router = HistoryRouter(self._heartbeat, transport, clock, shard_count, self.history)
 
-        self._matching: MatchingService | None = None
+        self.matching: MatchingService | None = None
         if Role.MATCHING in place.roles:
-            self._matching = MatchingService(runtime, limits, self.history_router, place.host_name)
+            self.matching = MatchingService(runtime, limits, self.history_router, place.host_name)
         self.matching_router = router = MatchingRouter(
-            self._heartbeat, transport, clock, self._matching, self.history_router, limits.task_queue_partitions
+            self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
         )
-        if self._matching is not None:
-            self._matching.join(router.is_ours, router.offer, router.hand_on, router.fetch)
+        if self.matching is not None:
+            self.matching.join(router.is_ours, router.offer, router.hand_on, router.fetch)
         if self.history is not None:
             self.history.connect(self.matching_router, self.history_router)
             self.matching_router.on_move(self.history.offer_moved)
@@ -99,9 +101,19 @@ class ClusterNode:
         handlers: dict[str, Handler] = {}
         if self.history is not None:
             handlers.update(history_wire.handlers(self.history, calls))
-        if self._matching is not None:
-            handlers.update(matching_wire.handlers(self._matching, calls))
+        if self.matching is not None:
+            handlers.update(matching_wire.handlers(self.matching, calls))
         self.handlers: Mapping[str, Handler] = handlers
+
+    def samples(self) -> Iterable[Sample]:
+        """What the roles of this process count, and what it sees of the cluster."""
+        name_of = self.namespaces.name_of
+        if self.history is not None:
+            yield from self.history.engine.samples(name_of)
+        if self.matching is not None:
+            yield from self.matching.samples(name_of)
+        routing = {Role.HISTORY: self.history_router.metrics, Role.MATCHING: self.matching_router.metrics}
+        yield from ClusterView(self._heartbeat, routing).samples()
 
     def count_gateways(self) -> int:
         """How many gateways share what a namespace may do."""
@@ -117,8 +129,8 @@ class ClusterNode:
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
             await self._ownership.start()
-        if self._matching is not None:
-            await self._matching.start()
+        if self.matching is not None:
+            await self.matching.start()
 
     async def leave(self) -> None:
         """Tell the others that this process is about to go. It still serves what it owns."""
@@ -126,8 +138,8 @@ class ClusterNode:
 
     async def hand_over(self) -> None:
         """End waiting polls, and give every shard back. What comes from now on is sent to others."""
-        if self._matching is not None:
-            await self._matching.stop()
+        if self.matching is not None:
+            await self.matching.stop()
         if self._ownership is not None:
             await self._ownership.leave()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.service import Gateway
+from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
@@ -24,7 +25,7 @@ from perdure.infra.redis.news import RedisNews
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
 from perdure.kernel.membership import Role
-from perdure.kernel.metrics import GatewayMetrics
+from perdure.kernel.metrics import Sample, Source
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 
@@ -80,7 +81,7 @@ class ClusterServer:
                 gateways=node.count_gateways,
             )
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
-        self._http = HttpServer(_pages(self._gateway.metrics if self._gateway else GatewayMetrics()))
+        self._http = HttpServer(_pages([node.samples, self._samples]))
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
@@ -123,6 +124,16 @@ class ClusterServer:
             raise
         return Ports(grpc, http, internal)
 
+    def _samples(self) -> Iterable[Sample]:
+        """What is counted here besides the roles behind the gateway."""
+        if self._gateway is not None:
+            yield from self._gateway.metrics.samples()
+        yield from channel_samples(self._transport)
+        if self._news is not None:
+            yield from news_samples(self._news.connected)
+        for database in self._databases:
+            yield from database.samples()
+
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Hand everything over, then from the outside in: clients, other processes, the roles, the databases."""
         await self._node.leave()
@@ -146,8 +157,8 @@ def _tls(settings: InternalTls) -> TlsFiles | None:
     return TlsFiles(settings.authority, settings.certificate, settings.key)
 
 
-def _pages(metrics: GatewayMetrics) -> dict[str, Callable[[], Page]]:
-    exporter = PrometheusExporter(metrics)
+def _pages(sources: Sequence[Source]) -> dict[str, Callable[[], Page]]:
+    exporter = PrometheusExporter(sources)
     return {
         "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
         "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),

@@ -101,7 +101,7 @@ async def _poll(
         scaling = poller_scaling(partition, queues.runtime.clock.now_ns() - began_ns)
         if scaling is not None:
             response.poller_scaling_decision.CopyFrom(scaling)
-        partition.end_poll(request)
+        partition.end_poll(request, item)
         return response
     partition.end_poll(request)
     return None

@@ -12,9 +12,9 @@ from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from perdure.frontend import probe
 from perdure.frontend.limits import OverLimit, overload
 from perdure.frontend.limits.overload import Admission, Damper, Rank, rank_of
+from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.routes import WORKFLOW_ROUTES
 from perdure.kernel.clock import SECOND_NS, VirtualClock
-from perdure.kernel.metrics import GatewayMetrics
 from tests.support import virtual_time
 
 
