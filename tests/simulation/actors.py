@@ -35,7 +35,16 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
-from tests.simulation.workflows import ACTIVITIES, ATTEMPT_S, QUEUE, SIGNALS, answer_updates, decide, is_update, retry_policy
+from tests.simulation.workflows import (
+    ACTIVITIES,
+    ATTEMPT_S,
+    QUEUE,
+    SIGNALS,
+    answer_updates,
+    decide,
+    is_update,
+    retry_policy,
+)
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
@@ -68,7 +77,9 @@ class Seen(NamedTuple):
     closed: bool = False
 
     def and_also(self, other: Seen) -> Seen:
-        return Seen(*map(max, self, other))
+        return Seen(
+            max(self.events, other.events), max(self.transitions, other.transitions), self.closed or other.closed
+        )
 
 
 @dataclass

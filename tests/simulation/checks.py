@@ -142,9 +142,8 @@ async def check_state(
         unknown |= _OF_TASKS
     for name in Execution.__struct_fields__:
         if name not in unknown:
-            assert getattr(folded, name) == getattr(loaded.state, name), (
-                f"{name} of {workflow_id} differs from the fold over the history: {getattr(folded, name)} there, {getattr(loaded.state, name)} here"
-            )
+            there, here = getattr(folded, name), getattr(loaded.state, name)
+            assert there == here, f"{name} of {workflow_id} is {here}, the history says {there}"
     assert msgspec.structs.asdict(folded).keys() == msgspec.structs.asdict(loaded.state).keys()
 
 

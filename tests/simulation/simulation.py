@@ -20,7 +20,7 @@ from tests.simulation.actors import Promises
 from tests.simulation.faults import FAULTS, TOPOLOGIES
 from tests.simulation.steps import SteppedLoop
 from tests.simulation.workflows import ACTIVITIES, child_of
-from tests.simulation.world import NAMESPACE, SHARD_COUNT, World
+from tests.simulation.world import NAMESPACE, World
 
 #: How long it may take until everything has ended, once nothing goes wrong any more.
 SETTLING_S = 120.0
@@ -58,7 +58,8 @@ def simulate(seed: int) -> int:
             raise Violation(f"seed {seed}: {what}\n{ends}") from error
         finally:
             made = loop.steps
-            if "SIMTRACE" in __import__("os").environ: print(seed, made, world.chance.random())
+            if "SIMTRACE" in __import__("os").environ:
+                print(seed, made, world.chance.random())
             await world.stores.database.close()
         if world.violations:
             raise Violation(f"seed {seed}: {'; '.join(world.violations)}")
@@ -84,9 +85,7 @@ def _errors_reported(report: Callable[[str], None]) -> Iterator[None]:
         raise structlog.DropEvent
 
     before = structlog.get_config()
-    structlog.configure(
-        processors=[observe], wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
-    )
+    structlog.configure(processors=[observe], wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         yield
     finally:
@@ -166,7 +165,9 @@ class _Simulation:
                 if history is None:
                     continue
                 try:
-                    await checks.check_state(history.engine, NAMESPACE.id, workflow_id, await actors.outcome(self._world, workflow_id))
+                    await checks.check_state(
+                        history.engine, NAMESPACE.id, workflow_id, await actors.outcome(self._world, workflow_id)
+                    )
                     return
                 except NotOwner:
                     continue

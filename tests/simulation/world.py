@@ -32,8 +32,8 @@ from tests.simulation.stores import (
     MembersInReach,
     OneNamespace,
     Reach,
-    SharedStores,
     ShardsInReach,
+    SharedStores,
 )
 from tests.support.network import MemoryNetwork, MemoryServer, Weather
 
@@ -101,9 +101,7 @@ class Process:
             world.network.transport(self.name),
             world.rumours,
         )
-        self._server = world.network.serve(
-            self.name, node.handlers, interruptible=INTERRUPTIBLE, context=self._context
-        )
+        self._server = world.network.serve(self.name, node.handlers, interruptible=INTERRUPTIBLE, context=self._context)
         answers = WorkerAnswers(node.history_router, limits).handlers
         handlers = Handlers(node.history_router.handle, node.matching_router.handle, answers, {})
         self._pipeline = Pipeline(runtime, limits, node.namespaces, handlers)
