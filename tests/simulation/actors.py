@@ -77,7 +77,9 @@ class Seen(NamedTuple):
     closed: bool = False
 
     def and_also(self, other: Seen) -> Seen:
-        return Seen(*map(max, self, other))
+        return Seen(
+            max(self.events, other.events), max(self.transitions, other.transitions), self.closed or other.closed
+        )
 
 
 @dataclass

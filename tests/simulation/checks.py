@@ -143,7 +143,7 @@ async def check_state(
     for name in Execution.__struct_fields__:
         if name not in unknown:
             there, here = getattr(folded, name), getattr(loaded.state, name)
-            assert there == here, f"{name} of {workflow_id} is {there} by the fold over the history, but {here}"
+            assert there == here, f"{name} of {workflow_id} is {here}, the history says {there}"
     assert msgspec.structs.asdict(folded).keys() == msgspec.structs.asdict(loaded.state).keys()
 
 

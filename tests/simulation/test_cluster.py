@@ -1,4 +1,4 @@
-"""A sample of the seeds from which a whole cluster is simulated; `python -m tests.simulation` runs any number."""
+"""Some of the seeds that a whole cluster is simulated from: `python -m tests.simulation` runs any number of them."""
 
 from __future__ import annotations
 
