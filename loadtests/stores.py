@@ -1,8 +1,8 @@
 """What writing a transition costs on each of our databases, side by side: `python -m loadtests.stores`.
 
 The writes are those of a one-activity workflow: seven transitions, the first of which begins a run and is listed, the
-last of which ends it. Measured is the CPU time of this process, in turns: SQLite does its work in it, Postgres elsewhere.
-Postgres does not wait for the disk here, which costs no CPU time of ours either way.
+last of which ends it. Measured is the CPU time of this process, in turns; SQLite does its work in it, Postgres does
+not. Nor does Postgres wait for the disk here, which costs no CPU time of ours either way.
 """
 
 from __future__ import annotations

@@ -3,131 +3,307 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import random
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.activity.v1 import ActivityExecutionOutcome
-from temporalio.api.command.v1 import (
-    Command,
-    CompleteWorkflowExecutionCommandAttributes,
-    ScheduleActivityTaskCommandAttributes,
-    StartTimerCommandAttributes,
-)
-from temporalio.api.common.v1 import ActivityType, RetryPolicy, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import ActivityIdReusePolicy, CommandType, EventType
+from temporalio.api.common.v1 import ActivityType, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import ActivityIdReusePolicy, EventType, UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     PollActivityExecutionRequest,
     PollActivityExecutionResponse,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
+    RequestCancelWorkflowExecutionRequest,
     RespondActivityTaskCompletedRequest,
     RespondActivityTaskFailedRequest,
     RespondWorkflowTaskCompletedRequest,
     SignalWorkflowExecutionRequest,
     StartActivityExecutionRequest,
     StartWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
 )
 
-from perdure.kernel.errors import NotFound, ServiceError, Unavailable
-from tests.simulation.cluster import Cluster, ConnectionLost
+from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
+from tests.simulation.workflows import (
+    ACTIVITIES,
+    ATTEMPT_S,
+    QUEUE,
+    SIGNALS,
+    answer_updates,
+    decide,
+    is_update,
+    retry_policy,
+)
 
-QUEUE = TaskQueue(name="simulated")
-SIGNALS = 3
-#: Activity id -> attempts allowed. `once` must never run twice; `retried` fails now and then.
-ACTIVITIES = {"once": 1, "retried": 0}
-_ENDED = {
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
-}
+_COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
+
+
+class ConnectionLost(Exception):
+    """There was no answer: the caller does not know whether its call took effect."""
+
+
+class Server(Protocol):
+    """What is simulated, as its clients see it."""
+
+    @property
+    def chance(self) -> random.Random: ...
+
+    async def call(self, rpc: str, request: Message) -> Any:
+        """Make one call.
+
+        Raises:
+            ConnectionLost: nobody answered.
+            ServiceError: as the RPC documents.
+        """
+        ...
+
+
+class Seen(NamedTuple):
+    """What was shown of one workflow: whatever is read later must show no less."""
+
+    events: int = 0
+    transitions: int = 0
+    closed: bool = False
+
+    def and_also(self, other: Seen) -> Seen:
+        return Seen(*map(max, self, other))
 
 
 @dataclass
 class Promises:
     """What the server has acknowledged, and what workers were handed."""
 
+    #: Workflow id -> run id.
     started: dict[str, str] = field(default_factory=dict)
+    #: Workflows that were started only if the call which was not answered was heard.
+    doubtful: set[str] = field(default_factory=set)
+    #: (workflow id, signal) of those acknowledged, and of all that were sent by calls without an id to know them by.
     signaled: set[tuple[str, str]] = field(default_factory=set)
+    sent_once: set[tuple[str, str]] = field(default_factory=set)
+    updated: set[tuple[str, str]] = field(default_factory=set)
     handed_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     ended: dict[str, ActivityExecutionOutcome] = field(default_factory=dict)
+    seen: defaultdict[str, Seen] = field(default_factory=lambda: defaultdict(Seen))
+    #: How many updates each Busy workflow waits for.
+    updates: int = 0
 
 
-async def insist(cluster: Cluster, rpc: str, request: Message) -> Any:
+async def insist(server: Server, rpc: str, request: Message) -> Any:
     """Call until the server answers, with the same request id each time."""
     while True:
         try:
-            return await cluster.call(rpc, request)
-        except (ConnectionLost, Unavailable):
+            return await server.call(rpc, request)
+        except (ConnectionLost, Unavailable, DeadlineExceeded):
             await asyncio.sleep(0.2)
 
 
-async def client(cluster: Cluster, promises: Promises, workflow_id: str) -> None:
-    """Start one workflow and send it its signals."""
-    started = await insist(
-        cluster,
-        "StartWorkflowExecution",
-        StartWorkflowExecutionRequest(
-            workflow_id=workflow_id,
-            request_id=f"start-{workflow_id}",
-            workflow_type=WorkflowType(name="Simulated"),
-            task_queue=QUEUE,
-        ),
+def _start(workflow_id: str, kind: str, request_id: str) -> StartWorkflowExecutionRequest:
+    return StartWorkflowExecutionRequest(
+        workflow_id=workflow_id,
+        request_id=request_id,
+        workflow_type=WorkflowType(name=kind),
+        task_queue=QUEUE,
+        workflow_task_timeout=Duration(seconds=ATTEMPT_S),
     )
+
+
+def _signal(workflow_id: str, name: str, request_id: str) -> SignalWorkflowExecutionRequest:
+    return SignalWorkflowExecutionRequest(
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id), signal_name=name, request_id=request_id
+    )
+
+
+async def client(server: Server, promises: Promises, workflow_id: str, pause_s: float = 5.0) -> None:
+    """Start one Busy workflow and send it its signals and updates."""
+    started = await insist(server, "StartWorkflowExecution", _start(workflow_id, "Busy", f"start-{workflow_id}"))
     promises.started[workflow_id] = started.run_id
     for number in range(SIGNALS):
-        await asyncio.sleep(cluster.chance.uniform(0, 5))
-        await insist(
-            cluster,
-            "SignalWorkflowExecution",
-            SignalWorkflowExecutionRequest(
-                workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-                signal_name=f"signal-{number}",
-                request_id=f"{workflow_id}-{number}",
-            ),
-        )
-        promises.signaled.add((workflow_id, f"signal-{number}"))
+        await asyncio.sleep(server.chance.uniform(0, pause_s))
+        name = f"signal-{number}"
+        await insist(server, "SignalWorkflowExecution", _signal(workflow_id, name, f"{workflow_id}-{number}"))
+        promises.signaled.add((workflow_id, name))
+        await look(server, promises, workflow_id)
+    for number in range(promises.updates):
+        await _update(server, promises, workflow_id, f"update-{number}")
 
 
-async def activity_client(cluster: Cluster, promises: Promises, activity_id: str, activity_type: str) -> None:
+async def _update(server: Server, promises: Promises, workflow_id: str, update_id: str) -> None:
+    request = UpdateWorkflowExecutionRequest(
+        workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+        wait_policy=WaitPolicy(lifecycle_stage=_COMPLETED),
+        request=Request(meta=Meta(update_id=update_id), input=Input(name="update")),
+    )
+    while True:
+        reply = await insist(server, "UpdateWorkflowExecution", request)
+        if reply.HasField("outcome"):
+            break
+    assert reply.outcome.success.payloads[0].data == update_id.encode(), f"{update_id} of {workflow_id}: {reply}"
+    promises.updated.add((workflow_id, update_id))
+
+
+async def hasty_client(server: Server, promises: Promises, workflow_id: str) -> None:
+    """Start one Busy workflow and signal it, without ids to know the calls by, and each only once.
+
+    An error other than that there was no answer would be due to a repetition that is not this client's.
+    """
+    try:
+        started = await server.call("StartWorkflowExecution", _start(workflow_id, "Busy", ""))
+    except (ConnectionLost, Unavailable, DeadlineExceeded):
+        promises.doubtful.add(workflow_id)
+    else:
+        promises.started[workflow_id] = started.run_id
+        for number in range(SIGNALS):
+            name = f"hasty-{number}"
+            promises.sent_once.add((workflow_id, name))
+            try:
+                await server.call("SignalWorkflowExecution", _signal(workflow_id, name, ""))
+            except (ConnectionLost, Unavailable, DeadlineExceeded):
+                continue
+            promises.signaled.add((workflow_id, name))
+    # So that it ends.
+    for number in range(SIGNALS):
+        try:
+            await insist(server, "SignalWorkflowExecution", _signal(workflow_id, f"late-{number}", f"late-{number}"))
+        except NotFound:
+            # It has ended, or was never started.
+            return
+    for number in range(promises.updates):
+        try:
+            await _update(server, promises, workflow_id, f"update-{number}")
+        except NotFound:
+            return
+
+
+async def doomed_client(server: Server, promises: Promises, workflow_id: str) -> None:
+    """Start one Doomed workflow, and cancel or terminate it after a while."""
+    started = await insist(server, "StartWorkflowExecution", _start(workflow_id, "Doomed", f"start-{workflow_id}"))
+    promises.started[workflow_id] = started.run_id
+    await asyncio.sleep(server.chance.uniform(0, 10))
+    execution = WorkflowExecution(workflow_id=workflow_id)
+    if server.chance.random() < 0.5:
+        cancel = RequestCancelWorkflowExecutionRequest(workflow_execution=execution, request_id=f"cancel-{workflow_id}")
+        await insist(server, "RequestCancelWorkflowExecution", cancel)
+    else:
+        try:
+            terminate = TerminateWorkflowExecutionRequest(workflow_execution=execution)
+            await insist(server, "TerminateWorkflowExecution", terminate)
+        except NotFound:
+            # A call before this one was not answered, and was heard.
+            return
+
+
+async def activity_client(server: Server, promises: Promises, activity_id: str, activity_type: str) -> None:
     """Start one standalone activity and wait for its outcome."""
     started = await insist(
-        cluster,
+        server,
         "StartActivityExecution",
         StartActivityExecutionRequest(
             activity_id=activity_id,
             request_id=f"start-{activity_id}",
             activity_type=ActivityType(name=activity_type),
             task_queue=QUEUE,
-            start_to_close_timeout=Duration(seconds=20),
-            retry_policy=RetryPolicy(maximum_attempts=ACTIVITIES[activity_type]),
+            start_to_close_timeout=Duration(seconds=ATTEMPT_S),
+            retry_policy=retry_policy(ACTIVITIES[activity_type]),
             id_reuse_policy=ActivityIdReusePolicy.ACTIVITY_ID_REUSE_POLICY_REJECT_DUPLICATE,
         ),
     )
     ended = PollActivityExecutionResponse()
     while not ended.run_id:
-        ended = await insist(cluster, "PollActivityExecution", PollActivityExecutionRequest(activity_id=activity_id))
+        ended = await insist(server, "PollActivityExecution", PollActivityExecutionRequest(activity_id=activity_id))
     assert ended.run_id == started.run_id
     promises.ended[activity_id] = ended.outcome
 
 
-async def workflow_worker(cluster: Cluster) -> None:
+async def prober(server: Server, promises: Promises, workflow_id: str, pause_s: float) -> None:
+    """Signals a workflow that no worker takes up, for ever, and looks at once whether all gateways show it."""
+    request = _start(workflow_id, "Probe", f"start-{workflow_id}")
+    request.task_queue.name = "nobody"
+    promises.started[workflow_id] = (await insist(server, "StartWorkflowExecution", request)).run_id
+    number = 0
+    while True:
+        await asyncio.sleep(server.chance.uniform(0, pause_s))
+        number += 1
+        try:
+            await server.call(
+                "SignalWorkflowExecution", _signal(workflow_id, f"probe-{number}", f"{workflow_id}-{number}")
+            )
+        except (ConnectionLost, Unavailable, DeadlineExceeded):
+            continue
+        await asyncio.gather(*(look(server, promises, workflow_id) for _ in range(4)))
+
+
+async def reader(server: Server, promises: Promises, pause_s: float) -> None:
+    """Looks at workflows for ever."""
+    while True:
+        await asyncio.sleep(server.chance.uniform(0, pause_s))
+        if promises.started:
+            await look(server, promises, server.chance.choice(sorted(promises.started)))
+
+
+async def look(server: Server, promises: Promises, workflow_id: str) -> None:
+    """Look at a workflow once: what was acknowledged or shown before the look began, it must show."""
+    before = promises.seen[workflow_id]
+    execution = WorkflowExecution(workflow_id=workflow_id, run_id=promises.started[workflow_id])
+    try:
+        if server.chance.random() < 0.7:
+            described = await server.call(
+                "DescribeWorkflowExecution", DescribeWorkflowExecutionRequest(execution=execution)
+            )
+            info = described.workflow_execution_info
+            now = Seen(before.events, info.state_transition_count, info.HasField("close_time"))
+        else:
+            request = GetWorkflowExecutionHistoryRequest(execution=execution)
+            page = await server.call("GetWorkflowExecutionHistory", request)
+            now = _seen(page.history.events, before.transitions)
+    except (ConnectionLost, Unavailable, DeadlineExceeded):
+        return
+    assert now == now.and_also(before), f"{workflow_id} was shown as it was: {now} after {before}"
+    promises.seen[workflow_id] = promises.seen[workflow_id].and_also(now)
+
+
+#: What is shown to SDKs of a running workflow task without being written.
+_PROMISED = (EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED)
+
+
+def _seen(events: Any, transitions: int) -> Seen:
+    number = len(events)
+    while number and events[number - 1].event_type in _PROMISED:
+        number -= 1
+    return Seen(number, transitions, bool(events) and events[-1].event_type in CLOSING)
+
+
+CLOSING = (
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+)
+
+
+async def workflow_worker(server: Server, promises: Promises) -> None:
     """Polls for workflow tasks for ever; now and then it dies with one in its hands."""
     while True:
         try:
-            task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
-            if not task.task_token or cluster.chance.random() < 0.05:
+            task = await server.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
+            if not task.task_token or server.chance.random() < 0.05:
                 continue
-            await cluster.call(
+            kind, workflow_id = task.workflow_type.name, task.workflow_execution.workflow_id
+            answers, commands = answer_updates([message for message in task.messages if is_update(message)])
+            outstanding = promises.updates - len(answers) // 2
+            commands += decide(kind, workflow_id, task.history.events, outstanding)
+            await server.call(
                 "RespondWorkflowTaskCompleted",
-                RespondWorkflowTaskCompletedRequest(
-                    task_token=task.task_token, commands=_commands(task.history.events)
-                ),
+                RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=commands, messages=answers),
             )
         except (ConnectionLost, Unavailable):
             await asyncio.sleep(0.1)
@@ -136,83 +312,42 @@ async def workflow_worker(cluster: Cluster) -> None:
             continue
 
 
-def _commands(events: Any) -> list[Command]:
-    kinds = Counter(event.event_type for event in events)
-    if not kinds[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED]:
-        return [*(_activity(name, attempts) for name, attempts in ACTIVITIES.items()), _timer()]
-    ended = sum(kinds[kind] for kind in _ENDED)
-    if (
-        ended == len(ACTIVITIES)
-        and kinds[EventType.EVENT_TYPE_TIMER_FIRED]
-        and kinds[EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED] == SIGNALS
-    ):
-        return [
-            Command(
-                command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
-                complete_workflow_execution_command_attributes=CompleteWorkflowExecutionCommandAttributes(),
-            )
-        ]
-    return []
-
-
-def _activity(name: str, attempts: int) -> Command:
-    return Command(
-        command_type=CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
-        schedule_activity_task_command_attributes=ScheduleActivityTaskCommandAttributes(
-            activity_id=name,
-            activity_type=ActivityType(name=name),
-            task_queue=QUEUE,
-            start_to_close_timeout=Duration(seconds=20),
-            retry_policy=RetryPolicy(maximum_attempts=attempts),
-        ),
-    )
-
-
-def _timer() -> Command:
-    return Command(
-        command_type=CommandType.COMMAND_TYPE_START_TIMER,
-        start_timer_command_attributes=StartTimerCommandAttributes(
-            timer_id="timer", start_to_fire_timeout=Duration(seconds=7)
-        ),
-    )
-
-
-async def activity_worker(cluster: Cluster, promises: Promises) -> None:
+async def activity_worker(server: Server, promises: Promises) -> None:
     """Polls for activity tasks for ever; some attempts fail, some are never heard of again."""
     while True:
         try:
-            task = await cluster.call("PollActivityTaskQueue", PollActivityTaskQueueRequest(task_queue=QUEUE))
+            task = await server.call("PollActivityTaskQueue", PollActivityTaskQueueRequest(task_queue=QUEUE))
             if not task.task_token:
                 continue
             promises.handed_out[task.workflow_execution.workflow_id or task.activity_id, task.activity_type.name] += 1
-            await asyncio.sleep(cluster.chance.uniform(0, 1))
-            fate = cluster.chance.random()
+            await asyncio.sleep(server.chance.uniform(0, 1))
+            fate = server.chance.random()
             if fate < 0.1:
                 continue
             if fate < 0.3 and task.activity_type.name == "retried":
                 failure = Failure(message="bad luck", application_failure_info=ApplicationFailureInfo())
-                await cluster.call(
+                await server.call(
                     "RespondActivityTaskFailed",
                     RespondActivityTaskFailedRequest(task_token=task.task_token, failure=failure),
                 )
             else:
-                await cluster.call(
+                await server.call(
                     "RespondActivityTaskCompleted", RespondActivityTaskCompletedRequest(task_token=task.task_token)
                 )
-        except (ConnectionLost, Unavailable):
+        except (ConnectionLost, Unavailable, DeadlineExceeded):
             await asyncio.sleep(0.1)
         except NotFound:
             continue
 
 
-async def outcome(cluster: Cluster, workflow_id: str) -> list[Any]:
-    """The history of the workflow's run, once it has closed."""
+async def outcome(server: Server, workflow_id: str) -> list[HistoryEvent]:
+    """The history of the workflow's current run, once it has closed."""
     request = GetWorkflowExecutionHistoryRequest(
         execution=WorkflowExecution(workflow_id=workflow_id), wait_new_event=True
     )
-    events: list[Any] = []
+    events: list[HistoryEvent] = []
     while True:
-        page = await insist(cluster, "GetWorkflowExecutionHistory", request)
+        page = await insist(server, "GetWorkflowExecutionHistory", request)
         events += page.history.events
         if not page.next_page_token:
             return events

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Collection, Mapping
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +32,22 @@ class Weather:
 class MemoryServer:
     """One process as others see it."""
 
-    def __init__(self, network: MemoryNetwork, address: str, dispatcher: Dispatcher, interruptible: frozenset[str]):
+    def __init__(
+        self,
+        network: MemoryNetwork,
+        address: str,
+        dispatcher: Dispatcher,
+        interruptible: frozenset[str],
+        context: Context | None,
+    ) -> None:
         self._network = network
         self.address = address
+        self.context = context
         self.dispatcher = dispatcher
         self.interruptible = interruptible
         self.draining = False
-        self.visits: set[_Visit] = set()
+        #: A dict, whose order does not change from run to run.
+        self.visits: dict[_Visit, None] = {}
 
     def drain(self) -> None:
         """As `InternalServer.drain`."""
@@ -70,9 +80,11 @@ class _Visit:
         self._server = server
         loop = asyncio.get_running_loop()
         self.broken: asyncio.Future[None] = loop.create_future()
-        self.serving = loop.create_task(server.dispatcher.answer(call))
-        server.visits.add(self)
-        self.serving.add_done_callback(lambda _: server.visits.discard(self))
+        context = server.context.copy() if server.context is not None else None
+        self.serving = loop.create_task(server.dispatcher.answer(call), context=context)
+        server.visits[self] = None
+        # The server's business, whoever of the two lives longer.
+        self.serving.add_done_callback(lambda _: server.visits.pop(self, None), context=server.context)
 
     async def answer(self) -> Answer | Failed:
         ends: list[asyncio.Future[Any]] = [self.serving, self.broken]
@@ -88,7 +100,7 @@ class _Visit:
             )
             # It may be that nobody waits any more.
             self.broken.exception()
-        self._server.visits.discard(self)
+        self._server.visits.pop(self, None)
         if not zombie:
             self.serving.cancel()
 
@@ -105,16 +117,27 @@ class MemoryNetwork:
         self._last_id = 0
 
     def serve(
-        self, address: str, handlers: Mapping[str, Handler], *, interruptible: Collection[str] = ()
+        self,
+        address: str,
+        handlers: Mapping[str, Handler],
+        *,
+        interruptible: Collection[str] = (),
+        context: Context | None = None,
     ) -> MemoryServer:
-        """Have a process listen."""
+        """Have a process listen. It serves in copies of `context`, if one is given."""
         assert address not in self.servers, "the port is in use"
-        self.servers[address] = MemoryServer(self, address, Dispatcher(handlers), frozenset(interruptible))
+        self.servers[address] = MemoryServer(self, address, Dispatcher(handlers), frozenset(interruptible), context)
         return self.servers[address]
 
     def transport(self, address: str) -> MemoryTransport:
         """How the process at `address` calls others."""
         return MemoryTransport(self, address)
+
+    def hang_up(self, caller: str) -> None:
+        """A process is gone: nobody waits for what it asked others."""
+        for server in self.servers.values():
+            for visit in [visit for visit in server.visits if visit.caller == caller]:
+                visit.end("the caller is gone", may_have_executed=True)
 
     def cut(self, one: str, other: str) -> None:
         """From now on nothing gets through between them, and nobody is told."""

@@ -210,7 +210,7 @@ async def test_a_cancelled_call_is_no_failure() -> None:
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert (await client.call("GetSystemInfo")).code == "OK"
-    assert bench.gateway.metrics.of("DescribeWorkflowExecution").failures.total() == 0
+    assert bench.gateway.metrics.of("DescribeWorkflowExecution", "default").failures.total() == 0
 
 
 async def test_a_port_in_use_is_an_error_of_its_own() -> None:
@@ -220,5 +220,5 @@ async def test_a_port_in_use_is_an_error_of_its_own() -> None:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             await second.gateway.start(f"127.0.0.1:{port}")
     finally:
-        await first.gateway.stop(0)
-        await second.gateway.stop(0)
+        await first.gateway.close()
+        await second.gateway.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,8 +16,8 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from perdure.infra.local.cluster import LocalCluster
+from perdure.infra.local.proxy import proxy
 from tests.support.postgres import connected as connected_to
-from tests.support.proxy import proxy
 from tests.support.sdk import worker
 from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 from tests.wire.sdk.test_crash import Acknowledgements
@@ -116,10 +117,18 @@ async def connected(cluster: LocalCluster) -> AsyncIterator[Client]:
         yield client
 
 
+#: Some of the faults meet task queues of several partitions.
+PARTITIONS = {"matching-killed": 3, "matching-replaced": 2}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_nothing_acknowledged_is_lost_or_done_twice(fault: str) -> None:
     chance = random.Random(fault)
-    environment = {"PERDURE_LEASE_S": str(LEASE_S), "PERDURE_LOG_LEVEL": "warn"}
+    environment = {
+        "PERDURE_LEASE_S": str(LEASE_S),
+        "PERDURE_LOG_LEVEL": "warn",
+        "PERDURE_LIMITS": json.dumps({"matching.numTaskqueueReadPartitions": PARTITIONS.get(fault, 1)}),
+    }
     async with LocalCluster(environment=environment) as cluster:
         for roles in ROLES:
             await cluster.start(roles)

@@ -32,6 +32,9 @@ class Heartbeat:
         self._news = news
         self._members: Sequence[Member] = []
         self._lease_ends_s = 0.0
+        self._beaten_at_s = 0.0
+        #: Beats that failed, since the process started.
+        self.failures = 0
         self._listeners: list[Callable[[], None]] = []
         self._wanted = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
@@ -49,11 +52,25 @@ class Heartbeat:
     def lease_ends_s(self) -> float:
         return self._lease_ends_s
 
+    @property
+    def age_s(self) -> float:
+        """How long ago the last beat was that got through; 0 before the first."""
+        return asyncio.get_running_loop().time() - self._beaten_at_s if self._beaten_at_s else 0.0
+
+    @property
+    def lease_left_s(self) -> float:
+        """For how long the others take this process for alive."""
+        return max(self._lease_ends_s - asyncio.get_running_loop().time(), 0.0)
+
     def listen(self, looked: Callable[[], None]) -> None:
         self._listeners.append(looked)
 
     def look(self) -> None:
         self._wanted.set()
+
+    async def refresh(self) -> None:
+        """See `Membership.refresh`."""
+        await self._beat()
 
     async def start(self, me: Member) -> None:
         """Join. Nothing here is to be asked before.
@@ -69,16 +86,19 @@ class Heartbeat:
 
     async def leave(self) -> None:
         """Ask the others to take over, from which on this process gets no share of anything."""
+        if self._beating is None:
+            return
         self._me = self._me._replace(leaving=True)
         with contextlib.suppress(StoreError):
             await self._beat()
         self._news.tell(Topic.MEMBERS)
 
     async def stop(self) -> None:
-        """Be gone."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+        """Be gone. Whoever never joined has nobody to tell, here as in `leave`."""
+        if self._beating is None:
+            return
+        self._beating.cancel()
+        await asyncio.gather(self._beating, return_exceptions=True)
         with contextlib.suppress(StoreError):
             await self._store.leave(self._me.id)
         self._news.tell(Topic.MEMBERS)
@@ -92,6 +112,7 @@ class Heartbeat:
             try:
                 await self._beat()
             except StoreError as error:
+                self.failures += 1
                 _log.warning("no heartbeat", error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 self._wanted.set()
@@ -104,6 +125,7 @@ class Heartbeat:
             members = await self._store.beat(self._me, int(self._lease_s * SECOND_NS))
             # What was asked before the answer counts from the question: the store's lease ends later than this.
             self._lease_ends_s = sent_at_s + self._lease_s
+            self._beaten_at_s = sent_at_s
             if list(members) != list(self._members):
                 _log.info(
                     "members", members=[f"{member.address} {'/'.join(sorted(member.roles))}" for member in members]
