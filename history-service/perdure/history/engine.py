@@ -224,6 +224,11 @@ class Engine:
         return [*committing, *self._timekeepers.values(), *self._outbound.sending]
 
     @property
+    def loaded_count(self) -> int:
+        """Executions in memory."""
+        return sum(shard.loaded_count for shard in self.shards.values())
+
+    @property
     def committers(self) -> list[Committer]:
         return [committer for committer, _ in self._committers.values()]
 
@@ -231,7 +236,7 @@ class Engine:
         """What there is to count here and now."""
         yield from self.metrics.samples(name_of)
         yield Sample(SHARDS_OWNED, (), len(self.shards))
-        yield Sample(CACHE_SIZE, (), sum(shard.loaded_count for shard in self.shards.values()))
+        yield Sample(CACHE_SIZE, (), self.loaded_count)
         for committer in self.committers:
             yield from commit_samples(committer.database, committer.metrics, committer.queued, committer.lag_s)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from perdure.frontend.namespaces import Namespaces
 from perdure.history.ownership import SharedOwnership
 from perdure.history.service import HistoryService
-from perdure.infra.cluster import history_wire, matching_wire
+from perdure.infra.cluster import history_wire, matching_wire, status
 from perdure.infra.cluster.heartbeat import Heartbeat
 from perdure.infra.cluster.history_router import HistoryRouter
 from perdure.infra.cluster.matching_router import MatchingRouter
@@ -98,7 +98,8 @@ class ClusterNode:
             self.matching_router.on_move(self.history.offer_moved)
 
         calls = Calls(self.namespaces, clock)
-        handlers: dict[str, Handler] = {}
+        engine = self.history.engine if self.history is not None else None
+        handlers = dict(status.handlers(self._heartbeat, engine, self.matching, self.namespaces.name_of))
         if self.history is not None:
             handlers.update(history_wire.handlers(self.history, calls))
         if self.matching is not None:

@@ -49,7 +49,7 @@ class ClusterServer:
         self._settings = settings
         self._databases = databases
         limits, listen = settings.all_limits(), settings.listen
-        tls = _tls(settings.internal_tls)
+        tls = internal_tls(settings.internal_tls)
         self._news = RedisNews(settings.redis.url, cluster_id, runtime.entropy) if settings.redis.url else None
         self._transport = Channels(tls=tls)
         self._node = node = ClusterNode(
@@ -151,7 +151,8 @@ class ClusterServer:
         await self._databases.close()
 
 
-def _tls(settings: InternalTls) -> TlsFiles | None:
+def internal_tls(settings: InternalTls) -> TlsFiles | None:
+    """The files by which processes of the cluster know each other, if they use any."""
     if settings.authority is None or settings.certificate is None or settings.key is None:
         return None
     return TlsFiles(settings.authority, settings.certificate, settings.key)
