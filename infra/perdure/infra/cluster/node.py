@@ -70,6 +70,7 @@ class ClusterNode:
         news: News,
     ) -> None:
         self._roles = frozenset(place.roles)
+        self._shard_count = place.shard_count
         self._member_id = runtime.entropy.uuid()
         clock, shard_count = runtime.clock, place.shard_count
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
@@ -114,7 +115,7 @@ class ClusterNode:
         if self.matching is not None:
             yield from self.matching.samples(name_of)
         routing = {Role.HISTORY: self.history_router.metrics, Role.MATCHING: self.matching_router.metrics}
-        yield from ClusterView(self._heartbeat, routing).samples()
+        yield from ClusterView(self._heartbeat, self._shard_count, routing).samples()
 
     def count_gateways(self) -> int:
         """How many gateways share what a namespace may do."""
