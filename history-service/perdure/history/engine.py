@@ -31,6 +31,7 @@ from perdure.kernel.namespace import Namespace, NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore, StoreError, StoreUnavailable, StoreUnusable
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -356,10 +357,10 @@ class Engine:
             shard.decide(loaded, namespace, loaded.agenda.expire)
             shard.rearm(loaded, namespace)
         except (NamespaceNotFound, DataLoss) as error:
-            logger.warning("a due run cannot be handled", run_id=key.run_id, error=str(error))
+            logger.warning("a due run cannot be handled", **named(key), error=str(error))
         except Exception:
             # One run's trouble must not keep the others waiting.
-            logger.exception("a due run failed", run_id=key.run_id)
+            logger.exception("a due run failed", **named(key))
 
     # Recovery
 
