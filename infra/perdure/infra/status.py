@@ -130,7 +130,7 @@ def as_text(status: ClusterStatus) -> str:
     tables = [
         shards,
         _table("members", ("address", "roles", "state", "beat", "shards", "executions"), map(_shown, status.members)),
-        _table("shards", ("range", "database", "owner", "epochs"), _shard_rows(status.shards)),
+        _table("shards", ("owner", "database", "shards", "within", "epochs"), _shard_rows(status.shards)),
         _table(
             "commits",
             ("process", "database", "waiting", "under way", "mean", "commits"),
@@ -161,7 +161,15 @@ def as_text(status: ClusterStatus) -> str:
             "replicas",
             ("database", "name", "address", "state", "sync", "behind", "delay"),
             (
-                (*each[:5], "?" if each.lag_bytes is None else f"{each.lag_bytes} bytes", _delay(each.lag_s))
+                (
+                    each.database,
+                    each.name,
+                    each.address,
+                    each.state,
+                    each.sync_state,
+                    "?" if each.lag_bytes is None else f"{each.lag_bytes} bytes",
+                    _delay(each.lag_s),
+                )
                 for each in status.replicas
             ),
         ),
@@ -183,15 +191,15 @@ def _shown(member: MemberStatus) -> tuple[object, ...]:
 
 
 def _shard_rows(shards: Iterable[ShardRange]) -> Iterable[tuple[object, ...]]:
-    """A row for each owner and database, with its ranges: neighbours rarely have the same owner."""
+    """A row for each owner and database: neighbours rarely have the same owner."""
     by_place: dict[tuple[str, str], list[ShardRange]] = {}
     for shard in shards:
         by_place.setdefault((shard.database, shard.owner), []).append(shard)
     for (database, owner), ranges in sorted(by_place.items()):
         count = sum(each.last - each.first + 1 for each in ranges)
         lowest, highest = min(each.epoch_min for each in ranges), max(each.epoch_max for each in ranges)
-        shown = f"{ranges[0].first}-{ranges[-1].last}, {count} of them"
-        yield shown, database, owner or "nobody", f"{lowest} to {highest}"
+        within = f"{ranges[0].first}-{ranges[-1].last}"
+        yield owner or "nobody", database, count, within, f"{lowest}-{highest}"
 
 
 def _ms(seconds: float) -> str:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from perdure.infra.postgres.databases import PostgresDatabases
 
 MEMBERS = """
@@ -30,7 +32,7 @@ class MemberRow(NamedTuple):
     lease_left_s: float
 
 
-class Replica(NamedTuple):
+class Replica(msgspec.Struct, frozen=True):
     """A replica of one of the databases, and how far behind it is; None where that is not known."""
 
     database: str
