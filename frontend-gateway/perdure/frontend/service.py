@@ -23,6 +23,7 @@ from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.tracing import Tracer
 
 
 class Gateway:
@@ -41,6 +42,7 @@ class Gateway:
         description: ClusterDescription,
         limits_of: Callable[[str], NamespaceLimits],
         gateways: Callable[[], int] = lambda: 1,
+        tracer: Tracer | None = None,
     ) -> None:
         """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now.
 
@@ -68,7 +70,7 @@ class Gateway:
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
         pipeline = Pipeline(runtime, limits, namespaces, gates, handlers)
         self._server = GrpcServer(
-            pipeline, self.metrics, runtime.clock, lambda name: namespaces.cached(name) is not None
+            pipeline, self.metrics, runtime.clock, lambda name: namespaces.cached(name) is not None, tracer
         )
 
     async def start(self, address: str) -> int:

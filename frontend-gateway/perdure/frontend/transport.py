@@ -30,6 +30,9 @@ from perdure.frontend.status import translate
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
 from perdure.kernel.masking import service_error
+from perdure.kernel.serving import about, serving
+from perdure.kernel.tracing import SpanKind, Tracer
+from perdure.kernel.transport import trace_context
 
 #: One message that a client may send; payload limits are below it, so that they answer with their own names.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
@@ -69,7 +72,12 @@ class GrpcServer:
     """Serves the pipeline on one port."""
 
     def __init__(
-        self, pipeline: Pipeline, metrics: GatewayMetrics, clock: Clock, is_namespace: Callable[[str], bool]
+        self,
+        pipeline: Pipeline,
+        metrics: GatewayMetrics,
+        clock: Clock,
+        is_namespace: Callable[[str], bool],
+        tracer: Tracer | None = None,
     ) -> None:
         """`is_namespace` says of a name whether a namespace is known by it: made-up names must not be counted by.
 
@@ -93,6 +101,8 @@ class GrpcServer:
             for method, route in verify(service, routes):
                 fields = frozenset(method.input_type.fields_by_name)
                 endpoint = pipeline.endpoint(method.name, route, fields)
+                if tracer is not None:
+                    endpoint = _traced(tracer, method.name, endpoint)
                 methods[method.name] = self._method(method, route, endpoint)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(Any, _Unregistered(self._server)))
@@ -190,7 +200,10 @@ class GrpcServer:
                 request = decode(data)
                 if has_namespace:
                     namespace = request.namespace
-                return await endpoint(request, context.time_remaining(), _TextMetadata(context))
+                serving.set((rpc, request))
+                metadata = _TextMetadata(context)
+                trace_context.set(metadata)
+                return await endpoint(request, context.time_remaining(), metadata)
             except OverLimit as error:
                 if working:
                     working = False
@@ -250,6 +263,16 @@ class GrpcServer:
         context.set_details(status.message)
         context.set_trailing_metadata(status.metadata)
         return None
+
+
+def _traced(tracer: Tracer, rpc: str, endpoint: Endpoint) -> Endpoint:
+    """Has each call told to whoever collects traces, as the server's part of its client's trace."""
+
+    async def traced_endpoint(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        with tracer.span(rpc, SpanKind.SERVER, {"rpc.system": "grpc", "rpc.method": rpc, **about(request)}):
+            return await endpoint(request, remaining_s, metadata)
+
+    return traced_endpoint
 
 
 def _stopping() -> Unavailable:

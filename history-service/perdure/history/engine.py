@@ -37,6 +37,7 @@ from perdure.kernel.persistence.executions import (
 )
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -240,6 +241,11 @@ class Engine:
         return [*committing, *self._timekeepers.values(), *self._outbound.sending]
 
     @property
+    def loaded_count(self) -> int:
+        """Executions in memory."""
+        return sum(shard.loaded_count for shard in self.shards.values())
+
+    @property
     def committers(self) -> list[Committer]:
         return [committer for committer, _ in self._committers.values()]
 
@@ -247,7 +253,7 @@ class Engine:
         """What there is to count here and now."""
         yield from self.metrics.samples(name_of)
         yield Sample(SHARDS_OWNED, (), len(self.shards))
-        yield Sample(CACHE_SIZE, (), sum(shard.loaded_count for shard in self.shards.values()))
+        yield Sample(CACHE_SIZE, (), self.loaded_count)
         for committer in self.committers:
             yield from commit_samples(committer.database, committer.metrics, committer.queued, committer.lag_s)
 
@@ -367,10 +373,10 @@ class Engine:
             shard.decide(loaded, namespace, loaded.agenda.expire)
             shard.rearm(loaded, namespace)
         except (NamespaceNotFound, DataLoss) as error:
-            logger.warning("a due run cannot be handled", run_id=key.run_id, error=str(error))
+            logger.warning("a due run cannot be handled", **named(key), error=str(error))
         except Exception:
             # One run's trouble must not keep the others waiting.
-            logger.exception("a due run failed", run_id=key.run_id)
+            logger.exception("a due run failed", **named(key))
 
     # Recovery
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -145,17 +146,13 @@ class CommitMetrics:
     batch: Histogram = field(default_factory=lambda: Histogram(SIZE_BOUNDS))
 
 
-class Counted:
-    """A number."""
+@dataclass(slots=True)
+class Lives:
+    """Executions of one type: how many began, how many ended how, and how long they took."""
 
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-def _durations() -> Histogram:
-    return Histogram(DURATION_BOUNDS_S)
+    begun: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+    latency: Histogram = field(default_factory=lambda: Histogram(DURATION_BOUNDS_S))
 
 
 @dataclass(slots=True)
@@ -174,26 +171,25 @@ class HistoryMetrics:
     timer_lag: Histogram = field(default_factory=Histogram)
     acquisition: Histogram = field(default_factory=Histogram)
     recovery: Histogram = field(default_factory=Histogram)
-    started: Series[Counted] = field(default_factory=lambda: Series(3, Counted))
-    closed: Series[Counted] = field(default_factory=lambda: Series(4, Counted))
-    latency: Series[Histogram] = field(default_factory=lambda: Series(3, _durations))
-    activities: Series[Counted] = field(default_factory=lambda: Series(4, Counted))
-    activity_latency: Series[Histogram] = field(default_factory=lambda: Series(3, _durations))
+    #: By namespace id, type and task queue.
+    workflows: Series[Lives] = field(default_factory=lambda: Series(3, Lives))
+    activities: Series[Lives] = field(default_factory=lambda: Series(3, Lives))
 
     def shown(self, record: VisibilityRecord, *, begun: bool) -> None:
         """Lists show something else of a run, which is so when it begins and when it ends."""
         if record.kind is not ExecutionKind.WORKFLOW:
             return
-        labels = record.namespace_id, record.workflow_type, record.task_queue
+        lives = self.workflows.of(record.namespace_id, record.workflow_type, record.task_queue)
         if begun:
-            self.started.of(*labels).count += 1
+            lives.begun += 1
         if record.close_time_ns is not None:
-            self.closed.of(*labels, _OUTCOMES[record.status]).count += 1
-            self.latency.of(*labels).observe((record.close_time_ns - record.start_time_ns) / SECOND_NS)
+            lives.ended[_OUTCOMES[record.status]] += 1
+            lives.latency.observe((record.close_time_ns - record.start_time_ns) / SECOND_NS)
 
     def activity_closed(self, namespace_id: str, activity_type: str, queue: str, outcome: str, took_ns: int) -> None:
-        self.activities.of(namespace_id, activity_type, queue, outcome).count += 1
-        self.activity_latency.of(namespace_id, activity_type, queue).observe(took_ns / SECOND_NS)
+        lives = self.activities.of(namespace_id, activity_type, queue)
+        lives.ended[outcome] += 1
+        lives.latency.observe(took_ns / SECOND_NS)
 
     def samples(self, name_of: NameOf) -> Iterable[Sample]:
         for family, value in (
@@ -211,17 +207,18 @@ class HistoryMetrics:
             (RECOVERY, self.recovery),
         ):
             yield Sample(family, (), value)
-        counted = (
-            (WORKFLOWS_STARTED, self.started),
-            (WORKFLOWS_CLOSED, self.closed),
-            (ACTIVITIES_CLOSED, self.activities),
-        )
-        for family, numbers in counted:
-            for (namespace_id, *rest), number in numbers.items():
-                yield Sample(family, (name_of(namespace_id), *rest), number.count)
-        for family, histograms in ((WORKFLOW_LATENCY, self.latency), (ACTIVITY_LATENCY, self.activity_latency)):
-            for (namespace_id, *rest), histogram in histograms.items():
-                yield Sample(family, (name_of(namespace_id), *rest), histogram)
+        for (namespace_id, *rest), lives in self.workflows.items():
+            labels = (name_of(namespace_id), *rest)
+            yield Sample(WORKFLOWS_STARTED, labels, lives.begun)
+            yield from _endings(WORKFLOWS_CLOSED, WORKFLOW_LATENCY, labels, lives)
+        for (namespace_id, *rest), lives in self.activities.items():
+            yield from _endings(ACTIVITIES_CLOSED, ACTIVITY_LATENCY, (name_of(namespace_id), *rest), lives)
+
+
+def _endings(closed: Family, latency: Family, labels: tuple[str, ...], lives: Lives) -> Iterable[Sample]:
+    for outcome, count in lives.ended.items():
+        yield Sample(closed, (*labels, outcome), count)
+    yield Sample(latency, labels, lives.latency)
 
 
 def commit_samples(database: str, metrics: CommitMetrics, queued: int, lag_s: float) -> Iterable[Sample]:

@@ -49,6 +49,7 @@ from perdure.kernel.persistence.executions import (
     StoreUnusable,
 )
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -221,7 +222,7 @@ class Shard:
         return loaded
 
     async def _set_aside(self, key: ExecutionKey, error: Exception) -> None:
-        logger.error("damaged execution set aside", workflow_id=key.workflow_id, run_id=key.run_id, error=str(error))
+        logger.error("damaged execution set aside", **named(key), error=str(error))
         await self.store.quarantine(self.id, key, str(error), self.runtime.clock.now_ns())
 
     # Deciding
@@ -394,7 +395,7 @@ class Shard:
                 loaded.state = state
                 loaded.agenda = loaded.new_agenda(state)
             except Exception:
-                logger.exception("a run could not be restored", run_id=loaded.key.run_id)
+                logger.exception("a run could not be restored", **named(loaded.key))
                 self._drop(loaded)
             finally:
                 loaded.restoring = None

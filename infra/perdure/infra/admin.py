@@ -42,6 +42,19 @@ def migrate(
     print("\n".join(done) if done else "nothing to do")
 
 
+@admin.command()
+def status(
+    database: _Databases = None,
+    config: _Config = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all of it, for programs.")] = False,
+) -> None:
+    """Print members, shards, queues, and how far behind commits and replicas are."""
+    from perdure.infra import status as survey
+
+    found = _run(survey.read(_settings(database, config)))
+    print(survey.as_json(found) if json else survey.as_text(found))
+
+
 @shard_commands.command("list")
 def list_shards(database: _Databases = None, config: _Config = None) -> None:
     """Print which database holds which shards, and who owns them."""

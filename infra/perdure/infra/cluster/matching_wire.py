@@ -19,6 +19,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.serving import serving
 from perdure.kernel.transport import Handler, IncomingCall, Transport
 from perdure.matching.service import MatchingService
 
@@ -90,7 +91,9 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
 
     def public(rpc: str, request_type: type[Message]) -> Handler:
         async def serve(body: bytes, incoming: IncomingCall) -> bytes:
-            response = await matching.handle(rpc, await calls.received(incoming), request_type.FromString(body))
+            request = request_type.FromString(body)
+            serving.set((rpc, request))
+            response = await matching.handle(rpc, await calls.received(incoming), request)
             return response.SerializeToString()
 
         return serve
@@ -101,6 +104,7 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
         async def serve(body: bytes, incoming: IncomingCall) -> bytes:
             partition = int(incoming.metadata.get(_PARTITION, "0"))
             call, request = await calls.received(incoming), request_type.FromString(body)
+            serving.set((rpc, request))
             return (await matching.poll(rpc, call, request, partition)).SerializeToString()
 
         return serve

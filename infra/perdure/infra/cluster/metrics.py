@@ -15,6 +15,7 @@ from perdure.kernel.metrics import Family, Kind, Sample
 MEMBERS = Family(
     "members", Kind.GAUGE, "Processes of a role that this one takes for alive.", ("role",), "membership_changed_count"
 )
+SHARDS = Family("cluster_shards", Kind.GAUGE, "Shards of the cluster, owned by whom ever.")
 HEARTBEAT_AGE = Family("heartbeat_age_seconds", Kind.GAUGE, "Since when this process has not said that it is alive.")
 HEARTBEAT_FAILURES = Family("heartbeat_failures", Kind.COUNTER, "Heartbeats that did not reach the database.")
 LEASE_LEFT = Family("lease_left_seconds", Kind.GAUGE, "For how long the others take this process for alive.")
@@ -40,6 +41,7 @@ NEWS_CONNECTED = Family(
 
 FAMILIES = (
     MEMBERS,
+    SHARDS,
     HEARTBEAT_AGE,
     HEARTBEAT_FAILURES,
     LEASE_LEFT,
@@ -57,12 +59,14 @@ class ClusterView:
     """Where the numbers are. `routing` is by the role that is called."""
 
     heartbeat: Heartbeat
+    shard_count: int
     routing: dict[Role, RoutingMetrics]
 
     def samples(self) -> Iterable[Sample]:
         roles = Counter(role for member in self.heartbeat.members for role in member.roles)
         for role in Role:
             yield Sample(MEMBERS, (role,), roles[role])
+        yield Sample(SHARDS, (), self.shard_count)
         yield Sample(HEARTBEAT_AGE, (), self.heartbeat.age_s)
         yield Sample(HEARTBEAT_FAILURES, (), self.heartbeat.failures)
         yield Sample(LEASE_LEFT, (), self.heartbeat.lease_left_s)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from perdure.frontend.namespaces import Namespaces
 from perdure.history.ownership import SharedOwnership
 from perdure.history.service import HistoryService
-from perdure.infra.cluster import history_wire, matching_wire
+from perdure.infra.cluster import history_wire, matching_wire, status
 from perdure.infra.cluster.heartbeat import Heartbeat
 from perdure.infra.cluster.history_router import HistoryRouter
 from perdure.infra.cluster.matching_router import MatchingRouter
 from perdure.infra.cluster.metrics import ClusterView
 from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.wire import Calls
+from perdure.infra.tracing.roles import TracedHistory, TracedMatching
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, candidates
 from perdure.kernel.metrics import Sample
@@ -27,6 +28,7 @@ from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.tracing import Tracer
 from perdure.kernel.transport import Handler, Transport
 from perdure.matching.service import MatchingService
 
@@ -68,8 +70,10 @@ class ClusterNode:
         stores: Stores,
         transport: Transport,
         news: News,
+        tracer: Tracer | None = None,
     ) -> None:
         self._roles = frozenset(place.roles)
+        self._shard_count = place.shard_count
         self._member_id = runtime.entropy.uuid()
         clock, shard_count = runtime.clock, place.shard_count
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
@@ -79,15 +83,23 @@ class ClusterNode:
         self.history: HistoryService | None = None
         self._ownership: SharedOwnership | None = None
         if Role.HISTORY in place.roles:
-            self.history = HistoryService(
-                runtime, limits, stores.executions, stores.shards, self.namespaces, shard_count, self._member_id
+            history_parts = (
+                runtime,
+                limits,
+                stores.executions,
+                stores.shards,
+                self.namespaces,
+                shard_count,
+                self._member_id,
             )
+            self.history = TracedHistory(tracer, *history_parts) if tracer else HistoryService(*history_parts)
             self._ownership = SharedOwnership(self.history.engine, stores.shards, self._heartbeat, news)
         self.history_router = HistoryRouter(self._heartbeat, transport, clock, shard_count, self.history)
 
         self.matching: MatchingService | None = None
         if Role.MATCHING in place.roles:
-            self.matching = MatchingService(runtime, limits, self.history_router, place.host_name)
+            matching_parts = runtime, limits, self.history_router, place.host_name
+            self.matching = TracedMatching(tracer, *matching_parts) if tracer else MatchingService(*matching_parts)
         self.matching_router = router = MatchingRouter(
             self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
         )
@@ -98,7 +110,8 @@ class ClusterNode:
             self.matching_router.on_move(self.history.offer_moved)
 
         calls = Calls(self.namespaces, clock)
-        handlers: dict[str, Handler] = {}
+        engine = self.history.engine if self.history is not None else None
+        handlers = dict(status.handlers(self._heartbeat, engine, self.matching, self.namespaces.name_of))
         if self.history is not None:
             handlers.update(history_wire.handlers(self.history, calls))
         if self.matching is not None:
@@ -113,7 +126,7 @@ class ClusterNode:
         if self.matching is not None:
             yield from self.matching.samples(name_of)
         routing = {Role.HISTORY: self.history_router.metrics, Role.MATCHING: self.matching_router.metrics}
-        yield from ClusterView(self._heartbeat, routing).samples()
+        yield from ClusterView(self._heartbeat, self._shard_count, routing).samples()
 
     def count_gateways(self) -> int:
         """How many gateways share what a namespace may do."""

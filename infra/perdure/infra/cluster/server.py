@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.service import Gateway
@@ -29,6 +30,9 @@ from perdure.kernel.metrics import Sample, Source
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 
+if TYPE_CHECKING:
+    from perdure.infra.tracing.otlp import OtlpTracer
+
 #: How long calls in flight may take to finish when the process stops.
 GRACE_S = 5.0
 
@@ -49,9 +53,10 @@ class ClusterServer:
         self._settings = settings
         self._databases = databases
         limits, listen = settings.all_limits(), settings.listen
-        tls = _tls(settings.internal_tls)
+        tls = internal_tls(settings.internal_tls)
         self._news = RedisNews(settings.redis.url, cluster_id, runtime.entropy) if settings.redis.url else None
         self._transport = Channels(tls=tls)
+        self._tracer = _tracer(settings)
         self._node = node = ClusterNode(
             runtime,
             limits,
@@ -64,6 +69,7 @@ class ClusterServer:
             ),
             self._transport,
             self._news or NoNews(),
+            self._tracer,
         )
         self._gateway: Gateway | None = None
         if Role.GATEWAY in settings.roles:
@@ -79,6 +85,7 @@ class ClusterServer:
                 ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
                 limits_of=settings.limits_of,
                 gateways=node.count_gateways,
+                tracer=self._tracer,
             )
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
         self._http = HttpServer(_pages([node.samples, self._samples]))
@@ -149,9 +156,23 @@ class ClusterServer:
         if self._news is not None:
             await self._news.stop()
         await self._databases.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
 
 
-def _tls(settings: InternalTls) -> TlsFiles | None:
+def _tracer(settings: Settings) -> OtlpTracer | None:
+    if not settings.tracing.endpoint:
+        return None
+    # Late, because it loads a lot that nobody else needs.
+    from perdure.infra.tracing.otlp import OtlpTracer
+
+    listen = settings.listen
+    instance = listen.advertise or f"{listen.host}:{listen.internal_port}"
+    return OtlpTracer(settings.tracing.endpoint, settings.tracing.ratio, settings.roles, instance)
+
+
+def internal_tls(settings: InternalTls) -> TlsFiles | None:
+    """The files by which processes of the cluster know each other, if they use any."""
     if settings.authority is None or settings.certificate is None or settings.key is None:
         return None
     return TlsFiles(settings.authority, settings.certificate, settings.key)
