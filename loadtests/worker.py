@@ -74,6 +74,12 @@ def main() -> None:
     processes = [multiprocessing.Process(target=_process, args=arguments) for _ in range(options.processes)]
     for process in processes:
         process.start()
+
+    def stop(*_: object) -> None:
+        for process in processes:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
     for process in processes:
         process.join()
 
