@@ -6,13 +6,14 @@ ROOTS := kernel history-service matching-service frontend-gateway infra
 SOURCES := $(ROOTS) tests $(wildcard loadtests)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev bench lock clean
+.PHONY: help demo test check dev cluster bench lock clean
 
 help:
 	@echo "make demo   an order workflow that survives SIGKILL of its worker and of the server"
 	@echo "make test   all tests"
 	@echo "make check  format, lint, types, imports"
 	@echo "make dev    run the embedded server (FLAGS='--port 7233 ...')"
+	@echo "make cluster  two processes of each role, with their own Postgres and Redis, on this machine"
 	@echo "make bench  compare with the reference development server"
 	@echo "make lock   renew requirements.lock after a change of pyproject.toml"
 
@@ -38,6 +39,9 @@ check: $(BIN)/perdure
 
 dev: $(BIN)/perdure
 	$(BIN)/perdure dev $(FLAGS)
+
+cluster: $(BIN)/perdure
+	$(BIN)/python -m perdure.infra.local
 
 bench: $(BIN)/perdure
 	$(BIN)/python -m loadtests.compare --output docs/benchmarks.md

@@ -46,6 +46,15 @@ def test_all_or_none() -> None:
     assert run.wakes_after is None
 
 
+def test_a_name_without_a_place_in_the_stores_fails_the_task() -> None:
+    run = start()
+    run.turn(c.start_child("ch\0ild", "orders")).expect(
+        event("WorkflowTaskFailed", id=4, cause="BAD_START_CHILD_EXECUTION_ATTRIBUTES"),
+        change(WorkflowTaskScheduled),
+        OfferWorkflowTask(),
+    )
+
+
 def test_what_was_held_back_comes_after_the_commands() -> None:
     run = start()
     run.take_task()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from perdure.frontend.handlers.tasks import WorkerAnswers
+from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.pipeline import Endpoint, Handlers, Pipeline
 from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
@@ -18,7 +20,7 @@ from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import Internal
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.limits import Limits
+from perdure.kernel.limits import DEVELOPMENT, Limits
 from perdure.kernel.masking import service_error
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import Namespace
@@ -104,7 +106,8 @@ class Process:
         self._server = world.network.serve(self.name, node.handlers, interruptible=INTERRUPTIBLE, context=self._context)
         answers = WorkerAnswers(node.history_router, limits).handlers
         handlers = Handlers(node.history_router.handle, node.matching_router.handle, answers, {})
-        self._pipeline = Pipeline(runtime, limits, node.namespaces, handlers)
+        gates = NamespaceGates(lambda _: DEVELOPMENT, node.count_gateways, Counter())
+        self._pipeline = Pipeline(runtime, limits, node.namespaces, gates, handlers)
         try:
             await node.start(self.name)
         except StoreError:

@@ -12,7 +12,7 @@ from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.limits import Limits
+from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
@@ -25,7 +25,7 @@ DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-0000000000
 class GatewayBench:
     """The gateway and what stands behind it."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, namespace_limits: NamespaceLimits = DEVELOPMENT) -> None:
         self.limits = limits or Limits()
         self.runtime = Runtime()
         self.store = MemoryNamespaces()
@@ -46,6 +46,7 @@ class GatewayBench:
             self.reclaimer,
             MemoryCluster("a-cluster"),
             ClusterDescription(1, "memory", "127.0.0.1:0"),
+            limits_of=lambda namespace: namespace_limits,
         )
 
 
@@ -60,3 +61,4 @@ async def running(bench: GatewayBench) -> AsyncIterator[Client]:
         finally:
             await bench.gateway.drain()
             await bench.gateway.stop(0)
+            await bench.gateway.close()

@@ -18,7 +18,7 @@ from perdure.infra.postgres import (
     PostgresShardStore,
     PostgresVisibilityStore,
 )
-from perdure.infra.postgres.schema import migrate
+from perdure.infra.postgres.schema import SHARD_COUNT, migrate
 
 #: Much cheaper than new databases, and than TRUNCATE, where there are only a few rows.
 _EMPTY_SHARDS = """
@@ -26,8 +26,23 @@ _EMPTY_SHARDS = """
     DELETE FROM usage; DELETE FROM visibility; DELETE FROM search_attributes;
     UPDATE shards SET epoch = 0, owner = '' WHERE epoch > 0"""
 
+#: Shards go back to where they were at first.
+_OTHERS_GO = "DELETE FROM shards WHERE shard * $2::integer / $3::integer <> $1::integer"
+_OURS_COME = """
+    INSERT INTO shards (shard)
+    SELECT shard FROM generate_series(0, $3::integer - 1) AS shard WHERE shard * $2::integer / $3 = $1::integer
+    ON CONFLICT DO NOTHING"""
+_SHARE_OUT = """
+    UPDATE shard_map SET database = ($1::text[])[1 + shard * $2::integer / $3::integer]
+    WHERE database <> ($1::text[])[1 + shard * $2::integer / $3::integer]"""
+
+#: Who waits for a lock.
+_BLOCKED = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
+
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members;
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
     UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
 
 
@@ -55,12 +70,31 @@ class PostgresForTests:
             self._reused[count] = dsns
         dsns = self._reused[count]
         for number, dsn in enumerate(dsns.values()):
-            connection = await asyncpg.connect(dsn)
-            await connection.execute(_EMPTY_SHARDS)
-            if number == 0:
-                await connection.execute(_EMPTY_DIRECTORY)
-            await connection.close()
+            async with connected(dsn) as connection:
+                await connection.execute(_EMPTY_SHARDS)
+                await connection.execute(_OTHERS_GO, number, count, SHARD_COUNT)
+                await connection.execute(_OURS_COME, number, count, SHARD_COUNT)
+                if number == 0:
+                    await connection.execute(_EMPTY_DIRECTORY)
+                    await connection.execute(_SHARE_OUT, list(dsns), count, SHARD_COUNT)
         return dict(dsns)
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def blocked(dsn: str) -> int:
+    """The process of the server whose statement waits for a lock; returns when there is one."""
+    async with connected(dsn) as observer:
+        while (pid := await observer.fetchval(_BLOCKED)) is None:
+            pass
+        return int(pid)
 
 
 @dataclass(frozen=True, slots=True)

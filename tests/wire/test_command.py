@@ -53,7 +53,7 @@ async def test_signals_end_polls_empty(number: signal.Signals) -> None:
         assert (await calls.call("GetSystemInfo")).code == "OK"
         request = {"namespace": "default", "taskQueue": {"name": "q"}}
         poll = asyncio.create_task(calls.call("PollWorkflowTaskQueue", request, timeout_s=60))
-        while "PollWorkflowTaskQueue" not in await page(process, "/metrics"):
+        while "perdure_pending_polls{" not in await page(process, "/metrics"):
             assert not poll.done()
         assert await process.stop(number) == 0
         answer = await poll

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure, ResourceExhaustedFailure
 
+from perdure.frontend.metrics import REQUESTS
 from perdure.frontend.routes import SERVICES, Role
 from perdure.frontend.transport import HEALTH_SERVICES
 from perdure.kernel import errors
@@ -210,7 +211,7 @@ async def test_a_cancelled_call_is_no_failure() -> None:
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert (await client.call("GetSystemInfo")).code == "OK"
-    assert bench.gateway.metrics.of("DescribeWorkflowExecution").failures.total() == 0
+    assert bench.gateway.metrics.of("DescribeWorkflowExecution", "default").failures.total() == 0
 
 
 async def test_a_port_in_use_is_an_error_of_its_own() -> None:
@@ -220,5 +221,18 @@ async def test_a_port_in_use_is_an_error_of_its_own() -> None:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             await second.gateway.start(f"127.0.0.1:{port}")
     finally:
-        await first.gateway.stop(0)
-        await second.gateway.stop(0)
+        await first.gateway.close()
+        await second.gateway.close()
+
+
+async def test_calls_are_counted_by_namespaces_that_exist() -> None:
+    bench = GatewayBench()
+    async with running(bench) as client:
+        for namespace in ("default", "made-up", "default"):
+            await client.call("DescribeWorkflowExecution", {**DESCRIBE, "namespace": namespace})
+        await client.call("GetSystemInfo")
+    samples = {sample.labels: sample.value for sample in bench.gateway.metrics.samples() if sample.family is REQUESTS}
+    assert samples["DescribeWorkflowExecution", "default"] == 2
+    assert samples["DescribeWorkflowExecution", ""] == 1
+    assert samples["GetSystemInfo", ""] == 1
+    assert bench.gateway.metrics.of("DescribeWorkflowExecution").failures == {"NOT_FOUND": 1}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import GatewayBench, running
-from tests.wire.validation_cases import Case, cases
+from tests.wire.validation_cases import START, Case, cases
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "validation.json").read_text())
 
@@ -32,3 +32,18 @@ async def test_refused_alike(case: Case) -> None:
     assert operations == expected.get("operations", [])
     assert not bench.history.served
     assert not bench.matching.served
+
+
+async def test_a_name_without_a_place_in_the_stores_is_refused() -> None:
+    bench = GatewayBench()
+    async with running(bench) as client:
+        answers = [
+            await client.call("StartWorkflowExecution", {**START, "workflowId": "a\0"}),
+            await client.call("RegisterNamespace", {"namespace": "a\0"}),
+            await client.call(
+                "AddSearchAttributes", {"namespace": "default", "searchAttributes": {"a\0": "INDEXED_VALUE_TYPE_INT"}}
+            ),
+        ]
+    assert {answer.code for answer in answers} == {"INVALID_ARGUMENT"}
+    names = ["WorkflowId", "Namespace", "Search attribute name"]
+    assert [answer.message for answer in answers] == [f"{name} must not contain the character NUL." for name in names]

@@ -30,6 +30,11 @@ class Namespaces:
         """The namespace if it can be had without waiting."""
         return self._by_name.get(name)
 
+    def name_of(self, namespace_id: str) -> str:
+        """The namespace's name if it can be had without waiting, else its id. For people to read."""
+        namespace = self._by_id.get(namespace_id)
+        return namespace.name if namespace is not None else namespace_id
+
     async def find(self, name: str) -> Namespace:
         """The namespace of this name in whatever state.
 

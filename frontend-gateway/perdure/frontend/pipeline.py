@@ -14,14 +14,16 @@ from temporalio.api.enums.v1 import NamespaceState
 from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
 
 from perdure.frontend import longpoll
+from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, NamespaceGates, toll_of
 from perdure.frontend.namespaces import Namespaces
-from perdure.frontend.routes import Role, Route
+from perdure.frontend.routes import Priority, Role, Route
 from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, Unimplemented
 from perdure.kernel.limits import Limits
+from perdure.kernel.names import check_names
 from perdure.kernel.namespace import DELETED, DEPRECATED, REGISTERED, Namespace
 from perdure.kernel.runtime import Runtime
 
@@ -35,6 +37,8 @@ OwnHandler = Callable[[Any], Awaitable[Message]]
 NAMESPACE_LENGTH_MAX = 1000
 #: A deprecated namespace goes on with what it runs and starts nothing new.
 _STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution", "StartActivityExecution"})
+#: Fields that turn a read into one that waits for something to happen.
+_WATCHING = {"GetWorkflowExecutionHistory": "wait_new_event", "DescribeActivityExecution": "long_poll_token"}
 _STATES_FOR_STARTS = (REGISTERED,)
 _STATES = (REGISTERED, DEPRECATED)
 _STATE_NAMES = {REGISTERED: "Registered", DEPRECATED: "Deprecated", DELETED: "Deleted"}
@@ -50,10 +54,13 @@ class Handlers(NamedTuple):
 
 
 class Pipeline:
-    def __init__(self, runtime: Runtime, limits: Limits, namespaces: Namespaces, handlers: Handlers) -> None:
+    def __init__(
+        self, runtime: Runtime, limits: Limits, namespaces: Namespaces, gates: NamespaceGates, handlers: Handlers
+    ) -> None:
         self._runtime = runtime
         self._limits = limits
         self._namespaces = namespaces
+        self._gates = gates
         self._handlers = handlers
 
     def endpoint(self, rpc: str, route: Route, request_fields: frozenset[str]) -> Endpoint:
@@ -66,7 +73,7 @@ class Pipeline:
             case Role.NOT_YET:
                 return _not_yet(rpc)
             case Role.GATEWAY:
-                return _own(self._handlers.own[rpc])
+                return self._own(rpc, route, self._handlers.own[rpc])
             case Role.HISTORY:
                 handler = self._handlers.composed.get(rpc, self._handlers.history)
             case Role.MATCHING:
@@ -76,12 +83,19 @@ class Pipeline:
         return self._namespaced(rpc, route, handler, has_token="task_token" in request_fields)
 
     def _namespaced(self, rpc: str, route: Route, handler: NamespacedHandler, *, has_token: bool) -> Endpoint:
-        runtime, limits, namespaces = self._runtime, self._limits, self._namespaces
+        runtime, limits, namespaces, gates = self._runtime, self._limits, self._namespaces, self._gates
         wait = route.wait
+        toll = toll_of(rpc, route)
+        assert toll is not None
+        watching, watch_toll = _WATCHING.get(rpc), toll
+        if watching:
+            toll = toll._replace(holds=Holds.WORK)
+            watch_toll = watch_toll._replace(priority=Priority.WATCH)
         check = CHECKS.get(rpc)
         states = _STATES_FOR_STARTS if rpc in _STARTS else _STATES
 
         async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+            check_names(request)
             if has_token and not request.task_token:
                 raise InvalidArgument("Task token not set on request.")
             name: str = request.namespace
@@ -94,10 +108,36 @@ class Pipeline:
                     namespace = await namespaces.find(name)
             if namespace.state not in states:
                 raise invalid_state(namespace, states)
-            deadline_ns = longpoll.deadline(wait, runtime.clock.now_ns(), remaining_s, limits)
-            if check is not None:
-                check(request, Scene(namespace, limits, runtime))
-            return await handler(rpc, Call(namespace, deadline_ns, metadata), request)
+            now_ns = runtime.clock.now_ns()
+            due = watch_toll if watching and getattr(request, watching) else toll
+            gate = gates.of(namespace.name, now_ns)
+            gate.enter(due, request, now_ns)
+            try:
+                deadline_ns = longpoll.deadline(wait, now_ns, remaining_s, limits)
+                if check is not None:
+                    check(request, Scene(namespace, limits, runtime))
+                return await handler(rpc, Call(namespace, deadline_ns, metadata), request)
+            finally:
+                gate.leave(due)
+
+        return serve
+
+    def _own(self, rpc: str, route: Route, handler: OwnHandler) -> Endpoint:
+        clock, namespaces, gates = self._runtime.clock, self._namespaces, self._gates
+        toll = toll_of(rpc, route)
+        if toll is None:
+            return _unlimited(handler)
+
+        async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+            check_names(request)
+            now_ns = clock.now_ns()
+            # Names that are made up must not each have a gate.
+            gate = gates.of(request.namespace if namespaces.cached(request.namespace) else NO_NAMESPACE, now_ns)
+            gate.enter(toll, request, now_ns)
+            try:
+                return await handler(request)
+            finally:
+                gate.leave(toll)
 
         return serve
 
@@ -135,8 +175,9 @@ def _not_yet(rpc: str) -> Endpoint:
     return serve
 
 
-def _own(handler: OwnHandler) -> Endpoint:
+def _unlimited(handler: OwnHandler) -> Endpoint:
     async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        check_names(request)
         return await handler(request)
 
     return serve

@@ -7,7 +7,7 @@ is called before the port opens: an RPC that nobody thought about must stop the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import NamedTuple
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -52,6 +52,18 @@ class Quota(Enum):
     SYSTEM = auto()
 
 
+class Priority(IntEnum):
+    """Who is refused first when a namespace comes near its rate: the highest number."""
+
+    SYSTEM = 0
+    EVENT = 1
+    CHANGE = 2
+    STATUS = 3
+    BACKGROUND = 4
+    #: Never in the table: a read that waits for something to happen has it, whatever its row says.
+    WATCH = 5
+
+
 class Wait(Enum):
     """How long a call may be held, see `perdure.frontend.longpoll`.
 
@@ -70,6 +82,7 @@ class Route(NamedTuple):
     scope: Scope
     access: Access
     quota: Quota
+    priority: Priority
     wait: Wait = Wait.NONE
 
 
@@ -77,28 +90,38 @@ class RouteTableError(Exception):
     """The table and the services disagree; the message lists the methods."""
 
 
-_CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM)
-_CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE)
-_NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.NAMESPACE)
-_NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE)
-_HISTORY_READ = Route(Role.HISTORY, Scope.NAMESPACE, Access.READ, Quota.EXECUTION)
-_HISTORY_WRITE = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION)
-_HISTORY_WAIT_READ = Route(Role.HISTORY, Scope.NAMESPACE, Access.READ, Quota.EXECUTION, Wait.READ)
-_HISTORY_WAIT_WRITE = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Wait.READ)
-_HISTORY_QUERY = Route(Role.HISTORY, Scope.NAMESPACE, Access.READ, Quota.EXECUTION, Wait.QUERY)
-_HISTORY_WORKER = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.WORKER)
-_MATCHING_POLL = Route(Role.MATCHING, Scope.NAMESPACE, Access.WRITE, Quota.POLL, Wait.POLL)
-_MATCHING_WORKER = Route(Role.MATCHING, Scope.NAMESPACE, Access.WRITE, Quota.WORKER)
-_MATCHING_READ = Route(Role.MATCHING, Scope.NAMESPACE, Access.READ, Quota.EXECUTION)
-_VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY)
-_LATER_READ = Route(Role.NOT_YET, Scope.NAMESPACE, Access.READ, Quota.EXECUTION)
-_LATER_WRITE = Route(Role.NOT_YET, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION)
-_LATER_ADMIN = Route(Role.NOT_YET, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE)
-_LATER_WORKER = Route(Role.NOT_YET, Scope.NAMESPACE, Access.WRITE, Quota.WORKER)
-_LATER_POLL = Route(Role.NOT_YET, Scope.NAMESPACE, Access.WRITE, Quota.POLL, Wait.POLL)
-_LATER_LIST = Route(Role.NOT_YET, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY)
-_LATER_CLUSTER_READ = Route(Role.NOT_YET, Scope.CLUSTER, Access.READ, Quota.SYSTEM)
-_LATER_CLUSTER_ADMIN = Route(Role.NOT_YET, Scope.CLUSTER, Access.ADMIN, Quota.SYSTEM)
+_CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM)
+_CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT)
+_NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM)
+_NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT)
+_EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT)
+_EVENT_AND_WAIT = _EVENT._replace(wait=Wait.READ)
+_CHANGE = _EVENT._replace(priority=Priority.CHANGE)
+_STATUS = Route(Role.HISTORY, Scope.NAMESPACE, Access.READ, Quota.EXECUTION, Priority.STATUS)
+_STATUS_AND_WAIT = _STATUS._replace(wait=Wait.READ)
+_QUERY = _STATUS._replace(wait=Wait.QUERY)
+#: What a worker needs to go on with a workflow.
+_REPLAY = _STATUS._replace(priority=Priority.CHANGE, wait=Wait.READ)
+_BROWSE = _STATUS._replace(priority=Priority.BACKGROUND)
+_WATCH = _STATUS._replace(priority=Priority.BACKGROUND, wait=Wait.READ)
+#: Work that is done: to refuse it is to have it done again.
+_PROGRESS = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.WORKER, Priority.EVENT)
+#: Work that will be tried again anyway.
+_SETBACK = _PROGRESS._replace(priority=Priority.STATUS)
+_HOUSEKEEPING = _PROGRESS._replace(priority=Priority.BACKGROUND)
+_MATCHING_POLL = Route(Role.MATCHING, Scope.NAMESPACE, Access.WRITE, Quota.POLL, Priority.BACKGROUND, Wait.POLL)
+_MATCHING_PROGRESS = _PROGRESS._replace(role=Role.MATCHING)
+_MATCHING_HOUSEKEEPING = _HOUSEKEEPING._replace(role=Role.MATCHING)
+_MATCHING_STATUS = _STATUS._replace(role=Role.MATCHING)
+_VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY, Priority.EVENT)
+_LATER_READ = _STATUS._replace(role=Role.NOT_YET)
+_LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
+_LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
+_LATER_WORKER = _PROGRESS._replace(role=Role.NOT_YET)
+_LATER_POLL = _MATCHING_POLL._replace(role=Role.NOT_YET)
+_LATER_LIST = _VISIBILITY._replace(role=Role.NOT_YET)
+_LATER_CLUSTER_READ = _CLUSTER_READ._replace(role=Role.NOT_YET)
+_LATER_CLUSTER_ADMIN = _CLUSTER_ADMIN._replace(role=Role.NOT_YET, quota=Quota.SYSTEM)
 
 WORKFLOW_ROUTES: Mapping[str, Route] = {
     # Namespaces and the cluster
@@ -111,54 +134,54 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "GetSystemInfo": _CLUSTER_READ,
     "GetSearchAttributes": _CLUSTER_READ,
     # Workflow executions
-    "StartWorkflowExecution": _HISTORY_WRITE,
-    "ExecuteMultiOperation": _HISTORY_WAIT_WRITE,
-    "GetWorkflowExecutionHistory": _HISTORY_WAIT_READ,
-    "GetWorkflowExecutionHistoryReverse": _HISTORY_READ,
-    "RequestCancelWorkflowExecution": _HISTORY_WRITE,
-    "SignalWorkflowExecution": _HISTORY_WRITE,
-    "SignalWithStartWorkflowExecution": _HISTORY_WRITE,
-    "ResetWorkflowExecution": _HISTORY_WRITE,
-    "TerminateWorkflowExecution": _HISTORY_WRITE,
-    "DeleteWorkflowExecution": _HISTORY_WRITE,
-    "DescribeWorkflowExecution": _HISTORY_READ,
-    "QueryWorkflow": _HISTORY_QUERY,
-    "UpdateWorkflowExecution": _HISTORY_WAIT_WRITE,
-    "PollWorkflowExecutionUpdate": _HISTORY_WAIT_READ,
+    "StartWorkflowExecution": _EVENT,
+    "ExecuteMultiOperation": _EVENT_AND_WAIT,
+    "GetWorkflowExecutionHistory": _REPLAY,
+    "GetWorkflowExecutionHistoryReverse": _BROWSE,
+    "RequestCancelWorkflowExecution": _CHANGE,
+    "SignalWorkflowExecution": _EVENT,
+    "SignalWithStartWorkflowExecution": _EVENT,
+    "ResetWorkflowExecution": _CHANGE,
+    "TerminateWorkflowExecution": _CHANGE,
+    "DeleteWorkflowExecution": _CHANGE,
+    "DescribeWorkflowExecution": _STATUS,
+    "QueryWorkflow": _QUERY,
+    "UpdateWorkflowExecution": _EVENT_AND_WAIT,
+    "PollWorkflowExecutionUpdate": _WATCH,
     "UpdateWorkflowExecutionOptions": _LATER_WRITE,
     "PauseWorkflowExecution": _LATER_WRITE,
     "UnpauseWorkflowExecution": _LATER_WRITE,
     "PollWorkflowExecutionTimeSkipping": _LATER_READ,
     # Workers: workflow tasks
     "PollWorkflowTaskQueue": _MATCHING_POLL,
-    "RespondWorkflowTaskCompleted": _HISTORY_WORKER,
-    "RespondWorkflowTaskFailed": _HISTORY_WORKER,
-    "RespondQueryTaskCompleted": _MATCHING_WORKER,
-    "ResetStickyTaskQueue": _HISTORY_WORKER,
+    "RespondWorkflowTaskCompleted": _PROGRESS,
+    "RespondWorkflowTaskFailed": _SETBACK,
+    "RespondQueryTaskCompleted": _MATCHING_PROGRESS,
+    "ResetStickyTaskQueue": _HOUSEKEEPING,
     # Workers: activity tasks
     "PollActivityTaskQueue": _MATCHING_POLL,
-    "RecordActivityTaskHeartbeat": _HISTORY_WORKER,
-    "RecordActivityTaskHeartbeatById": _HISTORY_WORKER,
-    "RespondActivityTaskCompleted": _HISTORY_WORKER,
-    "RespondActivityTaskCompletedById": _HISTORY_WORKER,
-    "RespondActivityTaskFailed": _HISTORY_WORKER,
-    "RespondActivityTaskFailedById": _HISTORY_WORKER,
-    "RespondActivityTaskCanceled": _HISTORY_WORKER,
-    "RespondActivityTaskCanceledById": _HISTORY_WORKER,
-    "UpdateActivityOptions": _HISTORY_WRITE,
-    "PauseActivity": _HISTORY_WRITE,
-    "UnpauseActivity": _HISTORY_WRITE,
-    "ResetActivity": _HISTORY_WRITE,
+    "RecordActivityTaskHeartbeat": _PROGRESS,
+    "RecordActivityTaskHeartbeatById": _PROGRESS,
+    "RespondActivityTaskCompleted": _PROGRESS,
+    "RespondActivityTaskCompletedById": _PROGRESS,
+    "RespondActivityTaskFailed": _SETBACK,
+    "RespondActivityTaskFailedById": _SETBACK,
+    "RespondActivityTaskCanceled": _SETBACK,
+    "RespondActivityTaskCanceledById": _SETBACK,
+    "UpdateActivityOptions": _CHANGE,
+    "PauseActivity": _CHANGE,
+    "UnpauseActivity": _CHANGE,
+    "ResetActivity": _CHANGE,
     # Workers themselves and their task queues
-    "ShutdownWorker": _MATCHING_WORKER,
+    "ShutdownWorker": _MATCHING_HOUSEKEEPING,
     "RecordWorkerHeartbeat": _LATER_WORKER,
     "ListWorkers": _LATER_READ,
     "CountWorkers": _LATER_READ,
     "DescribeWorker": _LATER_READ,
     "FetchWorkerConfig": _LATER_READ,
     "UpdateWorkerConfig": _LATER_WRITE,
-    "DescribeTaskQueue": _MATCHING_READ,
-    "ListTaskQueuePartitions": _MATCHING_READ,
+    "DescribeTaskQueue": _MATCHING_STATUS,
+    "ListTaskQueuePartitions": _MATCHING_STATUS,
     "UpdateTaskQueueConfig": _LATER_WRITE,
     # Visibility
     "ListOpenWorkflowExecutions": _VISIBILITY,
@@ -168,12 +191,12 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "ScanWorkflowExecutions": _VISIBILITY,
     "CountWorkflowExecutions": _VISIBILITY,
     # Schedules
-    "CreateSchedule": _HISTORY_WRITE,
-    "DescribeSchedule": _HISTORY_READ,
-    "UpdateSchedule": _HISTORY_WRITE,
-    "PatchSchedule": _HISTORY_WRITE,
-    "ListScheduleMatchingTimes": _HISTORY_READ,
-    "DeleteSchedule": _HISTORY_WRITE,
+    "CreateSchedule": _EVENT,
+    "DescribeSchedule": _STATUS,
+    "UpdateSchedule": _CHANGE,
+    "PatchSchedule": _CHANGE,
+    "ListScheduleMatchingTimes": _STATUS,
+    "DeleteSchedule": _CHANGE,
     "ListSchedules": _VISIBILITY,
     "CountSchedules": _VISIBILITY,
     # Worker versioning and deployments
@@ -224,18 +247,18 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "TerminateNexusOperationExecution": _LATER_WRITE,
     "DeleteNexusOperationExecution": _LATER_WRITE,
     # Standalone activities
-    "StartActivityExecution": _HISTORY_WRITE,
-    "DescribeActivityExecution": _HISTORY_WAIT_READ,
-    "PollActivityExecution": _HISTORY_WAIT_READ,
+    "StartActivityExecution": _EVENT,
+    "DescribeActivityExecution": _STATUS_AND_WAIT,
+    "PollActivityExecution": _WATCH,
     "ListActivityExecutions": _VISIBILITY,
     "CountActivityExecutions": _VISIBILITY,
-    "RequestCancelActivityExecution": _HISTORY_WRITE,
-    "TerminateActivityExecution": _HISTORY_WRITE,
-    "DeleteActivityExecution": _HISTORY_WRITE,
-    "PauseActivityExecution": _HISTORY_WRITE,
-    "ResetActivityExecution": _HISTORY_WRITE,
-    "UnpauseActivityExecution": _HISTORY_WRITE,
-    "UpdateActivityExecutionOptions": _HISTORY_WRITE,
+    "RequestCancelActivityExecution": _CHANGE,
+    "TerminateActivityExecution": _CHANGE,
+    "DeleteActivityExecution": _CHANGE,
+    "PauseActivityExecution": _CHANGE,
+    "ResetActivityExecution": _CHANGE,
+    "UnpauseActivityExecution": _CHANGE,
+    "UpdateActivityExecutionOptions": _CHANGE,
 }
 
 OPERATOR_ROUTES: Mapping[str, Route] = {

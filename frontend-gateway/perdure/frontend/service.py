@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
@@ -10,16 +12,18 @@ from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
 from perdure.frontend.handlers.visibility import VisibilityHandlers
+from perdure.frontend.limits.namespaces import NamespaceGates
+from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.transport import GrpcServer
-from perdure.kernel.limits import Limits
-from perdure.kernel.metrics import GatewayMetrics
+from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.tracing import Tracer
 
 
 class Gateway:
@@ -36,8 +40,15 @@ class Gateway:
         reclaimer: NamespaceReclaimer,
         clusters: ClusterStore,
         description: ClusterDescription,
+        limits_of: Callable[[str], NamespaceLimits],
+        gateways: Callable[[], int] = lambda: 1,
+        tracer: Tracer | None = None,
     ) -> None:
-        """Raises RouteTableError if a method of a service has no route."""
+        """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now.
+
+        Raises:
+            RouteTableError: a method of a service has no route.
+        """
         self.metrics = GatewayMetrics()
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
         handlers = Handlers(
@@ -56,8 +67,11 @@ class Gateway:
                 self._deletion,
             ),
         )
-        pipeline = Pipeline(runtime, limits, namespaces, handlers)
-        self._server = GrpcServer(pipeline, self.metrics, runtime.clock)
+        gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
+        pipeline = Pipeline(runtime, limits, namespaces, gates, handlers)
+        self._server = GrpcServer(
+            pipeline, self.metrics, runtime.clock, lambda name: namespaces.cached(name) is not None, tracer
+        )
 
     async def start(self, address: str) -> int:
         """Serve on `host:port` and say which port it is (port 0 means any).
@@ -74,9 +88,13 @@ class Gateway:
         await self._server.drain()
 
     async def stop(self, grace_s: float) -> None:
-        """Let calls in flight finish for `grace_s` seconds, then break them off."""
+        """Let calls in flight finish, for `grace_s` seconds at most. Whoever calls is told to come back."""
         await self._server.stop(grace_s)
         await self._deletion.stop()
+
+    async def close(self) -> None:
+        """Give up the port. For a process that goes on without the gateway."""
+        await self._server.close()
 
 
 def _own_handlers(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import grpc
@@ -19,20 +20,32 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits.overload import Admission, Damper, rank_of
+from perdure.frontend.metrics import CallMetrics, GatewayMetrics
 from perdure.frontend.pipeline import Endpoint, Pipeline
-from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Wait, verify
+from perdure.frontend.probe import Probe
+from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Route, Wait, verify
 from perdure.frontend.status import translate
-from perdure.kernel.clock import Clock
+from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
 from perdure.kernel.masking import service_error
-from perdure.kernel.metrics import GatewayMetrics
+from perdure.kernel.serving import about, serving
+from perdure.kernel.tracing import SpanKind, Tracer
+from perdure.kernel.transport import trace_context
 
 #: One message that a client may send; payload limits are below it, so that they answer with their own names.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
 #: SDKs ping every 30 s also when idle. Less than this apart is a defect of the client.
 PING_INTERVAL_MS_MIN = 5_000
 
+#: Calls that have arrived and that nobody has looked at.
+PENDING_MAX = 20_000
+
 HEALTH_SERVICES = ("", WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
+
+#: Where a server is reached that listens on all addresses.
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 _OPTIONS = (
     # Without this two servers could share a port, and "port in use" would never be noticed.
@@ -41,6 +54,9 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+    # What grpc itself drops ends as CANCELLED, which clients do not repeat: `limits.overload` is to refuse before.
+    ("grpc.server.max_pending_requests", PENDING_MAX // 2),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
 )
 
 _log = structlog.get_logger("perdure.frontend")
@@ -48,25 +64,33 @@ _log = structlog.get_logger("perdure.frontend")
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-#: A server that stops waits until no call has come for this time, but not longer than the second.
-_QUIET_S = 0.03
-_QUIET_S_MAX = 1.0
-
-
-class Undecodable:
-    """Stands for a request that is not a message of its type."""
+#: How often a server that stops looks whether it has finished.
+_LOOK_S = 0.02
 
 
 class GrpcServer:
     """Serves the pipeline on one port."""
 
-    def __init__(self, pipeline: Pipeline, metrics: GatewayMetrics, clock: Clock) -> None:
-        """Raises RouteTableError if a method of a service has no route."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        metrics: GatewayMetrics,
+        clock: Clock,
+        is_namespace: Callable[[str], bool],
+        tracer: Tracer | None = None,
+    ) -> None:
+        """`is_namespace` says of a name whether a namespace is known by it: made-up names must not be counted by.
+
+        Raises:
+            RouteTableError: a method of a service has no route.
+        """
         self._metrics = metrics
+        self._is_namespace = is_namespace
         self._clock = clock
-        self._draining = False
-        #: Calls that came while draining.
-        self._refused = 0
+        self._admission = Admission(metrics)
+        self._probe = Probe(self._admission)
+        self._damper = Damper()
+        self._drained = asyncio.Event()
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
         self._waiting: set[asyncio.Task[Any]] = set()
         # Set at import time, which not all stubs see.
@@ -77,9 +101,9 @@ class GrpcServer:
             for method, route in verify(service, routes):
                 fields = frozenset(method.input_type.fields_by_name)
                 endpoint = pipeline.endpoint(method.name, route, fields)
-                methods[method.name] = self._method(
-                    method, endpoint, interruptible=route.wait in (Wait.READ, Wait.QUERY)
-                )
+                if tracer is not None:
+                    endpoint = _traced(tracer, method.name, endpoint)
+                methods[method.name] = self._method(method, route, endpoint)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(Any, _Unregistered(self._server)))
         names = (*HEALTH_SERVICES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -98,72 +122,110 @@ class GrpcServer:
         for name in HEALTH_SERVICES:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
+        host = address.rpartition(":")[0]
+        self._probe.aim(f"{_LOOPBACK.get(host, host)}:{port}")
         return port
 
     async def drain(self) -> None:
         """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
-        self._draining = True
+        self._drained.set()
         await self._health.enter_graceful_shutdown()
         for task in list(self._waiting):
             task.cancel()
 
     async def stop(self, grace_s: float) -> None:
-        """Refuse new calls, let those in flight finish for `grace_s` seconds, then break them off."""
-        self._draining = True
-        if grace_s:
-            await self._quiet()
-        await self._server.stop(grace_s)
+        """Refuse new calls, and wait at most `grace_s` seconds for those in flight.
 
-    async def _quiet(self) -> None:
-        """Return when clients have heard that they must come back later.
-
-        When grpc's server stops, calls that it has received and not yet handed over end as CANCELLED, which clients do
-        not repeat: the answer of a worker would be lost.
+        The port stays open, and whoever calls is told to come back: when grpc's server stops, calls that it has
+        received and not yet handed over end as CANCELLED, which clients do not repeat. A connection that ends with the
+        process they take for what it is.
         """
+        self._drained.set()
         loop = asyncio.get_running_loop()
-        until, refused = loop.time() + _QUIET_S_MAX, -1
-        while refused != self._refused and loop.time() < until:
-            refused = self._refused
-            await asyncio.sleep(_QUIET_S)
+        until_s = loop.time() + grace_s
+        # Looked at now, rather than told by every call for as long as the server runs.
+        while self._metrics.in_flight and loop.time() < until_s:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
+        # For the last answers to leave.
+        await asyncio.sleep(_LOOK_S)
+        await self._probe.stop()
 
-    def _method(
-        self, method: MethodDescriptor, endpoint: Endpoint, *, interruptible: bool
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        respond = self._interruptible(method.name, endpoint) if interruptible else self._plain(method.name, endpoint)
+    async def close(self) -> None:
+        """Break off whatever is left, and give up the port. For a process that goes on without this server."""
+        await self._server.stop(0)
+
+    def _method(self, method: MethodDescriptor, route: Route, endpoint: Endpoint) -> grpc.RpcMethodHandler[Any, Any]:
+        if route.wait in (Wait.READ, Wait.QUERY):
+            endpoint = self._until_drained(endpoint)
         return grpc.unary_unary_rpc_method_handler(
-            respond,
-            request_deserializer=_decoder(GetMessageClass(method.input_type)),
+            self._responder(method, route, endpoint),
+            # Decoded by the responder, if at all: what is refused is never looked at.
+            request_deserializer=None,
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
 
-    def _plain(self, rpc: str, endpoint: Endpoint) -> Callable[[Any, _Context], Awaitable[Message]]:
-        gateway, counts, clock = self._metrics, self._metrics.of(rpc), self._clock
+    def _responder(
+        self, method: MethodDescriptor, route: Route, endpoint: Endpoint
+    ) -> Callable[[bytes, _Context], Awaitable[Message | None]]:
+        gateway, clock, admission = self._metrics, self._clock, self._admission
+        rpc, decode, rank = method.name, _decoder(method), rank_of(route)
+        has_namespace = "namespace" in method.input_type.fields_by_name
+        #: By namespace, of those that exist.
+        known: dict[str, CallMetrics] = {}
 
-        async def respond(request: Any, context: _Context) -> Message:
+        def counts(namespace: str) -> CallMetrics:
+            found = known.get(namespace)
+            if found is None:
+                if not self._is_namespace(namespace):
+                    return gateway.of(rpc)
+                found = known[namespace] = gateway.of(rpc, namespace)
+            return found
+
+        drained, probe = self._drained, self._probe
+        # What waits is not being worked on.
+        is_work = route.wait is Wait.NONE
+
+        async def respond(data: bytes, context: _Context) -> Message | None:
             started_ns = clock.now_ns()
-            counts.calls += 1
             gateway.in_flight += 1
+            working, namespace = False, ""
             try:
-                if self._draining:
-                    self._refused += 1
+                if drained.is_set():
                     raise _stopping()
-                if request is Undecodable:
-                    raise InvalidArgument(f"The request is not a valid message of {rpc}.")
-                return await endpoint(request, context.time_remaining(), _TextMetadata(context))
+                probe.count()
+                admission.check(rank)
+                if is_work:
+                    working = True
+                    admission.begin()
+                request = decode(data)
+                if has_namespace:
+                    namespace = request.namespace
+                serving.set((rpc, request))
+                metadata = _TextMetadata(context)
+                trace_context.set(metadata)
+                return await endpoint(request, context.time_remaining(), metadata)
+            except OverLimit as error:
+                if working:
+                    working = False
+                    admission.end()
+                await self._hold_back(context)
+                return self._refuse(counts(namespace), context, error)
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
                     _log.exception("call failed", rpc=rpc)
                     shown = Internal("internal error")
-                return await self._refuse(rpc, context, shown)
+                return self._refuse(counts(namespace), context, shown)
             finally:
+                if working:
+                    admission.end()
                 gateway.in_flight -= 1
-                counts.duration_ns += clock.now_ns() - started_ns
+                counts(namespace).latency.observe((clock.now_ns() - started_ns) / SECOND_NS)
 
         return respond
 
-    def _interruptible(self, rpc: str, endpoint: Endpoint) -> Callable[[Any, _Context], Awaitable[Message]]:
-        """As `_plain`, for calls that a stopping server breaks off, with an answer that makes clients ask again."""
+    def _until_drained(self, endpoint: Endpoint) -> Endpoint:
+        """Has a call broken off when the server stops, with an answer that makes clients ask again."""
 
         async def endpoint_until_drained(
             request: Any, remaining_s: float | None, metadata: Mapping[str, str]
@@ -174,37 +236,60 @@ class GrpcServer:
             try:
                 return await endpoint(request, remaining_s, metadata)
             except asyncio.CancelledError:
-                if not self._draining:
+                if not self._drained.is_set():
                     raise
                 task.uncancel()
                 raise _stopping() from None
             finally:
                 self._waiting.discard(task)
 
-        return self._plain(rpc, endpoint_until_drained)
+        return endpoint_until_drained
 
-    async def _refuse(self, rpc: str, context: _Context, error: ServiceError) -> Message:
+    async def _hold_back(self, context: _Context) -> None:
+        """Wait for the turn of a refusal; the client is to hear it before it gives up."""
+        delay_s = self._damper.delay_s(self._clock.now_ns())
+        if (remaining_s := context.time_remaining()) is not None:
+            delay_s = min(delay_s, remaining_s / 2)
+        if delay_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._drained.wait()
+
+    def _refuse(self, counts: CallMetrics, context: _Context, error: ServiceError) -> Message | None:
+        """Set, and not raised by `abort`, which would make a refusal a third dearer."""
         status = translate(error)
-        self._metrics.of(rpc).failures[status.code.name] += 1
-        await context.abort(status.code, status.message, status.metadata)
-        raise AssertionError("abort always raises")
+        counts.failures[status.code.name] += 1
+        context.set_code(status.code)
+        context.set_details(status.message)
+        context.set_trailing_metadata(status.metadata)
+        return None
+
+
+def _traced(tracer: Tracer, rpc: str, endpoint: Endpoint) -> Endpoint:
+    """Has each call told to whoever collects traces, as the server's part of its client's trace."""
+
+    async def traced_endpoint(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        with tracer.span(rpc, SpanKind.SERVER, {"rpc.system": "grpc", "rpc.method": rpc, **about(request)}):
+            return await endpoint(request, remaining_s, metadata)
+
+    return traced_endpoint
 
 
 def _stopping() -> Unavailable:
     return Unavailable("The server is shutting down.")
 
 
-def _decoder(message: type[Message]) -> Callable[[bytes], Any]:
-    decode = message.FromString
+def _decoder(method: MethodDescriptor) -> Callable[[bytes], Any]:
+    decode = GetMessageClass(method.input_type).FromString
 
-    def decode_or_mark(data: bytes) -> Any:
+    def decode_or_refuse(data: bytes) -> Any:
         try:
             return decode(data)
         except DecodeError:
             # grpc would answer INTERNAL for what is the caller's mistake.
-            return Undecodable
+            raise InvalidArgument(f"The request is not a valid message of {method.name}.") from None
 
-    return decode_or_mark
+    return decode_or_refuse
 
 
 class _Unregistered:

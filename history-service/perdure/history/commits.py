@@ -7,19 +7,28 @@ the order of the decisions.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Set
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from perdure.history.metrics import CommitMetrics
 from perdure.kernel.errors import NotOwner, Unavailable
-from perdure.kernel.ids import ShardId
-from perdure.kernel.persistence.executions import ExecutionStore, ShardLost, ShardWrite
+from perdure.kernel.ids import NamespaceId, ShardId
+from perdure.kernel.persistence.executions import DataRefused, ExecutionStore, ShardLost, ShardWrite
 
 logger = structlog.get_logger(__name__)
 
 #: Writes in one transaction; a burst beyond it takes several.
 BATCH_MAX = 1000
+#: Under load a commit begins so long after the one before.
+INTERVAL_S = 0.01
+#: What part of the commits, of late, has to find others waiting when it is done, for that to be load.
+_CROWDED = 0.25
+#: How much the last commit counts in that.
+_LATELY = 0.1
 
 
 class Commit:
@@ -63,9 +72,52 @@ class _Entry(NamedTuple):
     commit: Commit
     committed: Callable[[], None]
 
+    @property
+    def namespace_id(self) -> NamespaceId:
+        """Empty for a write that only waits for those before it."""
+        keys = [*self.write.deleted[:1], *(record.key for record in self.write.journal[:1])]
+        return keys[0].namespace_id if keys else NamespaceId("")
+
+
+class Queued(Protocol):
+    """Something that waits for its turn on behalf of a tenant."""
+
+    @property
+    def namespace_id(self) -> NamespaceId: ...
+
+
+Q = TypeVar("Q", bound=Queued)
+
+
+def fair_batch(queue: list[Q], size: int) -> tuple[list[Q], list[Q]]:
+    """What of the queue goes next, and what stays; both in order. PURE.
+
+    When not all fits, each namespace has the same room, and what one does not need the others share. So a namespace
+    that floods the queue keeps itself waiting, and nobody else. Of one namespace nothing overtakes: writes of an
+    execution build on each other.
+    """
+    if len(queue) <= size:
+        return queue, []
+    waiting = Counter(entry.namespace_id for entry in queue)
+    room: dict[NamespaceId, int] = {}
+    left, sharing = size, len(waiting)
+    for namespace_id, count in sorted(waiting.items(), key=itemgetter(1)):
+        # With more namespaces than room, those that came first are served first.
+        room[namespace_id] = taken = min(count, max(left // sharing, 1), left)
+        left -= taken
+        sharing -= 1
+    batch, rest = [], []
+    for entry in queue:
+        if room[entry.namespace_id]:
+            room[entry.namespace_id] -= 1
+            batch.append(entry)
+        else:
+            rest.append(entry)
+    return batch, rest
+
 
 class Committer:
-    """Collects writes and hands them to the store, one batch at a time.
+    """Collects writes to one database and hands them to the store, one batch at a time.
 
     `lost` is told of shards whose writes failed, before anybody who waits for them: their owner must forget what it
     holds.
@@ -74,12 +126,31 @@ class Committer:
     def __init__(
         self,
         store: ExecutionStore,
+        database: str,
         lost: Callable[[Set[ShardId], Exception], None],
     ) -> None:
         self._store = store
+        self.database = database
         self._lost = lost
         self._queue: list[_Entry] = []
+        #: How many from the front of the queue go one by one, since together they were refused.
+        self._singly = 0
         self._wanted = asyncio.Event()
+        self.metrics = CommitMetrics()
+        #: When the last write began, on the event loop's clock, if it is under way, and how crowded it is of late.
+        self._began_s = 0.0
+        self._writing = False
+        self._crowding = 0.0
+
+    @property
+    def queued(self) -> int:
+        """Writes that wait for their turn."""
+        return len(self._queue)
+
+    @property
+    def lag_s(self) -> float:
+        """How long the write has lasted that is under way."""
+        return asyncio.get_running_loop().time() - self._began_s if self._writing else 0.0
 
     def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
         """Queue a write in the name of a shard's owner of that epoch.
@@ -95,28 +166,57 @@ class Committer:
         """The committing loop; runs until cancelled."""
         while True:
             await self._wanted.wait()
-            batch, self._queue = self._queue[:BATCH_MAX], self._queue[BATCH_MAX:]
+            await self._pace()
+            if self._singly:
+                self._singly -= 1
+                batch, self._queue = self._queue[:1], self._queue[1:]
+            else:
+                batch, self._queue = fair_batch(self._queue, BATCH_MAX)
             if not self._queue:
                 self._wanted.clear()
-            await self._write(batch)
+            if batch:  # Else all of them have failed with an earlier one.
+                self._writing = True
+                await self._write(batch)
+                self._writing = False
+                self._crowding += _LATELY * (bool(self._queue) - self._crowding)
+
+    async def _pace(self) -> None:
+        """Under load, let more come along: a commit costs much, and serves hundreds as well as one.
+
+        Writes that keep arriving while others are being written are of many callers, who will hardly notice. A caller
+        that is alone has nobody to wait for, and does not wait.
+        """
+        loop = asyncio.get_running_loop()
+        if self._crowding > _CROWDED and (early_s := self._began_s + INTERVAL_S - loop.time()) > 0:
+            await asyncio.sleep(early_s)
+        self._began_s = loop.time()
 
     async def _write(self, batch: list[_Entry]) -> None:
         # Of two epochs of one shard the earlier is lost, and fails the batch.
         epochs = {entry.write.shard: entry.epoch for entry in reversed(batch)}
         shards = epochs.keys()
         try:
+            if moved := [shard for shard in shards if self._store.database_of(shard) != self.database]:
+                raise ShardLost(moved)
             await self._store.write([entry.write for entry in batch], epochs)
+            self.metrics.latency.observe(self.lag_s)
+            self.metrics.batch.observe(len(batch))
+        except DataRefused as error:
+            if len(batch) == 1:
+                self._fail(batch, shards, error)
+            else:
+                # One of them is to blame, and must not take the others with it.
+                self._singly = len(batch)
+                self._put_back(batch)
+        except ShardLost as error:
+            self._fail(batch, shards & set(error.shards) or shards, error)
         except Exception as error:
-            # Whatever the reason, nothing of the batch is on the disk, so nothing of it may stay in memory either. What
-            # was decided since builds on it and goes the same way.
-            if not isinstance(error, ShardLost):
-                logger.exception("commit failed", shards=sorted(shards))
-            failed = batch + [entry for entry in self._queue if entry.write.shard in shards]
-            self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
-            self._lost(shards, error)
-            for entry in failed:
-                entry.commit.settle(error)
-            return
+            logger.exception("commit failed", shards=sorted(shards))
+            self._fail(batch, shards, error)
+        else:
+            self._settle(batch)
+
+    def _settle(self, batch: list[_Entry]) -> None:
         for entry in batch:
             try:
                 entry.committed()
@@ -124,3 +224,20 @@ class Committer:
                 # Durable all the same: what was to follow is owed by the state and done after the next start.
                 logger.exception("what follows a commit failed")
             entry.commit.settle(None)
+
+    def _fail(self, batch: list[_Entry], shards: Set[ShardId], error: Exception) -> None:
+        """Nothing of the batch is on the disk, and of these shards nothing may stay in memory either.
+
+        What was decided on them since builds on it and goes the same way. The rest of the batch is tried again.
+        """
+        self.metrics.failures += 1
+        self._put_back(batch)
+        failed = [entry for entry in self._queue if entry.write.shard in shards]
+        self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
+        self._lost(shards, error)
+        for entry in failed:
+            entry.commit.settle(error)
+
+    def _put_back(self, batch: list[_Entry]) -> None:
+        self._queue[:0] = batch
+        self._wanted.set()

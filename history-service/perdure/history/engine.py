@@ -16,6 +16,7 @@ from perdure.history.commits import Committer
 from perdure.history.effects import Effect
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.metrics import CACHE_SIZE, SHARDS_OWNED, HistoryMetrics, commit_samples
 from perdure.history.outbound import Outbound
 from perdure.history.shard import LOADED_MAX, Shard
 from perdure.history.transition import BaseTransition, Transition
@@ -25,6 +26,7 @@ from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotOwner, Unavail
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
+from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
 from perdure.kernel.persistence.executions import (
     ExecutionStore,
@@ -35,6 +37,7 @@ from perdure.kernel.persistence.executions import (
 )
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -85,6 +88,7 @@ class Engine:
         self.trusted_until_s = math.inf
         #: Who owns a shard that is not ours, as far as we know.
         self.hints: dict[ShardId, str] = {}
+        self.metrics = HistoryMetrics()
         self._member_id = member_id
         self._store = store
         self._shard_store = shard_store
@@ -101,11 +105,17 @@ class Engine:
         Raises:
             StoreError: the store cannot be written.
         """
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         epochs = await self._shard_store.acquire(shards, self._member_id)
+        self.metrics.acquisition.observe(loop.time() - began_s)
+        self.metrics.shards_taken += len(epochs)
         taken = []
         for shard_id, epoch in epochs.items():
             committer = self._committer_of(shard_id)
-            shard = Shard(shard_id, epoch, self.runtime, self.limits, self._store, committer, self._outbound)
+            shard = Shard(
+                shard_id, epoch, self.runtime, self.limits, self._store, committer, self._outbound, self.metrics
+            )
             self.shards[shard_id] = shard
             self.hints.pop(shard_id, None)
             taken.append(shard)
@@ -131,7 +141,10 @@ class Engine:
                 if not shard.closed:
                     self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
 
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         await asyncio.gather(*(recover_some() for _ in range(min(len(waiting), _RECOVERED_AT_ONCE))))
+        self.metrics.recovery.observe(loop.time() - began_s)
 
     async def release(self, shards: Iterable[ShardId]) -> None:
         """Write what is under way and what was put off, and give the shards back.
@@ -140,6 +153,7 @@ class Engine:
             StoreError: they could not be given back; they are not served any more all the same.
         """
         leaving = [shard for shard in (self._remove(shard_id) for shard_id in shards) if shard is not None]
+        self.metrics.shards_given_back += len(leaving)
         for shard in leaving:
             for loaded in shard.unwritten():
                 shard.flush(loaded, await self.namespace_of(loaded.key))
@@ -154,6 +168,7 @@ class Engine:
         for shard_id in shards:
             shard = self._remove(shard_id)
             if shard is not None:
+                self.metrics.shards_lost += 1
                 shard.forget()
 
     async def stop(self) -> None:
@@ -183,7 +198,7 @@ class Engine:
     def _committer_of(self, shard_id: ShardId) -> Committer:
         database = self._store.database_of(shard_id)
         if database not in self._committers:
-            committer = Committer(self._store, self._lost)
+            committer = Committer(self._store, database, self._lost)
             self._committers[database] = committer, asyncio.get_running_loop().create_task(committer.run())
         return self._committers[database][0]
 
@@ -232,6 +247,23 @@ class Engine:
         """The loops that run until `stop`."""
         committing = [task for _, task in self._committers.values()]
         return [*committing, *self._timekeepers.values(), *self._outbound.sending]
+
+    @property
+    def loaded_count(self) -> int:
+        """Executions in memory."""
+        return sum(shard.loaded_count for shard in self.shards.values())
+
+    @property
+    def committers(self) -> list[Committer]:
+        return [committer for committer, _ in self._committers.values()]
+
+    def samples(self, name_of: NameOf) -> Iterable[Sample]:
+        """What there is to count here and now."""
+        yield from self.metrics.samples(name_of)
+        yield Sample(SHARDS_OWNED, (), len(self.shards))
+        yield Sample(CACHE_SIZE, (), self.loaded_count)
+        for committer in self.committers:
+            yield from commit_samples(committer.database, committer.metrics, committer.queued, committer.lag_s)
 
     async def get(self, call: Call, workflow_id: str, run_id: str = "") -> LoadedExecution:
         """The workflow run that a call addresses; the current one if it names none.
@@ -300,6 +332,8 @@ class Engine:
                 now = clock.now_ns()
                 if now + WINDOW_NS // 2 >= shard.alarms.horizon_ns:
                     await self._take_in_heads(shard, now + WINDOW_NS)
+                if (late_ns := clock.now_ns() - (shard.alarms.next() or math.inf)) >= 0:
+                    self.metrics.timer_lag.observe(late_ns / SECOND_NS)
                 for key in shard.alarms.take_due(clock.now_ns(), _ALARMS_PER_TURN):
                     await self._ring(shard, key)
             except Exception:
@@ -342,14 +376,15 @@ class Engine:
             if not loaded.state.running:
                 if loaded.state.closed_at + namespace.retention_ns <= self.runtime.clock.now_ns():
                     shard.delete(loaded)
+                    self.metrics.retention_deletes += 1
                 return
             shard.decide(loaded, namespace, loaded.agenda.expire)
             shard.rearm(loaded, namespace)
         except (NamespaceNotFound, DataLoss) as error:
-            logger.warning("a due run cannot be handled", run_id=key.run_id, error=str(error))
+            logger.warning("a due run cannot be handled", **named(key), error=str(error))
         except Exception:
             # One run's trouble must not keep the others waiting.
-            logger.exception("a due run failed", run_id=key.run_id)
+            logger.exception("a due run failed", **named(key))
 
     # Recovery
 

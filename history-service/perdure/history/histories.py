@@ -12,6 +12,7 @@ from perdure.history.shard import Shard
 from perdure.history.state.codec import decode_events
 from perdure.kernel.errors import DataLoss
 from perdure.kernel.persistence.executions import DamagedRecord, JournalRecord
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -72,7 +73,7 @@ async def _stored(
 def _damaged(loaded: LoadedExecution, error: DamagedRecord) -> DataLoss:
     """The run itself can go on: it is only its past that cannot be shown."""
     key = loaded.key
-    logger.error("damaged history", workflow_id=key.workflow_id, run_id=key.run_id, error=str(error))
+    logger.error("damaged history", **named(key), error=str(error))
     return DataLoss(f"the history of workflow {key.workflow_id}, run {key.run_id} is damaged")
 
 

@@ -46,6 +46,7 @@ from perdure.kernel.errors import (
 from perdure.kernel.ids import ExecutionKey, NamespaceId, WorkflowId, WorkflowKey
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.rpc import HistoryClient
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ class Messages:
             cause = _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
         except InvalidArgument:
             # No cause is made for this; the command should have been refused.
-            logger.exception("a child cannot be started", run_id=key.run_id, workflow_id=initiated.workflow_id)
+            logger.exception("a child cannot be started", **named(key), child=initiated.workflow_id)
         sender = await self._sender(key)
         if sender is None:
             return

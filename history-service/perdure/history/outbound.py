@@ -36,6 +36,7 @@ from perdure.history.machines.update import AbortedByClose, cut_short
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import MatchingClient, Task
+from perdure.kernel.serving import named
 
 if TYPE_CHECKING:
     from perdure.history.messages import Messages
@@ -123,10 +124,10 @@ class Outbound:
                 pass
             except (DataLoss, NamespaceNotFound) as error:
                 # The sender's own, since those of receivers are recorded: nobody is left to send for.
-                logger.warning("a message was given up", run_id=key.run_id, message=send.__name__, error=str(error))
+                logger.warning("a message was given up", **named(key), message=send.__name__, error=str(error))
                 return
             except Exception:
-                logger.exception("a message failed", run_id=key.run_id, message=send.__name__)
+                logger.exception("a message failed", **named(key), message=send.__name__)
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)
 

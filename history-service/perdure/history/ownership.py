@@ -187,9 +187,8 @@ class SharedOwnership:
         lease_ends_s = self._membership.lease_ends_s
         leases = {lease.shard: lease for lease in await self._shards.leases()}
         # Owners that have not written since do not know yet that somebody else has taken their shard.
-        self._engine.drop(
-            [shard.id for shard in list(self._engine.shards.values()) if leases[shard.id].epoch != shard.epoch]
-        )
+        ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values()]
+        self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
         self._engine.trusted_until_s = lease_ends_s
         if any(self._is_dead(leases.get(shard)) for shard in self._wanted() - self._owned):
             # An owner that we do not know may have come since we looked.

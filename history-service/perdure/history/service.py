@@ -114,6 +114,7 @@ class HistoryService:
 
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""
+        self.engine.metrics.redispatches += 1
         if queue not in self._redispatching:
             task = asyncio.get_running_loop().create_task(
                 self._offer_again(
@@ -125,19 +126,9 @@ class HistoryService:
             self._redispatching[queue] = task
             task.add_done_callback(lambda _: self._redispatching.pop(queue, None))
 
-    def offer_moved(self, moved: Callable[[NamespaceId, str], bool]) -> None:
-        """Offer again all tasks whose queue has moved: its owner before may have taken them to the grave.
-
-        A task on a sticky queue counts as on the workflow's normal queue too, where it may have been handed on to.
-        """
-
-        def is_concerned(task: Task) -> bool:
-            queue = task.queue
-            if moved(queue.namespace_id, queue.name):
-                return True
-            return bool(task.normal_queue) and moved(queue.namespace_id, task.normal_queue)
-
-        task = asyncio.get_running_loop().create_task(self._offer_again(is_concerned))
+    def offer_moved(self, moved: Callable[[Task], bool]) -> None:
+        """Offer all tasks again that have moved: whoever had them may have taken them to the grave."""
+        task = asyncio.get_running_loop().create_task(self._offer_again(moved))
         self._offering.add(task)
         task.add_done_callback(self._offering.discard)
 

@@ -22,6 +22,7 @@ from perdure.history.effects import Effect
 from perdure.history.fold import replay
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.table import KINDS
+from perdure.history.metrics import HistoryMetrics
 from perdure.history.state.codec import (
     decode_changes,
     decode_events,
@@ -48,6 +49,7 @@ from perdure.kernel.persistence.executions import (
     StoreUnusable,
 )
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.serving import named
 
 logger = structlog.get_logger(__name__)
 
@@ -82,7 +84,9 @@ class Shard:
         store: ExecutionStore,
         committer: Committer,
         effects: EffectSink,
+        metrics: HistoryMetrics | None = None,
     ) -> None:
+        self.metrics = metrics or HistoryMetrics()
         self.id = shard_id
         self.epoch = epoch
         self.store = store
@@ -154,6 +158,7 @@ class Shard:
         self._check_open()
         loaded = self._loaded.get(key)
         if loaded is not None:
+            self.metrics.cache_hits += 1
             self._loaded.move_to_end(key)
             while loaded.restoring is not None:
                 await asyncio.shield(loaded.restoring)
@@ -190,6 +195,7 @@ class Shard:
 
     async def _load(self, key: ExecutionKey) -> Loaded[Any] | None:
         kind = KINDS[key.kind]
+        self.metrics.cache_misses += 1
         try:
             stored = await self.store.load(self.id, key)
             if stored is None:
@@ -216,7 +222,7 @@ class Shard:
         return loaded
 
     async def _set_aside(self, key: ExecutionKey, error: Exception) -> None:
-        logger.error("damaged execution set aside", workflow_id=key.workflow_id, run_id=key.run_id, error=str(error))
+        logger.error("damaged execution set aside", **named(key), error=str(error))
         await self.store.quarantine(self.id, key, str(error), self.runtime.clock.now_ns())
 
     # Deciding
@@ -235,9 +241,9 @@ class Shard:
         self._check_open()
         loaded = kind(self, tx.state)
         write = ShardWrite(self.id)
-        effects = self._record(write, loaded, tx)
+        self._record(write, loaded, tx)
         self._adopt(loaded)
-        self._submit(write, [(loaded, effects)])
+        self._submit(write, [(loaded, tx)])
         return loaded
 
     def decide(
@@ -269,7 +275,7 @@ class Shard:
             elif tx.dirty:
                 self._commit(loaded, tx)
             elif tx.effects:
-                self._perform_once_durable(loaded, tx.effects)
+                self._perform_once_durable(loaded, tx)
         except BaseException:
             if tx.dirty:
                 self._restore(loaded)
@@ -288,16 +294,17 @@ class Shard:
 
     def _commit(self, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
         write = ShardWrite(self.id)
-        done = []
+        done: list[tuple[Loaded[Any], BaseTransition[Any]]] = [(loaded, tx)]
         if tx.successor is not None:
             successor = type(loaded)(self, tx.successor.state)
-            done = [(successor, self._record(write, successor, tx.successor))]
-        done.insert(0, (loaded, self._record(write, loaded, tx)))
+            self._record(write, successor, tx.successor)
+            done.append((successor, tx.successor))
+        self._record(write, loaded, tx)
         if tx.successor is not None:
             self._adopt(successor)
         self._submit(write, done)
 
-    def _record(self, write: ShardWrite, loaded: Loaded[Any], tx: BaseTransition[Any]) -> list[Effect]:
+    def _record(self, write: ShardWrite, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
         """Turn a transition into rows. If that cannot be done, nothing of it is left but the changed state."""
         state = loaded.state
         events, changes = loaded.with_unwritten(tx.events, tx.changes)
@@ -330,28 +337,40 @@ class Shard:
             write.snapshots.append(Snapshot(loaded.key, loaded.sequence, snapshot))
             loaded.snapshot_size = len(snapshot)
             loaded.tail_size = 0
-        return tx.effects
 
-    def _submit(self, write: ShardWrite, done: list[tuple[Loaded[Any], list[Effect]]]) -> None:
+    def _submit(self, write: ShardWrite, done: list[tuple[Loaded[Any], BaseTransition[Any]]]) -> None:
         def committed() -> None:
-            for loaded, effects in done:
+            self._count(write)
+            for loaded, tx in done:
+                for activity, outcome in tx.ended:
+                    scheduled, took_ns = activity.scheduled, tx.now - activity.scheduled_at
+                    kind, queue = scheduled.activity_type.name, scheduled.task_queue.name
+                    self.metrics.activity_closed(loaded.key.namespace_id, kind, queue, outcome, took_ns)
                 loaded.settled()
-                self._perform(loaded, effects)
+                self._perform(loaded, tx.effects)
 
         commit = self._commit_write(write, committed)
         for loaded, _ in done:
             loaded.commit = commit
 
+    def _count(self, write: ShardWrite) -> None:
+        self.metrics.transitions += len(write.heads)
+        self.metrics.snapshots += len(write.snapshots)
+        if write.visibility:
+            begun = {current.run_id for current in write.current}
+            for record in write.visibility:
+                self.metrics.shown(record, begun=record.run_id in begun)
+
     def _commit_write(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
         commit = self._last_commit = self._committer.submit(write, self.epoch, committed)
         return commit
 
-    def _perform_once_durable(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
+    def _perform_once_durable(self, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
         """What nothing new is written for still builds on what may be on its way to the disk."""
         if loaded.commit is None or loaded.commit.done:
-            self._perform(loaded, effects)
+            self._perform(loaded, tx.effects)
         else:
-            self._submit(ShardWrite(self.id), [(loaded, effects)])
+            self._submit(ShardWrite(self.id), [(loaded, tx)])
 
     def _perform(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
         for effect in effects:
@@ -376,7 +395,7 @@ class Shard:
                 loaded.state = state
                 loaded.agenda = loaded.new_agenda(state)
             except Exception:
-                logger.exception("a run could not be restored", run_id=loaded.key.run_id)
+                logger.exception("a run could not be restored", **named(loaded.key))
                 self._drop(loaded)
             finally:
                 loaded.restoring = None

@@ -19,7 +19,7 @@ from temporalio.api.sdk.v1 import UserMetadata
 from perdure.history.effects import Effect
 from perdure.history.fold import amend, evolve, number_buffered
 from perdure.history.state.changes import AnyChange, EventBuffered, EventsRecorded
-from perdure.history.state.execution import Execution
+from perdure.history.state.execution import Activity, Execution
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
@@ -47,7 +47,18 @@ _IGNORABLE = frozenset({EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED}
 class BaseTransition(Generic[S]):
     """One decision in the making, on an execution of any kind. `now` is the same instant for all of it (ns)."""
 
-    __slots__ = ("changes", "effects", "entropy", "events", "limits", "namespace", "now", "state", "successor")
+    __slots__ = (
+        "changes",
+        "effects",
+        "ended",
+        "entropy",
+        "events",
+        "limits",
+        "namespace",
+        "now",
+        "state",
+        "successor",
+    )
 
     def __init__(self, state: S, now: int, entropy: Entropy, limits: Limits, namespace: Namespace) -> None:
         self.state = state
@@ -59,6 +70,8 @@ class BaseTransition(Generic[S]):
         self.events: list[HistoryEvent] = []
         self.changes: list[AnyChange] = []
         self.effects: list[Effect] = []
+        #: Activities that ended in it, and how, to be counted once it is durable.
+        self.ended: list[tuple[Activity, str]] = []
         #: A next run, created in the same commit.
         self.successor: BaseTransition[Any] | None = None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perdure.infra import logs, protos
+from perdure.infra.admin import admin
 from perdure.infra.startup import StartFailed
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
 
 config_commands = typer.Typer(help="Settings of a cluster.")
 app.add_typer(config_commands, name="config")
+app.add_typer(admin, name="admin")
 
 _Roles = Annotated[str | None, typer.Option("--role", help="Roles of this process: gateway, history, matching.")]
 _Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]

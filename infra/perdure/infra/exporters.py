@@ -5,23 +5,23 @@ The client library is imported with the first scrape: a development server that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.metrics import GatewayMetrics
+from perdure.kernel.metrics import Family, Histogram, Kind, Sample, Source
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 
 class PrometheusExporter:
-    """Reads the counters anew for each scrape."""
+    """Asks the sources anew for each scrape."""
 
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self, gateway: GatewayMetrics) -> None:
-        self._gateway = gateway
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
 
     def render(self) -> bytes:
         from prometheus_client import CollectorRegistry, ProcessCollector
@@ -34,21 +34,28 @@ class PrometheusExporter:
 
     def collect(self) -> Iterable[Metric]:
         """What a registry of the client library asks of a collector."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        by_family: dict[Family, list[Sample]] = {}
+        for source in self._sources:
+            for sample in source():
+                by_family.setdefault(sample.family, []).append(sample)
+        return [_metric(family, samples) for family, samples in by_family.items()]
 
-        calls = CounterMetricFamily("perdure_calls", "Calls received, by RPC.", labels=["rpc"])
-        seconds = CounterMetricFamily(
-            "perdure_call_seconds", "Time spent serving calls, waits included.", labels=["rpc"]
-        )
-        failures = CounterMetricFamily(
-            "perdure_call_failures", "Calls refused, by RPC and code.", labels=["rpc", "code"]
-        )
-        for rpc, counts in self._gateway.by_rpc.items():
-            if counts.calls:
-                calls.add_metric([rpc], counts.calls)
-                seconds.add_metric([rpc], counts.duration_ns / SECOND_NS)
-            for code, count in counts.failures.items():
-                failures.add_metric([rpc, code], count)
-        in_flight = GaugeMetricFamily("perdure_calls_in_flight", "Calls being served, waiting polls included.")
-        in_flight.add_metric([], self._gateway.in_flight)
-        return (calls, seconds, failures, in_flight)
+
+def _metric(family: Family, samples: Sequence[Sample]) -> Metric:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+    name = f"perdure_{family.name}"
+    if family.kind is Kind.HISTOGRAM:
+        histogram = HistogramMetricFamily(name, family.help, labels=family.labels)
+        for sample in samples:
+            assert isinstance(sample.value, Histogram)
+            bounds = [*map(str, sample.value.bounds), "+Inf"]
+            buckets = zip(bounds, accumulate(sample.value.counts), strict=True)
+            histogram.add_metric(sample.labels, buckets=list(buckets), sum_value=sample.value.sum)
+        return histogram
+    kind = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+    metric = kind(name, family.help, labels=family.labels)
+    for sample in samples:
+        assert not isinstance(sample.value, Histogram)
+        metric.add_metric(sample.labels, sample.value)
+    return metric

@@ -63,8 +63,16 @@ class EmbeddedServer:
             Reclaimer(self._history),
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
+            limits_of=lambda namespace: options.namespace_limits,
         )
-        exporter = PrometheusExporter(self._gateway.metrics)
+        name_of = self._namespaces.name_of
+        exporter = PrometheusExporter(
+            [
+                self._gateway.metrics.samples,
+                lambda: self._history.engine.samples(name_of),
+                lambda: self._matching.samples(name_of),
+            ]
+        )
         self._http = HttpServer(
             {
                 "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
@@ -88,6 +96,7 @@ class EmbeddedServer:
             http_port = await self._http.start(self._options.ip, self._options.http_port)
         except BaseException:
             await self.stop(grace_s=0)
+            await self._gateway.close()
             raise
         return port, http_port
 

@@ -87,6 +87,15 @@ class InternalTls(_Section):
         return self.authority is not None
 
 
+class Tracing(_Section):
+    """Without an `endpoint` there is no tracing. `ratio` is the part of the traces that is recorded, of those that
+    begin here; what a client has begun is recorded if the client says so.
+    """
+
+    endpoint: Annotated[str, _one_of("http", "https")] | None = None
+    ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+
 class Settings(BaseSettings):
     """See `perdure.infra.layers.load` for how it is filled.
 
@@ -109,6 +118,7 @@ class Settings(BaseSettings):
     lease_s: Annotated[float, Field(ge=1, le=600)] = 3.0
     redis: Redis = Redis()
     internal_tls: InternalTls = InternalTls()
+    tracing: Tracing = Tracing()
     limits: dict[str, int] = {}
     namespace_limits: dict[str, int] = {}
     namespaces: dict[str, dict[str, int]] = {}

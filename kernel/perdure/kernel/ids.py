@@ -56,8 +56,17 @@ class TaskKind(IntEnum):
 
 
 class TaskQueueKey(NamedTuple):
-    """One task queue of one kind. A sticky queue is a task queue whose name a worker made up for itself."""
+    """One task queue of one kind, or a partition of it. A sticky queue is one whose name a worker made up for itself.
+
+    Partition 0 is the root, the only one of a queue that is not partitioned. Where tasks go is decided when they are
+    offered: before, they name the root.
+    """
 
     namespace_id: NamespaceId
     name: str
     kind: TaskKind
+    partition: int = 0
+
+    @property
+    def root(self) -> TaskQueueKey:
+        return self._replace(partition=0) if self.partition else self

@@ -106,6 +106,9 @@ class Limits(_Named):
     poll_ns: int = _limit(60 * SECOND_NS, "matching.longPollExpirationInterval", "longest wait for a task")
     task_queues_max: int = _limit(100_000, "matching.maxTaskQueues", "task queues in memory of one process")
     pollers_max: int = _limit(10_000, "matching.maxPollersPerTaskQueue", "polls waiting on one task queue")
+    task_queue_partitions: int = _limit(
+        1, "matching.numTaskqueueReadPartitions", "parts of one task queue, each owned by a process of its own"
+    )
     tasks_in_memory_max: int = _limit(
         50_000, "matching.maxTasksInMemory", "tasks of one task queue held in memory; history keeps the rest"
     )

@@ -16,7 +16,8 @@ from perdure.kernel.errors import Unavailable
 #: The headers of W3C Trace Context, by which a trace goes on in the next process.
 TRACE_HEADERS = ("traceparent", "tracestate")
 
-#: Trace headers of the call that is being served; they go with every call that is made on its behalf.
+#: Has the trace headers of the call that is being served, if it came with any, and perhaps others of its metadata. They
+#: go with every call that is made on its behalf.
 trace_context: ContextVar[Mapping[str, str]] = ContextVar("trace_context", default={})  # noqa: B039  never written to
 
 
@@ -86,5 +87,5 @@ def trace_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def with_trace(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
     """The metadata of an outgoing call, with the trace that it belongs to."""
-    trace = trace_context.get()
+    trace = trace_headers(trace_context.get())
     return {**trace, **(metadata or {})} if trace else metadata

@@ -30,6 +30,8 @@ class Matcher(Generic[Waiter, Query]):
         self._tasks_max = tasks_max
         #: Each waiter with the worker that it belongs to.
         self._waiters: OrderedDict[Waiter, str] = OrderedDict()
+        #: Other partitions that wait for a task. They come after pollers, and get no queries.
+        self._partitions: OrderedDict[Waiter, None] = OrderedDict()
         self._queries: deque[Query] = deque()
 
     @property
@@ -50,13 +52,20 @@ class Matcher(Generic[Waiter, Query]):
     @property
     def ready_at_ns(self) -> int | None:
         """When the rate limit lets the next task go to a poller that waits for it; None if there are not both."""
-        return self.limit.ready_at_ns if self._waiters and self.backlog else None
+        return self.limit.ready_at_ns if self._anybody and self.backlog else None
+
+    @property
+    def _anybody(self) -> bool:
+        return bool(self._waiters or self._partitions)
+
+    def _next(self) -> Waiter:
+        return self._waiters.popitem(last=False)[0] if self._waiters else self._partitions.popitem(last=False)[0]
 
     def offer(self, task: Task, now_ns: int) -> Waiter | None:
         """Hand the task to a poller, which is returned, or let it wait. Without room it is dropped: `overflowed`."""
-        if self._waiters and not self.backlog and self.limit.ready_at_ns <= now_ns:
+        if self._anybody and not self.backlog and self.limit.ready_at_ns <= now_ns:
             self.limit.consume(now_ns)
-            return self._waiters.popitem(last=False)[0]
+            return self._next()
         if len(self.backlog) < self._tasks_max:
             self.backlog.add(task)
         elif task not in self.backlog:
@@ -97,6 +106,10 @@ class Matcher(Generic[Waiter, Query]):
         """What a poller that comes now gets at once, if anything."""
         if self._queries:
             return self._queries.popleft()
+        return self.take_task(now_ns)
+
+    def take_task(self, now_ns: int) -> Task | None:
+        """What another partition that comes now gets at once, if anything."""
         if self.backlog and self.limit.ready_at_ns <= now_ns:
             self.limit.consume(now_ns)
             return self.backlog.pop()
@@ -106,21 +119,29 @@ class Matcher(Generic[Waiter, Query]):
         """Let a poller wait for which `take` found nothing."""
         self._waiters[waiter] = worker
 
+    def wait_for_task(self, waiter: Waiter) -> None:
+        """Let another partition wait for which `take_task` found nothing."""
+        self._partitions[waiter] = None
+
     def leave(self, waiter: Waiter) -> None:
-        """Forget a poller; nothing happens if it was woken already."""
+        """Forget whoever waits; nothing happens if it was woken already."""
         self._waiters.pop(waiter, None)
+        self._partitions.pop(waiter, None)
 
     def dismiss(self, worker: str | None = None) -> list[Waiter]:
-        """Forget the pollers of one worker, or all of them, and return them."""
+        """Forget the pollers of one worker, or all who wait, and return them."""
         leaving = [waiter for waiter, owner in self._waiters.items() if worker is None or owner == worker]
         for waiter in leaving:
             del self._waiters[waiter]
+        if worker is None:
+            leaving += self._partitions
+            self._partitions.clear()
         return leaving
 
     def release(self, now_ns: int) -> list[tuple[Waiter, Task]]:
         """Hand out what the rate limit allows by now."""
         matches = []
-        while self._waiters and self.backlog and self.limit.ready_at_ns <= now_ns:
+        while self._anybody and self.backlog and self.limit.ready_at_ns <= now_ns:
             self.limit.consume(now_ns)
-            matches.append((self._waiters.popitem(last=False)[0], self.backlog.pop()))
+            matches.append((self._next(), self.backlog.pop()))
         return matches

@@ -19,6 +19,7 @@ from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task
 from perdure.matching.matcher import Matcher
+from perdure.matching.metrics import QueueMetrics
 from perdure.matching.pollers import RETENTION_NS, PollerHistory, PollRequest
 from perdure.matching.queries import PendingQuery
 from perdure.matching.rates import RecentRate
@@ -33,21 +34,32 @@ DEFAULT_PRIORITY = 3
 
 
 class Partition:
-    """The tasks and pollers of one task queue.
+    """The tasks and pollers of one task queue, or of a part of it.
 
     `refill` is called, with the queue's key, when tasks that were turned away for want of room can be offered again.
+    The partitions of a queue share its rate evenly.
     """
 
     def __init__(
-        self, queue: TaskQueueKey, sticky: bool, clock: Clock, limits: Limits, refill: Callable[[TaskQueueKey], None]
+        self,
+        queue: TaskQueueKey,
+        sticky: bool,
+        clock: Clock,
+        limits: Limits,
+        refill: Callable[[TaskQueueKey], None],
     ) -> None:
+        #: Replaced by those that are counted for its queue, when it is one that is kept.
+        self.metrics = QueueMetrics()
         self.queue = queue
         self.sticky = sticky
+        self._share = 1 if sticky else limits.task_queue_partitions
         self.pollers = PollerHistory()
         self._clock = clock
         self._limits = limits
         self._refill = refill
-        self._matcher: Matcher[_Waiter, PendingQuery] = Matcher(limits.dispatch_rate_max, limits.tasks_in_memory_max)
+        self._matcher: Matcher[_Waiter, PendingQuery] = Matcher(
+            limits.dispatch_rate_max / self._share, limits.tasks_in_memory_max
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._last_poll_ns = 0
         self._last_used_ns = clock.now_ns()
@@ -61,9 +73,13 @@ class Partition:
         now_ns = self._last_used_ns = self._clock.now_ns()
         self._rates_of(task.priority, now_ns)[0].count(now_ns)
         waiter = self._matcher.offer(task, now_ns)
+        self.metrics.offered += 1
         if waiter is not None:
+            self.metrics.sync_matched += 1
             self._wake(waiter, task)
         else:
+            if self._last_poll_ns <= now_ns - RECENT_POLL_NS and not self._matcher.waiting:
+                self.metrics.no_poller += 1
             self._arm()
 
     def put_back(self, item: Item) -> None:
@@ -120,14 +136,21 @@ class Partition:
             metadata = request.task_queue_metadata
             if metadata.HasField("max_tasks_per_second"):
                 rate = min(rate, max(metadata.max_tasks_per_second.value, 0.0))
+        rate /= self._share
         if rate != self._matcher.limit.rate:
             self._matcher.limit.change(rate, now_ns)
             self._disarm()
             self._release()
 
-    def end_poll(self, request: PollRequest) -> None:
-        """Take note that a poll ends by itself (not because its worker went away)."""
-        self._touch(request)
+    def end_poll(self, request: PollRequest, item: Item | None = None) -> None:
+        """Take note that a poll ends by itself (not because its worker went away), and with what."""
+        now_ns = self._touch(request)
+        if item is None:
+            self.metrics.polls_empty += 1
+            return
+        self.metrics.polls_served += 1
+        if not isinstance(item, PendingQuery):
+            self.metrics.schedule_to_start.observe((now_ns - item.created_at_ns) / SECOND_NS)
 
     async def take(self, until_ns: int, worker: str = "") -> Item | None:
         """The next task or query for a poll of this worker; None if there is none until the given instant.
@@ -144,8 +167,23 @@ class Partition:
             self._rates_of(item.priority, now_ns)[1].count(self._clock.now_ns())
             if self._matcher.needs_refill:
                 self._matcher.overflowed = False
-                asyncio.get_running_loop().call_soon(self._refill, self.queue)
+                asyncio.get_running_loop().call_soon(self._refill, self.queue.root)
         return item
+
+    async def take_for_partition(self, until_ns: int) -> Task | None:
+        """The next task, for another partition of the queue; None if there is none until the given instant."""
+        now_ns = self._last_used_ns = self._clock.now_ns()
+        item: Item | None = self._matcher.take_task(now_ns)
+        if item is None and now_ns < until_ns:
+            item = await self._wait(until_ns - now_ns, None)
+        assert not isinstance(item, PendingQuery), "queries go to pollers"
+        return item
+
+    def leave_to_root(self) -> list[Task]:
+        """The waiting tasks, if no worker has polled this partition lately: the root may know one."""
+        if not self.queue.partition or self.polled_within(RECENT_POLL_NS):
+            return []
+        return self._matcher.backlog.drain()
 
     def dismiss(self, worker: str | None = None) -> None:
         """End the waiting polls of one worker, or all of them: they come back empty."""
@@ -179,8 +217,17 @@ class Partition:
 
     @property
     def rate(self) -> float:
-        """Tasks per second that may be handed out."""
-        return self._matcher.limit.rate
+        """Tasks per second that the whole queue may hand out."""
+        return self._matcher.limit.rate * self._share
+
+    @property
+    def polls_waiting(self) -> int:
+        return self._matcher.waiting
+
+    @property
+    def starving(self) -> bool:
+        """Whether pollers wait and there is nothing for them."""
+        return self._matcher.waiting > 0 and not self._matcher.backlog
 
     @property
     def backlog_count(self) -> int:
@@ -215,10 +262,14 @@ class Partition:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _wait(self, timeout_ns: int, worker: str) -> Item | None:
+    async def _wait(self, timeout_ns: int, worker: str | None) -> Item | None:
+        """Of a poll of this worker, or of another partition."""
         loop = asyncio.get_running_loop()
         waiter: _Waiter = loop.create_future()
-        self._matcher.wait(waiter, worker)
+        if worker is None:
+            self._matcher.wait_for_task(waiter)
+        else:
+            self._matcher.wait(waiter, worker)
         self._arm()
         timer = loop.call_later(timeout_ns / SECOND_NS, self._expire, waiter)
         try:

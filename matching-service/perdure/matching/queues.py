@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from heapq import nlargest
 
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import NotOwner, ResourceExhausted, Unavailable
-from perdure.kernel.ids import NamespaceId, TaskQueueKey
+from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Unavailable
+from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, Task
 from perdure.kernel.runtime import Runtime
+from perdure.matching.metrics import (
+    BACKLOG,
+    BACKLOG_AGE,
+    PENDING_POLLS,
+    QUEUES,
+    MatchingMetrics,
+    labels_of,
+)
 from perdure.matching.partition import RECENT_POLL_NS, Partition
 from perdure.matching.queries import PendingQueries
 
 #: How long the polls of a worker that has announced its end are turned away.
 _SHUTDOWN_REMEMBERED_NS = 70 * SECOND_NS
 _SHUTDOWNS_REMEMBERED_MAX = 10_000
+#: How long a partition waits for a task of the root before it looks whether it still needs one.
+_FETCH_NS = 10 * SECOND_NS
 
 
 class TaskQueues:
@@ -28,9 +42,16 @@ class TaskQueues:
         self.limits = limits
         self.history = history
         self.host_name = host_name
+        self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
-        #: Where a task goes that leaves a sticky queue. Its normal queue may be another process's.
+        #: Where a task goes that leaves a sticky queue for the normal one, which may be another process's.
+        self.offer_elsewhere: Callable[[Task], None] = self.offer
+        #: Where a task goes that leaves its partition for the root.
         self.hand_on: Callable[[Task], None] = self.offer
+        #: Gets a task from the root of a queue, waiting for one until the given instant.
+        self.fetch: Callable[[TaskQueueKey, int], Awaitable[Task | None]] = self.take_for_partition
+        #: Partitions for which a task is being fetched.
+        self._fetching: dict[TaskQueueKey, asyncio.Task[None]] = {}
         self.closed = False
         self._partitions: dict[TaskQueueKey, Partition] = {}
         #: Workers (by instance key) that have announced their end, and when.
@@ -69,11 +90,52 @@ class TaskQueues:
             if partition is not None and partition.polled_within(RECENT_POLL_NS):
                 partition.offer(task)
                 return
-            self.hand_on(_on_normal_queue(task))
+            self.offer_elsewhere(_on_normal_queue(task))
             return
         if partition is None:
             partition = self._open(task.queue, sticky=False)
         partition.offer(task)
+        self._leave_to_root(partition)
+
+    # Partitions ---------------------------------------------------------------------------------------------------
+
+    async def take_for_partition(self, root: TaskQueueKey, until_ns: int) -> Task | None:
+        """A task of a root for another partition of its queue."""
+        partition = self._partitions.get(root) or self._open(root, sticky=False)
+        return await partition.take_for_partition(until_ns)
+
+    def feed(self, partition: Partition) -> None:
+        """Get tasks from the root, one at a time, for as long as pollers wait for them here."""
+        queue = partition.queue
+        if not queue.partition or queue in self._fetching:
+            return
+
+        async def fetch() -> None:
+            while partition.starving and self._partitions.get(queue) is partition:
+                until_ns = self.runtime.clock.now_ns() + _FETCH_NS
+                try:
+                    task = await self.fetch(queue.root, until_ns)
+                except ServiceError:
+                    # The root is moving, or busy. Whoever polls next tries again.
+                    return
+                if task is not None:
+                    self.metrics.fetched += 1
+                    self.offer(task._replace(queue=queue))
+
+        fetching = self._fetching[queue] = asyncio.get_running_loop().create_task(fetch())
+        fetching.add_done_callback(lambda _: self._fetching.pop(queue, None))
+
+    def leave_stranded_to_root(self) -> None:
+        """Let the tasks of partitions that no worker polls any more meet one at the root."""
+        for partition in list(self._partitions.values()):
+            self._leave_to_root(partition)
+
+    def _leave_to_root(self, partition: Partition) -> None:
+        for task in partition.leave_to_root():
+            self.metrics.forwarded += 1
+            self.hand_on(task._replace(queue=partition.queue.root))
+
+    # --------------------------------------------------------------------------------------------------------------
 
     def discard(self, queue: TaskQueueKey) -> None:
         """Drop a sticky queue whose worker is gone; its tasks go to the normal queues of their workflows."""
@@ -83,12 +145,12 @@ class TaskQueues:
         del self._partitions[queue]
         for task in partition.drain():
             if task.normal_queue:
-                self.hand_on(_on_normal_queue(task))
+                self.offer_elsewhere(_on_normal_queue(task))
 
-    def leave(self, moved: Callable[[NamespaceId, str], bool]) -> None:
+    def leave(self, moved: Callable[[TaskQueueKey], bool]) -> None:
         """Let go of the queues that are another process's now. History offers their tasks there."""
         for queue, partition in list(self._partitions.items()):
-            if moved(queue.namespace_id, queue.name):
+            if moved(queue):
                 del self._partitions[queue]
                 partition.drain(NotOwner(f"task queue {queue.name}"))
 
@@ -105,10 +167,35 @@ class TaskQueues:
     def close(self) -> None:
         """End all waiting polls and queries, and drop all tasks: history has its own record of them."""
         self.closed = True
+        for fetching in self._fetching.values():
+            fetching.cancel()
         for partition in self._partitions.values():
             partition.drain()
         self._partitions.clear()
         self.pending_queries.fail_all(Unavailable("The server is shutting down."))
+
+    def samples(self, name_of: NameOf) -> Iterable[Sample]:
+        """What there is to count here and now."""
+        yield from self.metrics.samples(name_of)
+        yield Sample(QUEUES, (), len(self._partitions))
+        tasks: Counter[tuple[str, ...]] = Counter()
+        polls: Counter[tuple[str, ...]] = Counter()
+        ages_ns: dict[tuple[str, ...], int] = {}
+        for queue, partition in self._partitions.items():
+            labels = self.metrics.by_queue.counted_as(labels_of(queue, sticky=partition.sticky))
+            tasks[labels] += partition.backlog_count
+            polls[labels] += partition.polls_waiting
+            ages_ns[labels] = max(ages_ns.get(labels, 0), partition.backlog_age_ns)
+        for (namespace_id, *rest), age_ns in ages_ns.items():
+            labels = (name_of(namespace_id), *rest)
+            yield Sample(BACKLOG, labels, tasks[namespace_id, *rest])
+            yield Sample(BACKLOG_AGE, labels, age_ns / SECOND_NS)
+            yield Sample(PENDING_POLLS, labels, polls[namespace_id, *rest])
+
+    def largest(self, count: int) -> list[Partition]:
+        """The partitions where the most tasks wait, of those where any do."""
+        waiting = (partition for partition in self._partitions.values() if partition.backlog_count)
+        return nlargest(count, waiting, key=lambda partition: partition.backlog_count)
 
     # Workers that go --------------------------------------------------------------------------------------------------
 
@@ -125,11 +212,16 @@ class TaskQueues:
 
     def unused(self, queue: TaskQueueKey, sticky: bool = False) -> Partition:
         """What a queue looks like that nobody has used yet. It is not kept."""
-        return Partition(queue, sticky, self.runtime.clock, self.limits, self.history.redispatch)
+        return Partition(queue, sticky, self.runtime.clock, self.limits, self._refill)
 
     def _open(self, queue: TaskQueueKey, sticky: bool) -> Partition:
         partition = self._partitions[queue] = self.unused(queue, sticky)
+        partition.metrics = self.metrics.of(queue, sticky=sticky)
         return partition
+
+    def _refill(self, queue: TaskQueueKey) -> None:
+        self.metrics.refills += 1
+        self.history.redispatch(queue)
 
 
 def _on_normal_queue(task: Task) -> Task:

@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
-from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    QueryWorkflowResponse,
+)
 
 from perdure.kernel.addressing import task_queue_of
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
-from perdure.kernel.ids import NamespaceId
+from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
-from perdure.kernel.rpc import HistoryClient, MatchingClient, QueryTask, Task
+from perdure.kernel.metrics import NameOf, Sample
+from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching.handlers import describe, polls, queries, workers
 from perdure.matching.queues import TaskQueues
 
 _SWEEP_S = 60.0
+#: How often to look for tasks on partitions that no worker polls any more.
+_STRANDED_S = 10.0
 
 _Handler = Callable[[TaskQueues, Call, Any], Awaitable[Message]]
 
 _HANDLERS: dict[str, _Handler] = {
     "DescribeTaskQueue": describe.describe_task_queue,
     "ListTaskQueuePartitions": describe.list_task_queue_partitions,
-    "PollActivityTaskQueue": polls.poll_activity_task_queue,
-    "PollWorkflowTaskQueue": polls.poll_workflow_task_queue,
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
 }
+_POLLS: dict[str, Callable[[TaskQueues, Call, Any, int], Awaitable[Message]]] = {
+    "PollActivityTaskQueue": polls.poll_activity_task_queue,
+    "PollWorkflowTaskQueue": polls.poll_workflow_task_queue,
+}
+
 #: What concerns all task queues of a process, whoever's they are.
 _FOR_EVERYBODY = frozenset({"ShutdownWorker"})
+
+
+class Backlog(NamedTuple):
+    """Of one partition of a task queue: how many tasks wait, how long the next one has, and how many polls wait."""
+
+    queue: TaskQueueKey
+    tasks: int
+    age_ns: int
+    polls: int
 
 
 class MatchingService:
@@ -43,28 +62,53 @@ class MatchingService:
 
     def __init__(self, runtime: Runtime, limits: Limits, history: HistoryClient, host_name: str = "localhost") -> None:
         self._queues = TaskQueues(runtime, limits, history, host_name)
-        self._sweep_timer: asyncio.TimerHandle | None = None
-        self._is_ours: Callable[[NamespaceId, str], bool] = lambda namespace_id, name: True
+        self._partitioned = limits.task_queue_partitions > 1
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._is_ours: Callable[[NamespaceId, str, int], bool] = lambda namespace_id, name, partition: True
 
-    def join(self, is_ours: Callable[[NamespaceId, str], bool], cluster: MatchingClient) -> None:
-        """Be one of several: serve only queues that are ours, and hand on through `cluster` what is not."""
+    def join(
+        self,
+        is_ours: Callable[[NamespaceId, str, int], bool],
+        offer: Callable[[Task], None],
+        hand_on: Callable[[Task], None],
+        fetch: Callable[[TaskQueueKey, int], Awaitable[Task | None]],
+    ) -> None:
+        """Be one of several: serve only the (partitions of) queues that are ours.
+
+        `offer` takes tasks for another queue, `hand_on` those for another partition of theirs, and `fetch` gets a task
+        from the root of a queue, if it has one until the given instant.
+        """
         self._is_ours = is_ours
-        self._queues.hand_on = cluster.offer
+        self._queues.offer_elsewhere = offer
+        self._queues.hand_on = hand_on
+        self._queues.fetch = fetch
 
-    def leave(self, moved: Callable[[NamespaceId, str], bool]) -> None:
+    def leave(self, moved: Callable[[TaskQueueKey], bool]) -> None:
         """Let go of queues that have moved to another owner."""
         self._queues.leave(moved)
 
     async def start(self) -> None:
         """Begin to forget task queues that nobody uses any more."""
-        self._sweep()
+        self._every(_SWEEP_S, self._queues.evict_idle)
+        if self._partitioned:
+            self._every(_STRANDED_S, self._queues.leave_stranded_to_root)
 
     async def stop(self) -> None:
         """Drain: waiting polls end empty, waiting queries and new calls fail as unavailable. May be called twice."""
-        if self._sweep_timer is not None:
-            self._sweep_timer.cancel()
-            self._sweep_timer = None
+        for timer in self._timers.values():
+            timer.cancel()
         self._queues.close()
+
+    def samples(self, name_of: NameOf) -> Iterable[Sample]:
+        """What there is to count here and now."""
+        return self._queues.samples(name_of)
+
+    def largest_backlogs(self, count: int) -> list[Backlog]:
+        """Of the partitions of this process where the most tasks wait."""
+        return [
+            Backlog(each.queue, each.backlog_count, each.backlog_age_ns, each.polls_waiting)
+            for each in self._queues.largest(count)
+        ]
 
     def offer(self, task: Task) -> None:
         self._queues.offer(task)
@@ -73,7 +117,8 @@ class MatchingService:
         """Take tasks in from another process, and return those that have to go elsewhere."""
         foreign = []
         for task in tasks:
-            if not self._queues.closed and self._is_ours(task.queue.namespace_id, task.queue.name):
+            queue = task.queue
+            if not self._queues.closed and self._is_ours(queue.namespace_id, queue.name, queue.partition):
                 self._queues.offer(task)
             else:
                 foreign.append(task)
@@ -84,8 +129,29 @@ class MatchingService:
         self._require_ours(task.queue.namespace_id, task.queue.name)
         return await queries.query(self._queues, call, task)
 
+    async def poll(self, rpc: str, call: Call, request: Message, partition: int = 0) -> Message:
+        """Serve a poll on one partition of its queue."""
+        self._require_open()
+        self._require_ours(NamespaceId(call.namespace_id), task_queue_of(request), partition)
+        return await _POLLS[rpc](self._queues, call, request, partition)
+
+    async def fetch(self, root: TaskQueueKey, until_ns: int) -> Task | None:
+        """Give a task of a root to another partition of its queue; None if there is none until that instant."""
+        self._require_open()
+        self._require_ours(root.namespace_id, root.name)
+        return await self._queues.take_for_partition(root, until_ns)
+
+    async def describe(
+        self, call: Call, request: DescribeTaskQueueRequest, partition: int
+    ) -> DescribeTaskQueueResponse:
+        """Serve DescribeTaskQueue for one partition."""
+        self._require_ours(NamespaceId(call.namespace_id), task_queue_of(request), partition)
+        return await describe.describe_task_queue(self._queues, call, request, partition)
+
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         self._require_open()
+        if rpc in _POLLS:
+            return await self.poll(rpc, call, request)
         handler = _HANDLERS.get(rpc)
         if handler is None:
             raise Unimplemented(f"unknown method {rpc}")
@@ -97,10 +163,13 @@ class MatchingService:
         if self._queues.closed:
             raise Unavailable("The server is shutting down.")
 
-    def _require_ours(self, namespace_id: NamespaceId, queue: str) -> None:
-        if not self._is_ours(namespace_id, queue):
+    def _require_ours(self, namespace_id: NamespaceId, queue: str, partition: int = 0) -> None:
+        if not self._is_ours(namespace_id, queue, partition):
             raise NotOwner(f"task queue {queue}")
 
-    def _sweep(self) -> None:
-        self._queues.evict_idle()
-        self._sweep_timer = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+    def _every(self, period_s: float, work: Callable[[], None]) -> None:
+        def turn() -> None:
+            work()
+            self._timers[work] = asyncio.get_running_loop().call_later(period_s, turn)
+
+        self._timers[work] = asyncio.get_running_loop().call_later(period_s, turn)

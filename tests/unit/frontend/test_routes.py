@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from perdure.frontend.routes import SERVICES, WORKFLOW_ROUTES, WORKFLOW_SERVICE, Role, RouteTableError, verify
+from perdure.frontend.routes import (
+    SERVICES,
+    WORKFLOW_ROUTES,
+    WORKFLOW_SERVICE,
+    Priority,
+    Role,
+    RouteTableError,
+    verify,
+)
 from perdure.frontend.validation import CHECKS
 
 
@@ -25,3 +33,34 @@ def test_a_row_without_a_method_stops_the_process() -> None:
 def test_checks_belong_to_calls_that_roles_serve() -> None:
     served = {rpc for rpc, route in WORKFLOW_ROUTES.items() if route.role in (Role.HISTORY, Role.MATCHING)}
     assert served >= CHECKS.keys()
+
+
+#: As the reference server has them.
+PRIORITIES = {
+    Priority.SYSTEM: "GetClusterInfo GetSystemInfo GetSearchAttributes DescribeNamespace ListNamespaces",
+    Priority.EVENT: """
+        SignalWorkflowExecution SignalWithStartWorkflowExecution StartWorkflowExecution UpdateWorkflowExecution
+        ExecuteMultiOperation CreateSchedule StartActivityExecution RecordActivityTaskHeartbeat
+        RecordActivityTaskHeartbeatById RespondActivityTaskCompleted RespondActivityTaskCompletedById
+        RespondWorkflowTaskCompleted RespondQueryTaskCompleted RegisterNamespace UpdateNamespace
+        CountWorkflowExecutions ListWorkflowExecutions ListSchedules ListActivityExecutions""",
+    Priority.CHANGE: """
+        RequestCancelWorkflowExecution TerminateWorkflowExecution ResetWorkflowExecution DeleteWorkflowExecution
+        GetWorkflowExecutionHistory UpdateSchedule PatchSchedule DeleteSchedule UpdateActivityOptions PauseActivity
+        UnpauseActivity ResetActivity UpdateActivityExecutionOptions PauseActivityExecution UnpauseActivityExecution
+        ResetActivityExecution RequestCancelActivityExecution TerminateActivityExecution DeleteActivityExecution""",
+    Priority.STATUS: """
+        DescribeWorkflowExecution DescribeActivityExecution DescribeTaskQueue ListTaskQueuePartitions QueryWorkflow
+        DescribeSchedule ListScheduleMatchingTimes RespondActivityTaskCanceled RespondActivityTaskCanceledById
+        RespondActivityTaskFailed RespondActivityTaskFailedById RespondWorkflowTaskFailed""",
+    Priority.BACKGROUND: """
+        PollActivityExecution PollWorkflowTaskQueue PollActivityTaskQueue PollWorkflowExecutionUpdate
+        ResetStickyTaskQueue ShutdownWorker GetWorkflowExecutionHistoryReverse""",
+}
+
+
+@pytest.mark.parametrize("priority", PRIORITIES)
+def test_priorities(priority: Priority) -> None:
+    assert {rpc: WORKFLOW_ROUTES[rpc].priority for rpc in PRIORITIES[priority].split()} == dict.fromkeys(
+        PRIORITIES[priority].split(), priority
+    )

@@ -184,7 +184,7 @@ def test_the_documented_file_is_one(tmp_path: Path) -> None:
     path.write_text(text)
     settings = load(path, {}).settings
     assert tomllib.loads(text).keys() == Settings.model_fields.keys()
-    examples = {"databases", "redis", "internal_tls", "namespaces", "limits", "namespace_limits"}
+    examples = {"databases", "redis", "internal_tls", "namespaces", "tracing", "limits", "namespace_limits"}
     assert settings.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert settings.all_limits() == Limits()
     assert settings.limits_of("others") == NamespaceLimits()

@@ -22,6 +22,7 @@ from perdure.frontend.pipeline import check_namespace_name, check_state
 from perdure.frontend.validation.rules import byte_length
 from perdure.kernel.errors import Aborted, InvalidArgument
 from perdure.kernel.limits import Limits
+from perdure.kernel.names import check_name
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import NamespaceConflict
 from perdure.kernel.visibility.attributes import is_reserved, system_attributes, type_name
@@ -48,6 +49,7 @@ def check_new_attribute(name: str, kind: int, limits: Limits) -> None:
         raise InvalidArgument("Search attribute name is not set.")
     if byte_length(name) > limits.id_length_max:
         raise InvalidArgument("Search attribute name length exceeds limit.")
+    check_name("Search attribute name", name)
     if kind not in IndexedValueType.values():
         raise InvalidArgument(f"Unknown search attribute type: {kind}.")
 

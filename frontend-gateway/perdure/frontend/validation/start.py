@@ -29,6 +29,7 @@ from perdure.frontend.validation.rules import (
 from perdure.frontend.validation.updates import check_update
 from perdure.kernel import cron
 from perdure.kernel.errors import Code, InvalidArgument, MultiOperationFailed, ServiceError, Unimplemented
+from perdure.kernel.names import check_names
 from perdure.kernel.options import check_duration, check_priority, check_retry_policy
 from perdure.kernel.prototime import length_ns
 
@@ -120,6 +121,7 @@ def check_multi_operation(request: ExecuteMultiOperationRequest, scene: Scene) -
 
 
 def _check_start_operation(request: StartWorkflowExecutionRequest, scene: Scene) -> None:
+    check_names(request)
     _check_same_namespace(request, scene)
     check_start(request, scene)
     if request.cron_schedule:
@@ -131,6 +133,7 @@ def _check_start_operation(request: StartWorkflowExecutionRequest, scene: Scene)
 
 
 def _check_update_operation(request: UpdateWorkflowExecutionRequest, scene: Scene) -> None:
+    check_names(request)
     _check_same_namespace(request, scene)
     check_update(request, scene)
     if request.first_execution_run_id:

@@ -12,6 +12,7 @@ from perdure.history.commands import activities, closing, executions, properties
 from perdure.history.commands.batch import Batch, Cause, CommandFailure, camel_case
 from perdure.history.transition import Transition
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.names import check_names
 
 _CLOSING = frozenset(
     {
@@ -60,7 +61,12 @@ def apply(tx: Transition, commands: Sequence[Command], batch: Batch) -> None:
         tx.user_metadata = command.user_metadata if command.HasField("user_metadata") else None
         if not command.HasField(name):  # type: ignore[arg-type]
             raise _attributes_missing(command)
-        carry_out(tx, getattr(command, name), batch)
+        attributes = getattr(command, name)
+        try:
+            check_names(attributes)
+        except InvalidArgument as error:
+            raise CommandFailure(_BAD_ATTRIBUTES[command.command_type], error.message) from error
+        carry_out(tx, attributes, batch)
     tx.user_metadata = None
     for message in list(batch.messages.values()):
         properties.receive(tx, message)

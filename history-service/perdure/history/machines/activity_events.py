@@ -62,6 +62,7 @@ def close(tx: Transition, activity: Activity, outcome: Outcome) -> None:
 
 def record(tx: Transition, activity: Activity, outcome: Outcome) -> None:
     """Record how an activity ended; the caller sees to the workflow task."""
+    tx.ended.append((activity, type(outcome).__name__.lower()))
     match outcome:
         case Completed(result, identity):
             event_type = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED

@@ -170,6 +170,7 @@ def terminate(tx: Standalone, identity: str, reason: str, request_id: str) -> No
 
 def close(tx: Standalone, activity: Activity, outcome: Outcome) -> None:
     """Record how it ended."""
+    tx.ended.append((activity, type(outcome).__name__.lower()))
     now = tx.now
     match outcome:
         case Completed(result, identity):

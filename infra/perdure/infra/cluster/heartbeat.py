@@ -32,6 +32,9 @@ class Heartbeat:
         self._news = news
         self._members: Sequence[Member] = []
         self._lease_ends_s = 0.0
+        self._beaten_at_s = 0.0
+        #: Beats that failed, since the process started.
+        self.failures = 0
         self._listeners: list[Callable[[], None]] = []
         self._wanted = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
@@ -48,6 +51,16 @@ class Heartbeat:
     @property
     def lease_ends_s(self) -> float:
         return self._lease_ends_s
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the last beat was that got through; 0 before the first."""
+        return asyncio.get_running_loop().time() - self._beaten_at_s if self._beaten_at_s else 0.0
+
+    @property
+    def lease_left_s(self) -> float:
+        """For how long the others take this process for alive."""
+        return max(self._lease_ends_s - asyncio.get_running_loop().time(), 0.0)
 
     def listen(self, looked: Callable[[], None]) -> None:
         self._listeners.append(looked)
@@ -99,6 +112,7 @@ class Heartbeat:
             try:
                 await self._beat()
             except StoreError as error:
+                self.failures += 1
                 _log.warning("no heartbeat", error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 self._wanted.set()
@@ -111,6 +125,7 @@ class Heartbeat:
             members = await self._store.beat(self._me, int(self._lease_s * SECOND_NS))
             # What was asked before the answer counts from the question: the store's lease ends later than this.
             self._lease_ends_s = sent_at_s + self._lease_s
+            self._beaten_at_s = sent_at_s
             if list(members) != list(self._members):
                 _log.info(
                     "members", members=[f"{member.address} {'/'.join(sorted(member.roles))}" for member in members]

@@ -54,6 +54,7 @@ class HistoryRouter:
         self._shard_count = shard_count
         self._local = local
         self._patience = Patience(clock)
+        self.metrics = self._patience.metrics
         self._candidates: list[Member] = []
         #: Who is asked first, by the list of members.
         self._owners: dict[ShardId, Member] = {}

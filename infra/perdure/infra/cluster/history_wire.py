@@ -22,6 +22,7 @@ from perdure.kernel.clock import Clock
 from perdure.kernel.ids import NamespaceId, ShardId, TaskQueueKey, WorkflowKey
 from perdure.kernel.mail import Letter
 from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.serving import serving
 from perdure.kernel.transport import Handler, IncomingCall, Transport
 
 _RPCS = {
@@ -101,7 +102,9 @@ def handlers(history: HistoryService, calls: wire.Calls) -> Mapping[str, Handler
 
     def public(rpc: str, request_type: type[Message]) -> Handler:
         async def serve(body: bytes, incoming: IncomingCall) -> bytes:
-            response = await history.handle(rpc, await calls.received(incoming), request_type.FromString(body))
+            request = request_type.FromString(body)
+            serving.set((rpc, request))
+            response = await history.handle(rpc, await calls.received(incoming), request)
             return response.SerializeToString()
 
         return serve

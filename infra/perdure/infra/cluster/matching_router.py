@@ -1,48 +1,62 @@
-"""Matching as a whole: each call goes to the process that owns the task queue it is for."""
+"""Matching as a whole: each call goes to the process that owns the task queue, or the part of it, that it is for.
+
+A queue has one partition unless it is configured to have more. Then tasks are spread over them by their execution,
+polls go where this process has the fewest, and what finds nobody meets at the root: see `perdure.matching.queues`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
+from zlib import crc32
 
 import structlog
 from google.protobuf.message import Message
-from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
+from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.taskqueue.v1 import TaskQueuePartitionMetadata
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    ListTaskQueuePartitionsRequest,
+    ListTaskQueuePartitionsResponse,
+    PollActivityTaskQueueRequest,
+    PollWorkflowTaskQueueRequest,
+    QueryWorkflowResponse,
+)
 
 from perdure.infra.cluster.matching_wire import RemoteMatching
+from perdure.infra.cluster.offers import Offers
 from perdure.infra.cluster.patience import Patience
 from perdure.infra.cluster.wire import REPEATABLE
 from perdure.kernel.addressing import task_queue_of
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
-from perdure.kernel.errors import NotOwner, ServiceError
+from perdure.kernel.errors import NotOwner
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.membership import Member, Membership, Role, candidates, owner, queue_item
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.transport import PeerUnreachable, Transport
+from perdure.matching.handlers.describe import merged
 from perdure.matching.service import MatchingService
 
 _log = structlog.get_logger("perdure.cluster")
 
 T = TypeVar("T")
-#: Says of a task queue whether it has another owner than before.
-Moved = Callable[[NamespaceId, str], bool]
+_Partition = tuple[NamespaceId, str, int]
 
 #: Owners that are remembered; beyond it they are worked out anew.
 _OWNERS_MAX = 100_000
-#: Tasks on their way to one process. What is beyond is dropped, and asked for again when there is room.
-_OFFERS_MAX = 20_000
-#: Tasks in one message.
-_OFFERS_PER_CALL = 500
-_RETRY_S = 0.1
+_STICKY = TaskQueueKind.TASK_QUEUE_KIND_STICKY
 
 
 class MatchingRouter:
     """Implements `MatchingClient` over all members.
 
-    `local` is this process's own matching, if it has one: reaching that is a function call.
+    `local` is this process's own matching, if it has one: reaching that is a function call. `partitions` is how many a
+    queue has that is not sticky.
     """
 
     def __init__(
@@ -52,148 +66,169 @@ class MatchingRouter:
         clock: Clock,
         local: MatchingService | None,
         history: HistoryClient,
+        partitions: int = 1,
     ) -> None:
         self._membership = membership
         self._transport = transport
         self._clock = clock
         self._local = local
-        self._history = history
+        self._partitions = partitions
         self._patience = Patience(clock)
+        self.metrics = self._patience.metrics
         self._candidates: list[Member] = []
-        self._owners: dict[tuple[str, str], Member] = {}
+        self._owners: dict[_Partition, Member] = {}
         self._remotes: dict[str, RemoteMatching] = {}
-        #: By member id: tasks that are to be offered to it, and whoever is doing that.
-        self._offers: defaultdict[str, list[Task]] = defaultdict(list)
-        self._offering: dict[str, asyncio.Task[None]] = {}
-        #: Queues of which tasks were dropped, since too many were on their way.
-        self._overflowed: defaultdict[str, set[TaskQueueKey]] = defaultdict(set)
-        #: Told when queues have moved; says which.
-        self._moved: list[Callable[[Moved], None]] = []
+        self._offers = Offers(
+            self._remote, lambda member: member in self._candidates, self.offer, membership.look, history.redispatch
+        )
+        #: Polls that this process has under way, by partition.
+        self._polls: Counter[_Partition] = Counter()
+        #: Told when queues have moved; says which tasks may have been lost by that.
+        self._moved: list[Callable[[Callable[[Task], bool]], None]] = []
         membership.listen(self._looked)
 
-    def on_move(self, moved: Callable[[Moved], None]) -> None:
-        """Have `moved` called whenever queues have another owner, with a function that says of a queue if it has."""
+    def on_move(self, moved: Callable[[Callable[[Task], bool]], None]) -> None:
+        """Have `moved` called whenever queues have another owner, with a function that says of a task if it had it."""
         self._moved.append(moved)
 
-    def is_ours(self, namespace_id: NamespaceId, queue: str) -> bool:
-        """Whether this process owns the queue, as far as it knows."""
-        member = self._owner_of(namespace_id, queue)
+    def is_ours(self, namespace_id: NamespaceId, queue: str, partition: int) -> bool:
+        """Whether this process owns the partition, as far as it knows."""
+        member = self._owner_of((namespace_id, queue, partition))
         return member is not None and member.id == self._membership.me.id
 
+    # Tasks
+
     def offer(self, task: Task) -> None:
-        member = self._owner_of(task.queue.namespace_id, task.queue.name)
-        if member is not None and member.id == self._membership.me.id and self._local is not None:
-            self._local.offer(task)
-            return
-        # Without a member that could have it: whoever comes gets all tasks, since all queues have moved then.
+        self.hand_on(_placed(task, self._partitions))
+
+    def hand_on(self, task: Task) -> None:
+        """Offer a task to the partition that it names."""
+        queue = task.queue
+        member = self._owner_of((queue.namespace_id, queue.name, queue.partition))
         if member is None:
+            # Whoever comes gets all tasks, since all queues have moved then.
             return
-        waiting = self._offers[member.id]
-        if len(waiting) >= _OFFERS_MAX:
-            self._overflowed[member.id].add(task.queue)
-            return
-        waiting.append(task)
-        if member.id not in self._offering:
-            sending = asyncio.get_running_loop().create_task(self._send_offers(member))
-            self._offering[member.id] = sending
+        if member.id == self._membership.me.id and self._local is not None:
+            self._local.offer(task)
+        else:
+            self._offers.put(member, task)
+
+    async def fetch(self, root: TaskQueueKey, until_ns: int) -> Task | None:
+        """Get a task from the root of a queue; None if it has none until that instant.
+
+        Raises:
+            NotOwner, Unavailable: the root is moving.
+        """
+        return await self._at_owner((root.namespace_id, root.name, 0), lambda matching: matching.fetch(root, until_ns))
 
     async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
+        queue = task.queue
         return await self._at_owner(
-            task.queue.namespace_id,
-            task.queue.name,
-            lambda matching: matching.query(call, task),
-            call,
-            repeatable=True,
+            (queue.namespace_id, queue.name, 0), lambda matching: matching.query(call, task), call, repeatable=True
         )
 
+    # Public RPCs
+
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
+        if isinstance(request, PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest):
+            return await self._poll(rpc, call, request)
         if rpc == "ShutdownWorker":
             return await self._shut_worker_down(call, request)
+        if self._partitions > 1:
+            if isinstance(request, DescribeTaskQueueRequest) and request.task_queue.kind != _STICKY:
+                return await self._describe(call, request)
+            if isinstance(request, ListTaskQueuePartitionsRequest):
+                return self._list_partitions(call, request)
         return await self._at_owner(
-            NamespaceId(call.namespace_id),
-            task_queue_of(request),
+            (NamespaceId(call.namespace_id), task_queue_of(request), 0),
             lambda matching: matching.handle(rpc, call, request),
             call,
             repeatable=rpc in REPEATABLE,
         )
 
     async def stop(self) -> None:
-        tasks = list(self._offering.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._offers.stop()
+
+    async def _poll(
+        self, rpc: str, call: Call, request: PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest
+    ) -> Message:
+        place = NamespaceId(call.namespace_id), request.task_queue.name, 0
+        if self._partitions == 1 or request.task_queue.kind == _STICKY:
+            return await self._poll_at(rpc, call, request, place)
+        # Ties go to the root, so that queries, which wait only there, find somebody.
+        place = min(((*place[:2], number) for number in range(self._partitions)), key=lambda each: self._polls[each])
+        self._polls[place] += 1
+        try:
+            return await self._poll_at(rpc, call, request, place)
+        finally:
+            self._polls[place] -= 1
+            if not self._polls[place]:
+                del self._polls[place]
+
+    async def _poll_at(self, rpc: str, call: Call, request: Message, place: _Partition) -> Message:
+        return await self._at_owner(
+            place, lambda matching: matching.poll(rpc, call, request, place[2]), call, repeatable=True
+        )
+
+    async def _describe(self, call: Call, request: DescribeTaskQueueRequest) -> Message:
+        namespace_id, name = NamespaceId(call.namespace_id), request.task_queue.name
+
+        async def describe(number: int) -> DescribeTaskQueueResponse:
+            return await self._at_owner(
+                (namespace_id, name, number),
+                lambda matching: matching.describe(call, request, number),
+                call,
+                repeatable=True,
+            )
+
+        return merged(await asyncio.gather(*map(describe, range(self._partitions))))
+
+    def _list_partitions(self, call: Call, request: ListTaskQueuePartitionsRequest) -> Message:
+        name, parts = request.task_queue.name, []
+        for number in range(self._partitions):
+            member = self._owner_of((NamespaceId(call.namespace_id), name, number))
+            key = f"/_sys/{name}/{number}" if number else name
+            parts.append(TaskQueuePartitionMetadata(key=key, owner_host_name=member.address if member else ""))
+        return ListTaskQueuePartitionsResponse(
+            activity_task_queue_partitions=parts, workflow_task_queue_partitions=parts
+        )
 
     async def _shut_worker_down(self, call: Call, request: Message) -> Message:
         """It may poll several queues, so everybody is told. Whoever cannot be reached holds no poll of it."""
-        rpc = "ShutdownWorker"
         answers = []
         for member in self._candidates:
             try:
-                answers.append(await self._at(member).handle(rpc, call, request))
+                answers.append(await self._at(member).handle("ShutdownWorker", call, request))
             except PeerUnreachable as error:
                 _log.warning("the end of a worker was not told", member=member.address, error=str(error))
         if not answers:
             raise NotOwner(f"task queue {task_queue_of(request)}")
         return answers[0]
 
-    async def _send_offers(self, member: Member) -> None:
-        """Offer what is waiting for one member, until nothing is."""
-        try:
-            # Whatever comes together in one turn of the loop travels together.
-            await asyncio.sleep(0)
-            while tasks := self._offers.pop(member.id, None):
-                for start in range(0, len(tasks), _OFFERS_PER_CALL):
-                    await self._send(member, tasks[start : start + _OFFERS_PER_CALL])
-            for queue in self._overflowed.pop(member.id, ()):
-                self._history.redispatch(queue)
-        finally:
-            del self._offering[member.id]
-
-    async def _send(self, member: Member, tasks: list[Task]) -> None:
-        while True:
-            try:
-                foreign = await self._remote(member).accept(tasks)
-            except ServiceError:
-                self._membership.look()
-                foreign = tasks
-            if not foreign:
-                return
-            await asyncio.sleep(_RETRY_S)
-            if all(other.id != member.id for other in self._candidates):
-                # Its queues have moved, so history offers their tasks anew.
-                return
-            tasks = []
-            for task in foreign:
-                if self._owner_of(task.queue.namespace_id, task.queue.name) == member:
-                    tasks.append(task)
-                else:
-                    self.offer(task)
+    # Owners
 
     async def _at_owner(
         self,
-        namespace_id: NamespaceId,
-        queue: str,
+        place: _Partition,
         ask: Callable[[MatchingService | RemoteMatching], Awaitable[T]],
-        call: Call,
+        call: Call | None = None,
         *,
         repeatable: bool = False,
     ) -> T:
         def attempt() -> Awaitable[T]:
-            member = self._owner_of(namespace_id, queue)
+            member = self._owner_of(place)
             if member is None:
-                raise NotOwner(f"task queue {queue}")
+                raise NotOwner(f"task queue {place[1]}")
             return ask(self._at(member))
 
         return await self._patience.insist(attempt, lambda _: self._membership.look(), call, repeatable=repeatable)
 
-    def _owner_of(self, namespace_id: str, queue: str) -> Member | None:
-        known = self._owners.get((namespace_id, queue))
-        if known is None:
-            known = owner(queue_item(NamespaceId(namespace_id), queue), self._candidates)
-            if known is not None:
-                if len(self._owners) >= _OWNERS_MAX:
-                    self._owners.clear()
-                self._owners[namespace_id, queue] = known
+    def _owner_of(self, place: _Partition) -> Member | None:
+        known = self._owners.get(place)
+        if known is None and (known := owner(queue_item(*place), self._candidates)) is not None:
+            if len(self._owners) >= _OWNERS_MAX:
+                self._owners.clear()
+            self._owners[place] = known
         return known
 
     def _looked(self) -> None:
@@ -203,13 +238,11 @@ class MatchingRouter:
         self._candidates = now
         self._owners.clear()
         self._remotes.clear()
-
-        def has_moved(namespace_id: NamespaceId, queue: str) -> bool:
-            item = queue_item(namespace_id, queue)
-            return owner(item, before) != owner(item, now)
-
+        has_moved = partial(_has_moved, before, now)
+        if self._local is not None:
+            self._local.leave(has_moved)
         for moved in self._moved:
-            moved(has_moved)
+            moved(lambda task: any(map(has_moved, _places(task, self._partitions))))
 
     def _at(self, member: Member) -> MatchingService | RemoteMatching:
         if member.id == self._membership.me.id and self._local is not None:
@@ -221,3 +254,27 @@ class MatchingRouter:
         if remote is None:
             remote = self._remotes[member.address] = RemoteMatching(self._transport, member.address, self._clock)
         return remote
+
+
+def _has_moved(before: list[Member], now: list[Member], queue: TaskQueueKey) -> bool:
+    item = queue_item(queue.namespace_id, queue.name, queue.partition)
+    return owner(item, before) != owner(item, now)
+
+
+def _placed(task: Task, partitions: int) -> Task:
+    """The task on the partition where it belongs. A sticky queue, which is a worker's own, has one."""
+    if partitions == 1 or task.normal_queue:
+        return task
+    number = crc32(task.key.run_id.encode()) % partitions
+    return task._replace(queue=task.queue._replace(partition=number))
+
+
+def _places(task: Task, partitions: int) -> list[TaskQueueKey]:
+    """Wherever a task may be: from its own queue or partition it may have been handed on."""
+    places = [task.queue]
+    if task.normal_queue:
+        task = task._replace(queue=task.queue._replace(name=task.normal_queue), normal_queue="")
+        places.append(task.queue)
+    if (placed := _placed(task, partitions)).queue.partition:
+        places += [task.queue, placed.queue]
+    return places

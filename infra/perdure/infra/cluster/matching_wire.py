@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    QueryWorkflowResponse,
+)
 
-from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE, Role
+from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE, Role, Wait
 from perdure.infra.cluster import wire
 from perdure.kernel.call import Call
-from perdure.kernel.clock import Clock
+from perdure.kernel.clock import SECOND_NS, Clock
+from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.serving import serving
 from perdure.kernel.transport import Handler, IncomingCall, Transport
 from perdure.matching.service import MatchingService
 
@@ -23,9 +30,17 @@ _RPCS = {
 }
 _OFFER = wire.MATCHING + "Offer"
 _QUERY = wire.MATCHING + "Query"
+_FETCH = wire.MATCHING + "Fetch"
+_DESCRIBE = wire.MATCHING + "DescribePartition"
+POLLS = frozenset(rpc for rpc in _RPCS if WORKFLOW_ROUTES[rpc].wait is Wait.POLL)
+
+#: Of a call that is about one partition of a queue: which.
+_PARTITION = "perdure-partition"
 
 _tasks = wire.decoder(list[Task])
 _query = wire.decoder(QueryTask)
+_root = wire.decoder(TaskQueueKey)
+_fetched: msgspec.msgpack.Decoder[Task | None] = wire.decoder(Task | None)  # type: ignore[arg-type]
 
 #: How long the owner of a task queue may take to take tasks in, which it does at once.
 _OFFER_S = 5.0
@@ -43,6 +58,22 @@ class RemoteMatching:
         """See `MatchingService.accept`."""
         return _tasks.decode(await self._transport.call(self._address, _OFFER, wire.encode(tasks), timeout_s=_OFFER_S))
 
+    async def poll(self, rpc: str, call: Call, request: Message, partition: int) -> Message:
+        body = await self._call(wire.MATCHING + rpc, call, request.SerializeToString(), {_PARTITION: str(partition)})
+        return _RPCS[rpc][1].FromString(body)
+
+    async def fetch(self, root: TaskQueueKey, until_ns: int) -> Task | None:
+        timeout_s = max(until_ns - self._clock.now_ns(), 0) / SECOND_NS
+        return _fetched.decode(
+            await self._transport.call(self._address, _FETCH, wire.encode(root), timeout_s=timeout_s + _OFFER_S)
+        )
+
+    async def describe(
+        self, call: Call, request: DescribeTaskQueueRequest, partition: int
+    ) -> DescribeTaskQueueResponse:
+        body = await self._call(_DESCRIBE, call, request.SerializeToString(), {_PARTITION: str(partition)})
+        return DescribeTaskQueueResponse.FromString(body)
+
     async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
         return QueryWorkflowResponse.FromString(await self._call(_QUERY, call, wire.encode(task)))
 
@@ -50,8 +81,8 @@ class RemoteMatching:
         body = await self._call(wire.MATCHING + rpc, call, request.SerializeToString())
         return _RPCS[rpc][1].FromString(body)
 
-    async def _call(self, path: str, call: Call, body: bytes) -> bytes:
-        timeout_s, metadata = wire.timeout_s(call, self._clock), wire.metadata_of(call)
+    async def _call(self, path: str, call: Call, body: bytes, extra: Mapping[str, str] | None = None) -> bytes:
+        timeout_s, metadata = wire.timeout_s(call, self._clock), {**wire.metadata_of(call), **(extra or {})}
         return await self._transport.call(self._address, path, body, timeout_s=timeout_s, metadata=metadata)
 
 
@@ -60,10 +91,34 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
 
     def public(rpc: str, request_type: type[Message]) -> Handler:
         async def serve(body: bytes, incoming: IncomingCall) -> bytes:
-            response = await matching.handle(rpc, await calls.received(incoming), request_type.FromString(body))
+            request = request_type.FromString(body)
+            serving.set((rpc, request))
+            response = await matching.handle(rpc, await calls.received(incoming), request)
             return response.SerializeToString()
 
         return serve
+
+    def poll(rpc: str) -> Handler:
+        request_type = _RPCS[rpc][0]
+
+        async def serve(body: bytes, incoming: IncomingCall) -> bytes:
+            partition = int(incoming.metadata.get(_PARTITION, "0"))
+            call, request = await calls.received(incoming), request_type.FromString(body)
+            serving.set((rpc, request))
+            return (await matching.poll(rpc, call, request, partition)).SerializeToString()
+
+        return serve
+
+    async def describe(body: bytes, incoming: IncomingCall) -> bytes:
+        partition = int(incoming.metadata.get(_PARTITION, "0"))
+        call, request = await calls.received(incoming), DescribeTaskQueueRequest.FromString(body)
+        return (await matching.describe(call, request, partition)).SerializeToString()
+
+    async def fetch(body: bytes, incoming: IncomingCall) -> bytes:
+        # An answer sets out in time, so that no task is on its way to somebody who has given up.
+        wait_s = max((incoming.timeout_s or 0.0) - _OFFER_S, 0.0)
+        until_ns = calls.clock.now_ns() + int(wait_s * SECOND_NS)
+        return wire.encode(await matching.fetch(_root.decode(body), until_ns))
 
     async def offer(body: bytes, _: IncomingCall) -> bytes:
         return wire.encode(matching.accept(_tasks.decode(body)))
@@ -73,6 +128,9 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
 
     return {
         **{wire.MATCHING + rpc: public(rpc, request_type) for rpc, (request_type, _) in _RPCS.items()},
+        **{wire.MATCHING + rpc: poll(rpc) for rpc in POLLS},
         _OFFER: offer,
+        _FETCH: fetch,
+        _DESCRIBE: describe,
         _QUERY: query,
     }

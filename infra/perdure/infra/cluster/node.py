@@ -5,26 +5,30 @@ Pure wiring, so that the simulation runs the very objects that production runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from perdure.frontend.namespaces import Namespaces
 from perdure.history.ownership import SharedOwnership
 from perdure.history.service import HistoryService
-from perdure.infra.cluster import history_wire, matching_wire
+from perdure.infra.cluster import history_wire, matching_wire, status
 from perdure.infra.cluster.heartbeat import Heartbeat
 from perdure.infra.cluster.history_router import HistoryRouter
 from perdure.infra.cluster.matching_router import MatchingRouter
+from perdure.infra.cluster.metrics import ClusterView
 from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.wire import Calls
+from perdure.infra.tracing.roles import TracedHistory, TracedMatching
 from perdure.kernel.limits import Limits
-from perdure.kernel.membership import Member, Role
+from perdure.kernel.membership import Member, Role, candidates
+from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.tracing import Tracer
 from perdure.kernel.transport import Handler, Transport
 from perdure.matching.service import MatchingService
 
@@ -53,7 +57,7 @@ class Place:
 
 
 class ClusterNode:
-    """One process of a cluster, without what listens. Each of its methods is called once, in the order of this class.
+    """One process of a cluster, without what listens. `start` and what follows are each called once, in that order.
 
     `handlers` is what it serves to other processes; the gateway stands on `namespaces` and the two routers.
     """
@@ -66,8 +70,10 @@ class ClusterNode:
         stores: Stores,
         transport: Transport,
         news: News,
+        tracer: Tracer | None = None,
     ) -> None:
         self._roles = frozenset(place.roles)
+        self._shard_count = place.shard_count
         self._member_id = runtime.entropy.uuid()
         clock, shard_count = runtime.clock, place.shard_count
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
@@ -77,30 +83,54 @@ class ClusterNode:
         self.history: HistoryService | None = None
         self._ownership: SharedOwnership | None = None
         if Role.HISTORY in place.roles:
-            self.history = HistoryService(
-                runtime, limits, stores.executions, stores.shards, self.namespaces, shard_count, self._member_id
+            history_parts = (
+                runtime,
+                limits,
+                stores.executions,
+                stores.shards,
+                self.namespaces,
+                shard_count,
+                self._member_id,
             )
+            self.history = TracedHistory(tracer, *history_parts) if tracer else HistoryService(*history_parts)
             self._ownership = SharedOwnership(self.history.engine, stores.shards, self._heartbeat, news)
         self.history_router = HistoryRouter(self._heartbeat, transport, clock, shard_count, self.history)
 
-        self._matching: MatchingService | None = None
+        self.matching: MatchingService | None = None
         if Role.MATCHING in place.roles:
-            self._matching = MatchingService(runtime, limits, self.history_router, place.host_name)
-        self.matching_router = MatchingRouter(self._heartbeat, transport, clock, self._matching, self.history_router)
-        if self._matching is not None:
-            self._matching.join(self.matching_router.is_ours, self.matching_router)
-            self.matching_router.on_move(self._matching.leave)
+            matching_parts = runtime, limits, self.history_router, place.host_name
+            self.matching = TracedMatching(tracer, *matching_parts) if tracer else MatchingService(*matching_parts)
+        self.matching_router = router = MatchingRouter(
+            self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
+        )
+        if self.matching is not None:
+            self.matching.join(router.is_ours, router.offer, router.hand_on, router.fetch)
         if self.history is not None:
             self.history.connect(self.matching_router, self.history_router)
             self.matching_router.on_move(self.history.offer_moved)
 
         calls = Calls(self.namespaces, clock)
-        handlers: dict[str, Handler] = {}
+        engine = self.history.engine if self.history is not None else None
+        handlers = dict(status.handlers(self._heartbeat, engine, self.matching, self.namespaces.name_of))
         if self.history is not None:
             handlers.update(history_wire.handlers(self.history, calls))
-        if self._matching is not None:
-            handlers.update(matching_wire.handlers(self._matching, calls))
+        if self.matching is not None:
+            handlers.update(matching_wire.handlers(self.matching, calls))
         self.handlers: Mapping[str, Handler] = handlers
+
+    def samples(self) -> Iterable[Sample]:
+        """What the roles of this process count, and what it sees of the cluster."""
+        name_of = self.namespaces.name_of
+        if self.history is not None:
+            yield from self.history.engine.samples(name_of)
+        if self.matching is not None:
+            yield from self.matching.samples(name_of)
+        routing = {Role.HISTORY: self.history_router.metrics, Role.MATCHING: self.matching_router.metrics}
+        yield from ClusterView(self._heartbeat, self._shard_count, routing).samples()
+
+    def count_gateways(self) -> int:
+        """How many gateways share what a namespace may do."""
+        return max(len(candidates(self._heartbeat.members, Role.GATEWAY)), 1)
 
     async def start(self, address: str) -> None:
         """Join the others, who reach this process at that address (`host:port`), and begin to own a share.
@@ -112,8 +142,8 @@ class ClusterNode:
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
             await self._ownership.start()
-        if self._matching is not None:
-            await self._matching.start()
+        if self.matching is not None:
+            await self.matching.start()
 
     async def leave(self) -> None:
         """Tell the others that this process is about to go. It still serves what it owns."""
@@ -121,8 +151,8 @@ class ClusterNode:
 
     async def hand_over(self) -> None:
         """End waiting polls, and give every shard back. What comes from now on is sent to others."""
-        if self._matching is not None:
-            await self._matching.stop()
+        if self.matching is not None:
+            await self.matching.stop()
         if self._ownership is not None:
             await self._ownership.leave()
 

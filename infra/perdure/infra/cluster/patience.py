@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from perdure.infra.rpc import RetryBudget
@@ -21,10 +22,20 @@ _DELAY_S_MIN, _DELAY_S_MAX = 0.01, 0.25
 _MARGIN_S = 0.2
 
 
+@dataclass(slots=True)
+class RoutingMetrics:
+    """Calls to one role that did not reach an owner at once, since the process started."""
+
+    not_owner: int = 0
+    peer_failures: int = 0
+    given_up: int = 0
+
+
 class Patience:
     """Repeats calls that are known to have done nothing, and with `repeatable` those that may have done something."""
 
     def __init__(self, clock: Clock) -> None:
+        self.metrics = RoutingMetrics()
         self._clock = clock
         self._budget = RetryBudget(asyncio.get_running_loop().time())
 
@@ -52,14 +63,17 @@ class Patience:
             try:
                 return await attempt()
             except NotOwner as error:
+                self.metrics.not_owner += 1
                 failure: NotOwner | PeerUnreachable = error
             except PeerUnreachable as error:
+                self.metrics.peer_failures += 1
                 if error.may_have_executed and not (repeatable and self._budget.may_retry(loop.time())):
                     failed(error)
                     raise
                 failure = error
             failed(failure)
             if loop.time() + delay_s > until_s:
+                self.metrics.given_up += 1
                 # Not as it came: whoever called us is not to look for another owner of what we look for.
                 raise Unavailable(failure.message) from failure
             await asyncio.sleep(delay_s)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.service import Gateway
+from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
@@ -24,9 +26,12 @@ from perdure.infra.redis.news import RedisNews
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
 from perdure.kernel.membership import Role
-from perdure.kernel.metrics import GatewayMetrics
+from perdure.kernel.metrics import Sample, Source
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
+
+if TYPE_CHECKING:
+    from perdure.infra.tracing.otlp import OtlpTracer
 
 #: How long calls in flight may take to finish when the process stops.
 GRACE_S = 5.0
@@ -48,9 +53,10 @@ class ClusterServer:
         self._settings = settings
         self._databases = databases
         limits, listen = settings.all_limits(), settings.listen
-        tls = _tls(settings.internal_tls)
+        tls = internal_tls(settings.internal_tls)
         self._news = RedisNews(settings.redis.url, cluster_id, runtime.entropy) if settings.redis.url else None
         self._transport = Channels(tls=tls)
+        self._tracer = _tracer(settings)
         self._node = node = ClusterNode(
             runtime,
             limits,
@@ -63,6 +69,7 @@ class ClusterServer:
             ),
             self._transport,
             self._news or NoNews(),
+            self._tracer,
         )
         self._gateway: Gateway | None = None
         if Role.GATEWAY in settings.roles:
@@ -76,9 +83,12 @@ class ClusterServer:
                 node.history_router,
                 PostgresClusterStore(databases),
                 ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
+                limits_of=settings.limits_of,
+                gateways=node.count_gateways,
+                tracer=self._tracer,
             )
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
-        self._http = HttpServer(_pages(self._gateway.metrics if self._gateway else GatewayMetrics()))
+        self._http = HttpServer(_pages([node.samples, self._samples]))
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
@@ -116,8 +126,20 @@ class ClusterServer:
             http = await self._http.start(listen.host, listen.http_port)
         except BaseException:
             await self.stop(grace_s=0)
+            if self._gateway is not None:
+                await self._gateway.close()
             raise
         return Ports(grpc, http, internal)
+
+    def _samples(self) -> Iterable[Sample]:
+        """What is counted here besides the roles behind the gateway."""
+        if self._gateway is not None:
+            yield from self._gateway.metrics.samples()
+        yield from channel_samples(self._transport)
+        if self._news is not None:
+            yield from news_samples(self._news.connected)
+        for database in self._databases:
+            yield from database.samples()
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Hand everything over, then from the outside in: clients, other processes, the roles, the databases."""
@@ -134,16 +156,30 @@ class ClusterServer:
         if self._news is not None:
             await self._news.stop()
         await self._databases.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
 
 
-def _tls(settings: InternalTls) -> TlsFiles | None:
+def _tracer(settings: Settings) -> OtlpTracer | None:
+    if not settings.tracing.endpoint:
+        return None
+    # Late, because it loads a lot that nobody else needs.
+    from perdure.infra.tracing.otlp import OtlpTracer
+
+    listen = settings.listen
+    instance = listen.advertise or f"{listen.host}:{listen.internal_port}"
+    return OtlpTracer(settings.tracing.endpoint, settings.tracing.ratio, settings.roles, instance)
+
+
+def internal_tls(settings: InternalTls) -> TlsFiles | None:
+    """The files by which processes of the cluster know each other, if they use any."""
     if settings.authority is None or settings.certificate is None or settings.key is None:
         return None
     return TlsFiles(settings.authority, settings.certificate, settings.key)
 
 
-def _pages(metrics: GatewayMetrics) -> dict[str, Callable[[], Page]]:
-    exporter = PrometheusExporter(metrics)
+def _pages(sources: Sequence[Source]) -> dict[str, Callable[[], Page]]:
+    exporter = PrometheusExporter(sources)
     return {
         "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
         "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),

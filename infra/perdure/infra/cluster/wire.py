@@ -78,7 +78,7 @@ class Calls:
 
     def __init__(self, directory: NamespaceDirectory, clock: Clock) -> None:
         self._directory = directory
-        self._clock = clock
+        self.clock = clock
 
     async def received(self, incoming: IncomingCall) -> Call:
         """Raises NamespaceNotFound."""
@@ -86,5 +86,5 @@ class Calls:
         namespace = await self._directory.by_id(NamespaceId(metadata[_NAMESPACE]))
         deadline_ns = None
         if incoming.timeout_s is not None:
-            deadline_ns = self._clock.now_ns() + int(incoming.timeout_s * SECOND_NS)
+            deadline_ns = self.clock.now_ns() + int(incoming.timeout_s * SECOND_NS)
         return Call(namespace, deadline_ns, metadata)

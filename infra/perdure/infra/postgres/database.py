@@ -8,13 +8,14 @@ is all that recovering from a restart of Postgres takes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
 import asyncpg
 
 from perdure.infra.postgres.failures import FAILURES, spoils_connection, store_error
+from perdure.kernel.metrics import Family, Histogram, Kind, Sample
 from perdure.kernel.persistence.executions import StoreUnavailable
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ T = TypeVar("T")
 OPERATION_S_MAX = 20.0
 #: Of a statement, on the server: it ends there what we no longer wait for.
 STATEMENT_S_MAX = 15
+#: Of silence in the middle of a transaction: who has been stopped there must not keep others from its shards for long.
+SILENCE_S_MAX = 2
 CONNECT_S_MAX = 5.0
 #: Connections to one database, by what they are for.
 READERS_MAX = 4
@@ -31,7 +34,7 @@ SCANNERS_MAX = 4
 _ALWAYS = {
     "application_name": "perdure",
     "statement_timeout": f"{STATEMENT_S_MAX}s",
-    "idle_in_transaction_session_timeout": f"{STATEMENT_S_MAX}s",
+    "idle_in_transaction_session_timeout": f"{SILENCE_S_MAX}s",
     "jit": "off",
     "TimeZone": "UTC",
 }
@@ -51,10 +54,39 @@ BY_KEY = {
 AD_HOC = {**_ALWAYS, "plan_cache_mode": "force_custom_plan"}
 
 
+_BY_USE = ("database", "operation")
+REQUESTS = Family(
+    "persistence_requests",
+    Kind.COUNTER,
+    "Operations on a database, by what they are for: write, read, scan (lists), claim (shards), beat.",
+    _BY_USE,
+    "persistence_requests",
+)
+ERRORS = Family(
+    "persistence_errors",
+    Kind.COUNTER,
+    "Operations that failed.",
+    _BY_USE,
+    "persistence_errors, persistence_error_with_type",
+)
+LATENCY = Family(
+    "persistence_latency_seconds",
+    Kind.HISTOGRAM,
+    "How long operations took, waiting for a connection included.",
+    _BY_USE,
+    "persistence_latency, visibility_persistence_latency",
+)
+
+FAMILIES = (REQUESTS, ERRORS, LATENCY)
+
+
 class Connections:
     """Connections with the same settings, at most so many, made when they are needed."""
 
     def __init__(self, database: str, dsn: str, settings: Mapping[str, str], limit: int) -> None:
+        #: How long operations took, those included that failed, and how many failed.
+        self.latency = Histogram()
+        self.failures = 0
         self._database = database
         self._dsn = dsn
         self._settings = dict(settings)
@@ -70,6 +102,8 @@ class Connections:
             StoreUnusable: the server refuses for good.
         """
         connection: asyncpg.Connection | None = None
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         try:
             async with asyncio.timeout(OPERATION_S_MAX), self._free:
                 connection = await self._take()
@@ -78,13 +112,17 @@ class Connections:
                 finally:
                     self._give_back(connection)
         except TimeoutError:
+            self.failures += 1
             if connection is not None:
                 self._discard(connection)
             raise StoreUnavailable(f"database {self._database}: no answer within {OPERATION_S_MAX:g} s") from None
         except FAILURES as error:
+            self.failures += 1
             if connection is not None and spoils_connection(error):
                 self._discard(connection)
             raise store_error(self._database, error) from error
+        finally:
+            self.latency.observe(loop.time() - began_s)
 
     async def close(self) -> None:
         """Close all of them, those in use when they are given back."""
@@ -136,7 +174,22 @@ class Database:
         #: not have to wait for anything.
         self.claims = Connections(name, dsn, BY_KEY, 1)
         self.beats = Connections(name, dsn, BY_KEY, 1)
+        self._by_use = {
+            "write": self.writes,
+            "read": self.reads,
+            "scan": self.scans,
+            "claim": self.claims,
+            "beat": self.beats,
+        }
+
+    def samples(self) -> Iterable[Sample]:
+        """What was counted on the connections."""
+        for use, connections in self._by_use.items():
+            labels = self.name, use
+            yield Sample(REQUESTS, labels, connections.latency.count)
+            yield Sample(ERRORS, labels, connections.failures)
+            yield Sample(LATENCY, labels, connections.latency)
 
     async def close(self) -> None:
-        for connections in (self.writes, self.reads, self.scans, self.claims, self.beats):
+        for connections in self._by_use.values():
             await connections.close()

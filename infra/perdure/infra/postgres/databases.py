@@ -5,19 +5,25 @@ The first database is also the *directory*: it keeps the map, and whatever there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
 
 from perdure.infra.postgres import schema
-from perdure.infra.postgres.database import Database
+from perdure.infra.postgres.database import Connections, Database
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.kernel.ids import ShardId
 
 _CLUSTER = "SELECT mark, shard_count FROM cluster"
 
 _MAP = "SELECT shard, database FROM shard_map"
+
+_DEPARTURES = "SELECT departures FROM origin"
+
+#: What is asked of a database, and of which shards. Of others there may be rows too, which are on their way.
+Question = Callable[[asyncpg.Connection, Sequence[ShardId]], Awaitable[Sequence[asyncpg.Record]]]
 
 
 class _Cluster(NamedTuple):
@@ -32,6 +38,9 @@ class PostgresDatabases:
         """DSNs by the names that the cluster knows the databases by; the first is the directory's."""
         self._by_name = {name: Database(name, dsn) for name, dsn in dsns.items()}
         self._of_shard: dict[ShardId, Database] = {}
+        self._held: dict[str, list[ShardId]] = {}
+        #: Per database, how many shards had left it when we looked, before the map was read.
+        self._departures: dict[str, int] = {}
         self.directory = next(iter(self._by_name.values()))
         self.shard_count = 0
 
@@ -71,6 +80,34 @@ class PostgresDatabases:
         """
         return self._of_shard[shard]
 
+    async def ask_all(
+        self, connections: Callable[[Database], Connections], question: Question
+    ) -> list[Sequence[asyncpg.Record]]:
+        """What every database answers about the shards that it holds: no shard is left out or asked for twice.
+
+        A shard is written to in its old database until the map names the new one, and in the new one only when the old
+        one has noted that it has gone. So an answer is whole if no shard had gone by then that the map knew there.
+
+        Raises:
+            StoreUnavailable, StoreUnusable: one of them cannot be read.
+        """
+
+        async def ask(database: Database, shards: Sequence[ShardId]) -> tuple[Sequence[asyncpg.Record], int]:
+            async def both(connection: asyncpg.Connection) -> tuple[Sequence[asyncpg.Record], int]:
+                rows = await question(connection, shards)
+                return rows, await connection.fetchval(_DEPARTURES)
+
+            return await connections(database).run(both)
+
+        while True:
+            held, known = self._held, self._departures
+            answers = await asyncio.gather(*(ask(database, held.get(database.name, [])) for database in self))
+            departures = {database.name: gone for database, (_, gone) in zip(self, answers, strict=True)}
+            if departures == known:
+                return [rows for rows, _ in answers]
+            await self.refresh()
+            self._departures = departures
+
     async def refresh(self) -> None:
         """Read the map again.
 
@@ -83,6 +120,9 @@ class PostgresDatabases:
         if unknown:
             raise BadDatabases(f"no address is given for database {', '.join(sorted(unknown))}, which holds shards")
         self._of_shard = {ShardId(shard): self._by_name[name] for shard, name in rows}
+        self._held = {}
+        for shard, name in rows:
+            self._held.setdefault(name, []).append(ShardId(shard))
 
     async def _check(self) -> None:
         async def look(connection: asyncpg.Connection) -> _Cluster:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
@@ -83,7 +83,8 @@ class PostgresExecutionStore:
                     return records.taken
                 start = rows[-1]["first_event_id"] + rows[-1]["event_count"]
 
-        return await self._databases.holding(shard).reads.run(page)
+        with _damage_belongs_to(key):
+            return await self._databases.holding(shard).reads.run(page)
 
     async def read_history_reverse(
         self, shard: ShardId, key: ExecutionKey, to_event_id: int, limit_bytes: int
@@ -100,7 +101,8 @@ class PostgresExecutionStore:
                     return records.taken
                 end = rows[-1]["first_event_id"]
 
-        return await self._databases.holding(shard).reads.run(page)
+        with _damage_belongs_to(key):
+            return await self._databases.holding(shard).reads.run(page)
 
     async def due(
         self, shard: ShardId, until_ns: int, after: tuple[int, ExecutionKey] | None, limit: int
@@ -115,11 +117,9 @@ class PostgresExecutionStore:
         return await self._heads(reads.RUNS, shard, namespace_id, *reads.position(after), limit)
 
     async def usage(self, namespace_id: str) -> Mapping[str, int]:
-        found = await asyncio.gather(
-            *(
-                database.reads.run(lambda connection: connection.fetch(reads.USAGE, namespace_id))
-                for database in self._databases
-            )
+        found = await self._databases.ask_all(
+            lambda database: database.reads,
+            lambda connection, shards: connection.fetch(reads.USAGE, namespace_id, shards),
         )
         counts: dict[str, int] = {}
         for counter, count in (row for rows in found for row in rows):
@@ -155,6 +155,17 @@ class _Page:
         return True
 
 
+@contextmanager
+def _damage_belongs_to(key: ExecutionKey) -> Iterator[None]:
+    """What Postgres itself finds to be damaged while looking at one run is damage of that run."""
+    try:
+        yield
+    except StoreUnusable as error:
+        if isinstance(error.__cause__, asyncpg.DataCorruptedError):
+            raise DamagedRecord(key, f"row: {error}") from error
+        raise
+
+
 async def _write(connection: asyncpg.Connection, segment: Segment, epochs: Mapping[ShardId, int]) -> None:
     statement, parameters = segment.statement(epochs)
     if lost := await connection.fetch(statement, *parameters):
@@ -174,15 +185,9 @@ def _current_runs(database: Database) -> Gathering[_Workflow, RunId | None]:
 def _executions(database: Database) -> Gathering[_Run, StoredExecution | None]:
     async def read(wanted: Sequence[_Run]) -> Sequence[StoredExecution | Exception | None]:
         keys = reads.columns((shard, *key) for shard, key in wanted)
-        try:
+        # Which of several runs is damaged shows when each is asked for alone.
+        with _damage_belongs_to(wanted[0][1]):
             rows = await database.reads.run(lambda connection: connection.fetch(reads.EXECUTIONS, *keys))
-        except StoreUnusable as error:
-            if not isinstance(error.__cause__, asyncpg.DataCorruptedError):
-                raise
-            # Which of the runs it is shows only when each is read alone.
-            if len(wanted) > 1:
-                return [(await read([one]))[0] for one in wanted]
-            return [DamagedRecord(wanted[0][1], f"row: {error}")]
         found = {row[0]: row for row in rows}
         return [_stored(key, found.get(number)) for number, (_, key) in enumerate(wanted, start=1)]
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from perdure.kernel.persistence.executions import DamagedRecord, DataRefused
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -16,7 +18,8 @@ GATHERED_MAX = 100
 class Gathering(Generic[Q, A]):
     """Answers questions, many with one read. `read` returns an answer, or an error, for each question, in order.
 
-    At most `limit` reads are under way at a time.
+    At most `limit` reads are under way at a time. When one fails because of one of the questions, each is asked again
+    alone.
     """
 
     def __init__(self, read: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]], limit: int) -> None:
@@ -42,10 +45,7 @@ class Gathering(Generic[Q, A]):
     async def _read_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:GATHERED_MAX], self._waiting[GATHERED_MAX:]
-            try:
-                found = await self._read([question for question, _ in batch])
-            except Exception as error:
-                found = [error] * len(batch)
+            found = await self._answers([question for question, _ in batch])
             for (_, answer), result in zip(batch, found, strict=True):
                 if answer.done():
                     continue
@@ -53,3 +53,11 @@ class Gathering(Generic[Q, A]):
                     answer.set_exception(result)
                 else:
                     answer.set_result(result)
+
+    async def _answers(self, questions: Sequence[Q]) -> Sequence[A | Exception]:
+        try:
+            return await self._read(questions)
+        except Exception as error:
+            if len(questions) > 1 and isinstance(error, DamagedRecord | DataRefused):
+                return [(await self._answers([question]))[0] for question in questions]
+            return [error] * len(questions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.kernel.membership import Member, Role
@@ -26,6 +26,8 @@ BEAT = """
     UNION ALL SELECT id, address, roles, leaving FROM this
     ORDER BY id"""
 
+ADDRESSES = "SELECT id, address FROM members"
+
 LEAVE = "DELETE FROM members WHERE id = $1"
 
 
@@ -44,6 +46,10 @@ class PostgresMembershipStore:
             )
         )
         return [_member(*row) for row in rows]
+
+    async def addresses(self) -> Mapping[str, str]:
+        """Addresses by member id, of those who are or were members lately. For people to read."""
+        return dict(await self._directory.reads.run(lambda connection: connection.fetch(ADDRESSES)))
 
     async def leave(self, member_id: str) -> None:
         await self._directory.beats.run(lambda connection: connection.execute(LEAVE, member_id))

@@ -90,6 +90,8 @@ class PostgresNamespaceStore:
         return rows[0]["revision"], [_namespace(*found) for _, *found in rows if found[0] is not None]
 
     async def _first(self, statement: str, parameter: str) -> Namespace | None:
+        if "\0" in parameter:  # Which no text of Postgres has.
+            return None
         rows = await self._fetch(statement, parameter)
         return _namespace(*rows[0]) if rows else None
 

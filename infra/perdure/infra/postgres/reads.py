@@ -88,7 +88,9 @@ RUNS = (
     ORDER BY namespace_id, run_id, workflow_id, kind LIMIT $7"""
 )
 
-USAGE = "SELECT counter, sum(count)::bigint FROM usage WHERE namespace_id = $1 GROUP BY counter"
+USAGE = """
+    SELECT counter, sum(count)::bigint FROM usage
+    WHERE namespace_id = $1 AND shard + 0 = ANY ($2::integer[]) GROUP BY counter"""
 
 QUARANTINE = f"""
     WITH marked AS (UPDATE heads SET quarantined = true WHERE {_OF_RUN})

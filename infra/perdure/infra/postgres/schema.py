@@ -13,11 +13,17 @@ from importlib.resources.abc import Traversable
 import asyncpg
 
 from perdure.infra.postgres.failures import FAILURES, store_error
-from perdure.kernel.persistence.executions import StoreError, StoreUnusable
+from perdure.kernel.persistence.executions import StoreUnusable
 
 DIRECTORY = "directory"
 SHARDS = "shards"
 SHARD_COUNT = 512
+
+#: Where there are rows of shards, in the databases that hold them.
+SHARD_TABLES = (
+    *("heads", "journal", "snapshots", "current_runs", "quarantine", "usage"),
+    *("visibility", "search_attributes"),
+)
 
 #: Held while a database is being migrated. "PRDR".
 _LOCK = 0x50524452
@@ -36,8 +42,13 @@ _FOREIGN_TABLES = """
     WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname <> 'schema_versions'"""
 
 
-class BadDatabases(StoreError):
+class BadDatabases(StoreUnusable):
     """The databases are not what they are said to be. The message is one line, for the operator."""
+
+
+def known() -> dict[str, int]:
+    """The version of each part of the schema that this version of Perdure works with."""
+    return {part: len(_migrations(part)) for part in (DIRECTORY, SHARDS)}
 
 
 async def check(connection: asyncpg.Connection, name: str, *parts: str) -> None:

@@ -72,7 +72,8 @@ class PostgresShardStore:
         found = await asyncio.gather(
             *(database.reads.run(lambda connection: connection.fetch(LEASES)) for database in self._databases)
         )
-        return sorted(ShardLease(*row) for rows in found for row in rows)
+        # One that moves may be seen in both databases.
+        return sorted({shard: ShardLease(shard, *rest) for rows in found for shard, *rest in rows}.values())
 
     def _by_database(self, shards: Iterable[ShardId]) -> list[tuple[Database, list[ShardId]]]:
         by_database: dict[str, tuple[Database, list[ShardId]]] = {}

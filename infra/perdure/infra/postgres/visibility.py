@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import asyncpg
 
 from perdure.infra.postgres.databases import PostgresDatabases
-from perdure.infra.postgres.dialect import PostgresDialect, numbered
+from perdure.infra.postgres.dialect import PostgresDialect, held, numbered
 from perdure.infra.visibility.compiler import Compiler, OrderKey
 from perdure.infra.visibility.dialect import Fragment
 from perdure.infra.visibility.groups import ordered_groups
@@ -46,8 +45,9 @@ class PostgresVisibilityStore:
 
     async def _fetch(self, statement: Fragment) -> Rows:
         sql, parameters = numbered(statement)
-        found = await asyncio.gather(
-            *(database.scans.run(lambda connection: connection.fetch(sql, *parameters)) for database in self._databases)
+        found = await self._databases.ask_all(
+            lambda database: database.scans,
+            lambda connection, shards: connection.fetch(sql, *held(parameters, shards)),
         )
         return [row for rows in found for row in rows]
 

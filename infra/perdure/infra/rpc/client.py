@@ -68,6 +68,16 @@ class Channels:
         link.used_at_s = self._loop.time()
         return await link.call(path, body, timeout_s, with_trace(metadata))
 
+    @property
+    def links(self) -> int:
+        """Peers that calls can be made to now."""
+        return len(self._links)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that wait for their answers."""
+        return sum(link.in_flight for link in self._open)
+
     async def close(self) -> None:
         """Close all links; calls in flight fail with PeerUnreachable."""
         self._closed = True

@@ -10,7 +10,7 @@ import structlog
 from perdure.infra.rpc.failures import to_failure
 from perdure.infra.rpc.frames import BODY_BYTES_MAX, Answer, Call, Failed
 from perdure.kernel.errors import Internal, Unavailable, Unimplemented
-from perdure.kernel.transport import Handler, IncomingCall, trace_context, trace_headers
+from perdure.kernel.transport import Handler, IncomingCall, trace_context
 
 _log = structlog.get_logger("perdure.rpc")
 
@@ -25,7 +25,7 @@ class Dispatcher:
         """Serve one call, in a task of its own. Raises nothing but CancelledError."""
         metadata = call.metadata or {}
         if metadata:
-            trace_context.set(trace_headers(metadata))
+            trace_context.set(metadata)
         timeout_s = None if call.timeout_ms is None else call.timeout_ms / 1000
         try:
             handler = self._handlers.get(call.path)

@@ -65,6 +65,10 @@ class Link:
     def idle(self) -> bool:
         return not self._pending
 
+    @property
+    def in_flight(self) -> int:
+        return len(self._pending)
+
     async def call(self, path: str, body: bytes, timeout_s: float | None, metadata: Mapping[str, str] | None) -> bytes:
         """See `Transport.call`."""
         self._check_room(body)

@@ -12,6 +12,9 @@ from perdure.kernel.visibility.query import Attribute, Value
 class SqliteDialect:
     """See `perdure.infra.visibility.dialect.Dialect`. One column holds attributes of every type."""
 
+    def source(self) -> Fragment:
+        return Fragment("visibility")
+
     def mark(self, value: Any) -> str:
         return "?"
 

@@ -101,22 +101,25 @@ class Compiler:
             f"{number} {'DESC NULLS LAST' if key.descending else 'ASC NULLS FIRST'}"
             for number, key in enumerate(keys, start=1)
         )
+        source = self._dialect.source()
         return Fragment(
-            f"SELECT {values.sql}, {COLUMNS} FROM visibility WHERE {where.sql} ORDER BY {order}"
+            f"SELECT {values.sql}, {COLUMNS} FROM {source.sql} WHERE {where.sql} ORDER BY {order}"
             f" LIMIT {self._dialect.mark(limit)}",
-            (*values.parameters, *where.parameters, limit),
+            (*values.parameters, *source.parameters, *where.parameters, limit),
         )
 
     def count(self, namespace_id: str, query: Query) -> Fragment:
         """A row per group, the values of the grouping attributes and a count; without grouping one row with a count."""
-        where = self._where(namespace_id, query)
+        where, source = self._where(namespace_id, query), self._dialect.source()
         if not query.group:
-            return Fragment(f"SELECT count(*) FROM visibility WHERE {where.sql}", where.parameters)
+            return Fragment(
+                f"SELECT count(*) FROM {source.sql} WHERE {where.sql}", source.parameters + where.parameters
+            )
         values = _separate(self.value(attribute) for attribute in query.group)
         by = ", ".join(str(number) for number in range(1, len(query.group) + 1))
         return Fragment(
-            f"SELECT {values.sql}, count(*) FROM visibility WHERE {where.sql} GROUP BY {by}",
-            values.parameters + where.parameters,
+            f"SELECT {values.sql}, count(*) FROM {source.sql} WHERE {where.sql} GROUP BY {by}",
+            values.parameters + source.parameters + where.parameters,
         )
 
     def order(self, order: Sequence[Order]) -> tuple[OrderKey, ...]:

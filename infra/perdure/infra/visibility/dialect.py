@@ -22,6 +22,10 @@ class Dialect(Protocol):
     value of a search attribute that has no column of its own.
     """
 
+    def source(self) -> Fragment:
+        """The rows of `visibility` that there are, for a FROM clause."""
+        ...
+
     def mark(self, value: Any) -> str:
         """A place for this value, None included."""
         ...

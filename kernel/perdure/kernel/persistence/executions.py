@@ -30,6 +30,10 @@ class StoreUnusable(StoreUnavailable):
     """As above, for a reason that waiting does not heal: the store is not what this version knows, or is corrupt."""
 
 
+class DataRefused(StoreUnusable):
+    """The store cannot hold what it was given, and never will. Who was asked together with it can be asked alone."""
+
+
 class DamagedRecord(StoreError):
     """A stored blob does not match its checksum or cannot be decoded. Belongs to one execution alone."""
 
@@ -124,6 +128,7 @@ class ExecutionStore(Protocol):
 
         Raises:
             ShardLost: an epoch in `epochs` is not the stored one; nothing was written.
+            DataRefused: one of the writes is impossible; nothing was written.
         """
         ...
 

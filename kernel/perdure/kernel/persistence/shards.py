@@ -33,5 +33,5 @@ class ShardStore(Protocol):
         ...
 
     async def leases(self) -> Sequence[ShardLease]:
-        """All shards that ever had an owner, ordered by shard."""
+        """All shards that ever had an owner, ordered by shard. One may be missing while it is being moved."""
         ...

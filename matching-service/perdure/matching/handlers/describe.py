@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from temporalio.api.enums.v1 import (
     BuildIdTaskReachability,
     DescribeTaskQueueMode,
@@ -12,6 +14,7 @@ from temporalio.api.enums.v1 import (
     TaskQueueType,
 )
 from temporalio.api.taskqueue.v1 import (
+    PollerInfo,
     TaskQueuePartitionMetadata,
     TaskQueueStats,
     TaskQueueStatus,
@@ -38,9 +41,9 @@ _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 async def describe_task_queue(
-    queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest
+    queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest, number: int = 0
 ) -> DescribeTaskQueueResponse:
-    """Pollers, backlog and limits of a task queue.
+    """Pollers, backlog and limits of a task queue, or of one partition of it.
 
     Raises:
         InvalidArgument: statistics, or the enhanced mode, of a sticky queue.
@@ -53,11 +56,11 @@ async def describe_task_queue(
                 "Enhanced DescribeTaskQueue is not valid for a sticky queue, use api_mode=UNSPECIFIED or "
                 "a normal queue."
             )
-        return _enhanced(queues, call, request)
+        return _enhanced(queues, call, request, number)
     if request.report_stats and sticky:
         raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
     kind = TaskKind.ACTIVITY if request.task_queue_type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY else TaskKind.WORKFLOW
-    partition = _partition(queues, call, name, kind)
+    partition = _partition(queues, call, name, kind, number)
     response = DescribeTaskQueueResponse(pollers=partition.pollers.describe(queues.runtime.clock.now_ns()))
     if request.include_task_queue_status:
         response.task_queue_status.CopyFrom(
@@ -89,7 +92,9 @@ async def list_task_queue_partitions(
     return ListTaskQueuePartitionsResponse(activity_task_queue_partitions=only, workflow_task_queue_partitions=only)
 
 
-def _enhanced(queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse:
+def _enhanced(
+    queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest, number: int
+) -> DescribeTaskQueueResponse:
     """The older shape of the answer: by build id and type. Unversioned workers are the build id ""."""
     response = DescribeTaskQueueResponse()
     versions = request.versions
@@ -99,7 +104,7 @@ def _enhanced(queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest)
     for kind in TaskKind:
         if request.task_queue_types and int(kind) not in request.task_queue_types:
             continue
-        partition = _partition(queues, call, request.task_queue.name, kind)
+        partition = _partition(queues, call, request.task_queue.name, kind, number)
         type_info = TaskQueueTypeInfo()
         if request.report_pollers:
             type_info.pollers.extend(partition.pollers.describe(queues.runtime.clock.now_ns()))
@@ -112,8 +117,38 @@ def _enhanced(queues: TaskQueues, call: Call, request: DescribeTaskQueueRequest)
     return response
 
 
-def _partition(queues: TaskQueues, call: Call, name: str, kind: TaskKind) -> Partition:
-    queue = TaskQueueKey(NamespaceId(call.namespace_id), name, kind)
+def merged(parts: Sequence[DescribeTaskQueueResponse]) -> DescribeTaskQueueResponse:
+    """The description of a queue from those of its partitions, the root first."""
+    whole = parts[0]
+    for part in parts[1:]:
+        _add_pollers(whole.pollers, part.pollers)
+        whole.task_queue_status.backlog_count_hint += part.task_queue_status.backlog_count_hint
+        if part.HasField("stats"):
+            whole.stats.CopyFrom(_total([whole.stats, part.stats]))
+        for priority, stats in part.stats_by_priority_key.items():
+            whole.stats_by_priority_key[priority].CopyFrom(_total([whole.stats_by_priority_key[priority], stats]))
+        for version, info in part.versions_info.items():
+            for kind, of_kind in info.types_info.items():
+                of_whole = whole.versions_info[version].types_info[kind]
+                _add_pollers(of_whole.pollers, of_kind.pollers)
+                if of_kind.HasField("stats"):
+                    of_whole.stats.CopyFrom(_total([of_whole.stats, of_kind.stats]))
+    return whole
+
+
+def _add_pollers(known: RepeatedCompositeFieldContainer[PollerInfo], more: Iterable[PollerInfo]) -> None:
+    """A worker that polls several partitions is one poller, which was there last when it was last anywhere."""
+    by_identity = {poller.identity: poller for poller in known}
+    for poller in more:
+        same = by_identity.get(poller.identity)
+        if same is None:
+            known.append(poller)
+        elif poller.last_access_time.ToNanoseconds() > same.last_access_time.ToNanoseconds():
+            same.CopyFrom(poller)
+
+
+def _partition(queues: TaskQueues, call: Call, name: str, kind: TaskKind, number: int) -> Partition:
+    queue = TaskQueueKey(NamespaceId(call.namespace_id), name, kind, number)
     return queues.find(queue) or queues.unused(queue)
 
 

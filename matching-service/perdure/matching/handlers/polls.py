@@ -28,7 +28,7 @@ from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DataLoss, NotFound, ServiceError
 from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import TaskObsolete
-from perdure.matching.partition import Item
+from perdure.matching.partition import Item, Partition
 from perdure.matching.pollers import PollRequest
 from perdure.matching.queries import PendingQuery
 from perdure.matching.queues import TaskQueues
@@ -41,7 +41,7 @@ _Response = TypeVar("_Response", PollWorkflowTaskQueueResponse, PollActivityTask
 
 
 async def poll_workflow_task_queue(
-    queues: TaskQueues, call: Call, request: PollWorkflowTaskQueueRequest
+    queues: TaskQueues, call: Call, request: PollWorkflowTaskQueueRequest, partition: int = 0
 ) -> PollWorkflowTaskQueueResponse:
     """Wait for a workflow task or a query; the answer is empty if none comes in time.
 
@@ -49,12 +49,12 @@ async def poll_workflow_task_queue(
         ResourceExhausted: too many polls or task queues.
         ServiceError: history could not start the task now; it is kept.
     """
-    response = await _poll(queues, call, request, TaskKind.WORKFLOW, _start_workflow_task)
+    response = await _poll(queues, call, request, TaskKind.WORKFLOW, partition, _start_workflow_task)
     return PollWorkflowTaskQueueResponse() if response is None else response
 
 
 async def poll_activity_task_queue(
-    queues: TaskQueues, call: Call, request: PollActivityTaskQueueRequest
+    queues: TaskQueues, call: Call, request: PollActivityTaskQueueRequest, partition: int = 0
 ) -> PollActivityTaskQueueResponse:
     """Wait for an activity task; the answer is empty if none comes in time.
 
@@ -62,7 +62,7 @@ async def poll_activity_task_queue(
         ResourceExhausted: too many polls or task queues.
         ServiceError: history could not start the task now; it is kept.
     """
-    response = await _poll(queues, call, request, TaskKind.ACTIVITY, _start_activity_task)
+    response = await _poll(queues, call, request, TaskKind.ACTIVITY, partition, _start_activity_task)
     return PollActivityTaskQueueResponse() if response is None else response
 
 
@@ -71,6 +71,7 @@ async def _poll(
     call: Call,
     request: PollRequest,
     kind: TaskKind,
+    number: int,
     start: Callable[[TaskQueues, Call, Item, Any], Awaitable[_Response | None]],
 ) -> _Response | None:
     if queues.is_shut_down(request.worker_instance_key):
@@ -81,10 +82,10 @@ async def _poll(
         until_ns = min(until_ns, call.deadline_ns - RETURN_MARGIN_NS)
     if until_ns <= began_ns:
         return None
-    queue = TaskQueueKey(NamespaceId(call.namespace_id), request.task_queue.name, kind)
+    queue = TaskQueueKey(NamespaceId(call.namespace_id), request.task_queue.name, kind, number)
     partition = queues.for_poll(queue, sticky=request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY)
     partition.begin_poll(request)
-    while (item := await partition.take(until_ns, request.worker_instance_key)) is not None:
+    while (item := await _take(queues, partition, until_ns, request.worker_instance_key)) is not None:
         try:
             response = await start(queues, call, item, request)
         except (TaskObsolete, NotFound, DataLoss):
@@ -100,10 +101,26 @@ async def _poll(
         scaling = poller_scaling(partition, queues.runtime.clock.now_ns() - began_ns)
         if scaling is not None:
             response.poller_scaling_decision.CopyFrom(scaling)
-        partition.end_poll(request)
+        partition.end_poll(request, item)
         return response
     partition.end_poll(request)
     return None
+
+
+async def _take(queues: TaskQueues, partition: Partition, until_ns: int, worker: str) -> Item | None:
+    taking = partition.take(until_ns, worker)
+    if not partition.queue.partition:
+        return await taking
+    # In a task, so that it waits already when it is looked who does.
+    waiting = asyncio.get_running_loop().create_task(taking)
+    await asyncio.sleep(0)
+    if not waiting.done():
+        queues.feed(partition)
+    try:
+        return await waiting
+    except asyncio.CancelledError:
+        waiting.cancel()
+        raise
 
 
 async def _start_workflow_task(

@@ -18,6 +18,13 @@ CREATE TABLE shard_map (
     database text NOT NULL REFERENCES databases (name)
 );
 
+-- Shards that are on their way: there may be rows of them in both databases.
+CREATE TABLE moves (
+    shard integer PRIMARY KEY,
+    source text NOT NULL REFERENCES databases (name),
+    target text NOT NULL REFERENCES databases (name)
+);
+
 CREATE TABLE namespaces (
     namespace_id text PRIMARY KEY,
     name text COLLATE "C" NOT NULL UNIQUE,

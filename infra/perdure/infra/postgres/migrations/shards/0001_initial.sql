@@ -5,14 +5,15 @@
 -- are neighbours in every primary key. A run id begins with the instant at which it was made and stands before the workflow id:
 -- in each shard the runs that are busy now are neighbours too.
 
--- One row: whose database this is, and what it is called there.
+-- One row: whose database this is, what it is called there, and how often a shard has gone from here to another.
 CREATE TABLE origin (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     mark uuid NOT NULL,
-    name text NOT NULL
+    name text NOT NULL,
+    departures bigint NOT NULL DEFAULT 0
 );
 
--- A row for every shard that this database holds, and for no other. A commit locks the rows of its shards against those
+-- A row for every shard that this database holds, and for no other, but for one that is just arriving. A commit locks the rows of its shards against those
 -- who raise an epoch; there is room on the page for the new versions.
 CREATE TABLE shards (
     shard integer PRIMARY KEY,

@@ -49,7 +49,8 @@ class Proxy:
                     group.create_task(self._pump(backend[0], writer))
             finally:
                 backend[1].close()
-        except* OSError:
+        except* (OSError, asyncio.CancelledError):
+            # Broken by one end or by us: asyncio takes a cancelled connection for a defect.
             pass
         finally:
             self._connections.discard(task)
@@ -75,10 +76,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy(backends: Callable[[], Sequence[str]]) -> AsyncIterator[Proxy]:
-    """A proxy that listens while the block runs."""
+async def proxy(backends: Callable[[], Sequence[str]], port: int = 0) -> AsyncIterator[Proxy]:
+    """A proxy that listens while the block runs, on any port if none is given."""
     made = Proxy(backends)
-    server = await asyncio.start_server(made._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made._serve, "127.0.0.1", port)
     made.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield made

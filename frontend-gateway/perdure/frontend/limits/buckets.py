@@ -1,0 +1,59 @@
+"""PURE: token buckets, the first of which keeps some tokens for those who are more important."""
+
+from __future__ import annotations
+
+from perdure.frontend.routes import Priority
+from perdure.kernel.clock import SECOND_NS
+
+#: The part of a full bucket that a call must leave to the priorities before its own.
+RESERVED = {
+    Priority.SYSTEM: 0.0,
+    Priority.EVENT: 0.05,
+    Priority.CHANGE: 0.1,
+    Priority.STATUS: 0.2,
+    Priority.BACKGROUND: 0.3,
+    Priority.WATCH: 0.4,
+}
+_RESERVED = tuple(RESERVED[priority] for priority in Priority)
+
+
+class TokenBucket:
+    """Fills with `rate` tokens per second up to `burst`, and starts full.
+
+    One bucket for all priorities: when more is asked for than flows in, the level settles where only the most important
+    of the callers find what they must leave behind.
+    """
+
+    __slots__ = ("_at_ns", "_burst", "_per_ns", "_reserves", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now_ns: int) -> None:
+        self._tokens = 0.0
+        self._at_ns = now_ns
+        self.resize(rate, burst)
+        self._tokens = self._burst
+
+    def resize(self, rate: float, burst: float) -> None:
+        """From now on. What is in the bucket stays, as far as it fits; a bucket holds one token at least."""
+        self._per_ns = rate / SECOND_NS
+        self._burst = max(burst, 1.0)
+        self._tokens = min(self._tokens, self._burst)
+        self._reserves = tuple(part * (self._burst - 1) for part in _RESERVED)
+
+    def take(self, now_ns: int, priority: int = Priority.SYSTEM) -> bool:
+        """Whether there was a token for this priority, which is gone now."""
+        left = self._level(now_ns) - 1
+        if left < self._reserves[priority]:
+            return False
+        self._tokens = left
+        return True
+
+    def charge(self, now_ns: int, tokens: int) -> None:
+        """Take tokens whether they are there or not; the debt is paid before anybody gets one again."""
+        self._tokens = self._level(now_ns) - tokens
+
+    def _level(self, now_ns: int) -> float:
+        # A clock that was set back lets nothing flow in for a moment.
+        tokens = self._tokens + max(now_ns - self._at_ns, 0) * self._per_ns
+        self._at_ns = now_ns
+        self._tokens = tokens = min(tokens, self._burst)
+        return tokens

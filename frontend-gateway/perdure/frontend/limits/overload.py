@@ -1,0 +1,121 @@
+"""PURE: shedding of load that the process cannot carry, whoever it comes from.
+
+Two things are watched. How long a call has waited when it is looked at, measured by `perdure.frontend.probe`: it says
+that the processor is overloaded. And how many calls are being worked on: it says that a store or another process has
+become slow, since calls that wait for it stay.
+
+Calls that waited too long are refused until the queue is shorter again. So there is always work, nobody waits for long,
+and nothing needs to be tuned to what the process can do.
+
+Work that was begun is finished before other is begun: the less a call has cost until now, the earlier it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from enum import IntEnum
+
+from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
+
+from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits.namespaces import NO_NAMESPACE
+from perdure.frontend.metrics import GatewayMetrics
+from perdure.frontend.routes import Priority, Quota, Route, Wait
+from perdure.kernel.clock import SECOND_NS
+
+LIMIT = "system_overload"
+#: Calls being worked on at the same time.
+IN_FLIGHT_MAX = 5000
+#: Waits of which the shortest counts.
+SAMPLES = 3
+#: Refusals leave at this rate if they can, and are held back for so long at most. Refusing costs a good part of what
+#: serving does, and clients that come back at once must not spend the process on it.
+REFUSALS_PER_S = 200
+HELD_S_MAX = 5.0
+
+
+class Rank(IntEnum):
+    """Who is refused first under overload: the highest number."""
+
+    FINISH = 0
+    TAKE = 1
+    CHANGE = 2
+    BEGIN = 3
+    LOOK = 4
+
+
+#: How long calls of a rank may have waited, in seconds. Clients do not mind the shorter ones yet.
+PATIENCE_S = {Rank.FINISH: 3.0, Rank.TAKE: 1.0, Rank.CHANGE: 0.75, Rank.BEGIN: 0.5, Rank.LOOK: 0.35}
+#: The part of IN_FLIGHT_MAX up to which calls of a rank are let in.
+SHARES = {Rank.FINISH: 1.0, Rank.TAKE: 0.9, Rank.CHANGE: 0.8, Rank.BEGIN: 0.7, Rank.LOOK: 0.5}
+_PATIENCE_S = tuple(PATIENCE_S[rank] for rank in Rank)
+_CROWD = tuple(math.ceil(IN_FLIGHT_MAX * SHARES[rank]) for rank in Rank)
+
+
+def rank_of(route: Route) -> Rank:
+    """Polls come before what makes work for them, unlike in a namespace's rate: else all work begun would be stuck."""
+    if route.quota is Quota.WORKER or route.priority is Priority.SYSTEM:
+        return Rank.FINISH
+    if route.wait is Wait.POLL:
+        return Rank.TAKE
+    if route.quota is Quota.VISIBILITY or route.priority > Priority.CHANGE:
+        return Rank.LOOK
+    return Rank.CHANGE if route.priority is Priority.CHANGE else Rank.BEGIN
+
+
+class Admission:
+    """Lets calls in, or not.
+
+    `begin` and `end` are for calls that are worked on all the time; those that wait for something are let in as they
+    come, and leave the number in flight as it is.
+    """
+
+    __slots__ = ("_in_flight", "_metrics", "_samples", "_wait_s")
+
+    def __init__(self, metrics: GatewayMetrics) -> None:
+        self._metrics = metrics
+        self._in_flight = 0
+        self._samples = deque([0.0], maxlen=SAMPLES)
+        self._wait_s = 0.0
+
+    def check(self, rank: Rank) -> None:
+        """Raises OverLimit if a call of this rank has to come back later."""
+        if self._wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
+            self._metrics.refusals[NO_NAMESPACE, LIMIT] += 1
+            raise OverLimit(
+                LIMIT,
+                "the server is overloaded, try again later",
+                ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
+                ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
+            )
+
+    def begin(self) -> None:
+        self._in_flight += 1
+
+    def end(self) -> None:
+        self._in_flight -= 1
+
+    def waited(self, wait_s: float) -> None:
+        """To be told, as often as possible, how long the calls have waited that are looked at now.
+
+        A process that was held still for a moment is not overloaded: only the shortest of some waits counts.
+        """
+        self._samples.append(wait_s)
+        self._wait_s = self._metrics.admission_wait_s = min(self._samples)
+
+
+class Damper:
+    """Spreads refusals over time."""
+
+    __slots__ = ("_next_ns",)
+
+    def __init__(self) -> None:
+        self._next_ns = 0
+
+    def delay_s(self, now_ns: int) -> float:
+        """How long to hold back the refusal that is ready now."""
+        last_ns = now_ns + int(HELD_S_MAX * SECOND_NS)
+        turn_ns = min(max(self._next_ns, now_ns), last_ns)
+        self._next_ns = turn_ns + SECOND_NS // REFUSALS_PER_S
+        return (turn_ns - now_ns) / SECOND_NS

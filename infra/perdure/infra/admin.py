@@ -1,0 +1,156 @@
+"""`perdure admin`: what operators do to the databases of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from perdure.infra.settings import Settings
+
+T = TypeVar("T")
+
+admin = typer.Typer(help="Care for the databases of a cluster.", no_args_is_help=True)
+shard_commands = typer.Typer(help="Which database holds which shards.", no_args_is_help=True)
+admin.add_typer(shard_commands, name="shards")
+
+_Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]
+_Databases = Annotated[
+    list[str] | None,
+    typer.Option("--database", help="Name=address of a database; repeatable, the directory first. Else from settings."),
+]
+
+
+@admin.command()
+def migrate(
+    database: _Databases = None,
+    config: _Config = None,
+    shards: Annotated[
+        int | None, typer.Option(help="Number of shards of a new cluster; fixed for ever.", min=1)
+    ] = None,
+) -> None:
+    """Make or bring up to date the schema of all databases. May be run again at any time."""
+    from perdure.infra.postgres import schema
+
+    settings = _settings(database, config)
+    done = _run(schema.migrate(settings.databases, settings.shards if shards is None else shards))
+    print("\n".join(done) if done else "nothing to do")
+
+
+@admin.command()
+def status(
+    database: _Databases = None,
+    config: _Config = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all of it, for programs.")] = False,
+) -> None:
+    """Print members, shards, queues, and how far behind commits and replicas are."""
+    from perdure.infra import status as survey
+
+    found = _run(survey.read(_settings(database, config)))
+    print(survey.as_json(found) if json else survey.as_text(found))
+
+
+@shard_commands.command("list")
+def list_shards(database: _Databases = None, config: _Config = None) -> None:
+    """Print which database holds which shards, and who owns them."""
+    from perdure.infra import shards
+
+    settings = _settings(database, config)
+    print("\n".join(_run(shards.listing(settings.databases))))
+
+
+@shard_commands.command("move")
+def move_shards(
+    shards: Annotated[str, typer.Argument(help="FROM-TO, both included, or one number.", metavar="FROM-TO")],
+    to: Annotated[str, typer.Option(help="Name of the database that is to hold them.")],
+    database: _Databases = None,
+    config: _Config = None,
+) -> None:
+    """Move shards to another database while the cluster runs. May be interrupted, and run again."""
+    from perdure.infra import shards as moving
+
+    settings = _settings(database, config)
+    try:
+        wanted = moving.parse_range(shards)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="FROM-TO") from None
+    moved = _run(moving.move(settings, wanted, to))
+    print(f"{moved} shards moved")
+
+
+_Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]
+
+
+@admin.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to make.")],
+    db: _Db = None,
+    database: _Databases = None,
+    config: _Config = None,
+) -> None:
+    """Back up a cluster or an SQLite database as of one instant, while it runs."""
+    from perdure.infra import backups
+
+    if db is not None:
+        _run(backups.back_up_file(db, file))
+        return
+    runs = _run(backups.back_up_cluster(_settings(database, config).databases, file))
+    print(f"{runs} runs backed up")
+
+
+@admin.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    db: _Db = None,
+    database: _Databases = None,
+    config: _Config = None,
+) -> None:
+    """Fill the empty databases of a new cluster, or make an SQLite database, from a backup."""
+    from perdure.infra import backups
+
+    if db is not None:
+        _run(backups.restore_file(db, file))
+        return
+    runs = _run(backups.restore_cluster(_settings(database, config).databases, file))
+    print(f"{runs} runs restored")
+
+
+def _settings(written: list[str] | None, config: Path | None) -> Settings:
+    """Settings whose databases are those of the flags, if there are any."""
+    # Late, because it loads a lot that other commands do not need.
+    from perdure.infra import layers
+
+    named = dict(_named(text) for text in written or [])
+    try:
+        settings = layers.load(config, {"databases": named} if named else {}).settings
+    except layers.BadSettings as error:
+        raise typer.BadParameter(f"settings: {error}") from None
+    # Databases given by flags stand alone, in their order: the first is the directory.
+    dsns = {name: settings.databases[name] for name in named or settings.databases}
+    if not dsns:
+        raise typer.BadParameter("no database is named", param_hint="--database")
+    return settings.model_copy(update={"databases": dsns})
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, separator, dsn = text.partition("=")
+    if not separator or not name:
+        raise typer.BadParameter(f"{text!r} is not of the form name=address", param_hint="--database")
+    return name, dsn
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Do it, or say in one line why it cannot be done."""
+    from perdure.infra.startup import one_line
+    from perdure.kernel.persistence.executions import StoreError
+
+    try:
+        return asyncio.run(work)
+    except StoreError as error:
+        print(f"perdure: {one_line(error)}", file=sys.stderr)
+        raise typer.Exit(1) from None

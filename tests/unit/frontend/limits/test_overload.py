@@ -1,0 +1,235 @@
+"""Shedding by its parts, and as a whole in a process with one processor, whose time is virtual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+
+import pytest
+from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
+from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
+
+from perdure.frontend import probe
+from perdure.frontend.limits import OverLimit, overload
+from perdure.frontend.limits.overload import Admission, Damper, Rank, rank_of
+from perdure.frontend.metrics import GatewayMetrics
+from perdure.frontend.routes import WORKFLOW_ROUTES
+from perdure.kernel.clock import SECOND_NS, VirtualClock
+from tests.support import virtual_time
+
+
+def filled(admission: Admission, rank: Rank) -> int:
+    """How many calls of a rank get in and stay."""
+    count = 0
+    while lets_in(admission, rank):
+        admission.begin()
+        count += 1
+    return count
+
+
+def lets_in(admission: Admission, rank: Rank) -> bool:
+    try:
+        admission.check(rank)
+    except OverLimit:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("rpc", "rank"),
+    [
+        ("RespondWorkflowTaskCompleted", Rank.FINISH),
+        ("RespondActivityTaskFailed", Rank.FINISH),
+        ("RecordActivityTaskHeartbeat", Rank.FINISH),
+        ("GetSystemInfo", Rank.FINISH),
+        ("PollWorkflowTaskQueue", Rank.TAKE),
+        ("GetWorkflowExecutionHistory", Rank.CHANGE),
+        ("TerminateWorkflowExecution", Rank.CHANGE),
+        ("StartWorkflowExecution", Rank.BEGIN),
+        ("UpdateWorkflowExecution", Rank.BEGIN),
+        ("ListWorkflowExecutions", Rank.LOOK),
+        ("QueryWorkflow", Rank.LOOK),
+        ("DescribeWorkflowExecution", Rank.LOOK),
+        ("PollWorkflowExecutionUpdate", Rank.LOOK),
+    ],
+)
+def test_ranks(rpc: str, rank: Rank) -> None:
+    assert rank_of(WORKFLOW_ROUTES[rpc]) is rank
+
+
+def test_the_longer_the_wait_the_more_are_refused_and_those_last_who_finish() -> None:
+    admission = Admission(GatewayMetrics())
+    let_in = []
+    for wait_s in (0.1, 0.4, 0.6, 0.9, 2.0, 10.0):
+        for _ in range(overload.SAMPLES):
+            admission.waited(wait_s)
+        let_in.append([rank for rank in Rank if lets_in(admission, rank)])
+    assert let_in == [list(Rank)[:count] for count in range(len(Rank), -1, -1)]
+    admission.waited(0.1)
+    assert all(lets_in(admission, rank) for rank in Rank)
+
+
+def test_a_single_long_wait_is_no_overload() -> None:
+    admission = Admission(GatewayMetrics())
+    for wait_s in (0.0, 60.0, 60.0, 0.1, 60.0, 0.0):
+        admission.waited(wait_s)
+        assert all(lets_in(admission, rank) for rank in Rank)
+
+
+def test_the_more_are_worked_on_the_more_are_refused_and_those_last_who_finish() -> None:
+    admission = Admission(GatewayMetrics())
+    for rank in reversed(Rank):
+        assert filled(admission, rank) > 0
+        assert not any(lets_in(admission, later) for later in Rank if later >= rank)
+    admission.end()
+    assert [rank for rank in Rank if lets_in(admission, rank)] == [Rank.FINISH]
+
+
+def test_the_refusal_names_its_cause() -> None:
+    metrics = GatewayMetrics()
+    admission = Admission(metrics)
+    for _ in range(overload.SAMPLES):
+        admission.waited(1000)
+    with pytest.raises(OverLimit) as caught:
+        admission.check(Rank.BEGIN)
+    detail = caught.value.detail
+    assert isinstance(detail, ResourceExhaustedFailure)
+    assert detail.cause == ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED
+    assert detail.scope == ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM
+    assert metrics.refusals == {("", overload.LIMIT): 1}
+
+
+def test_refusals_leave_one_after_the_other_and_none_is_kept_for_long() -> None:
+    damper = Damper()
+    now_ns = 100 * SECOND_NS
+    delays = [damper.delay_s(now_ns) for _ in range(10_000)]
+    assert delays[0] == 0
+    assert delays[1:4] == pytest.approx([turn / overload.REFUSALS_PER_S for turn in (1, 2, 3)])
+    assert delays == sorted(delays)
+    assert max(delays) == overload.HELD_S_MAX
+    assert damper.delay_s(now_ns + 6 * SECOND_NS) == 0
+
+
+#: What calls cost a process with one processor, in seconds, as measured: a refusal is cheap, but it is not free.
+ARRIVAL_S, REFUSAL_S, WORK_S, COMMIT_S = 0.00005, 0.0001, 0.0006, 0.005
+#: How long a client waits for its answer. Later ones are of no use to it.
+PATIENCE_S = 1.0
+#: Clients that just about keep the processor busy.
+ENOUGH = 200
+
+
+class Processor:
+    """Does one thing at a time. What has arrived waits until nothing is left to do for what was begun, as with grpc."""
+
+    def __init__(self) -> None:
+        self._begun: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._arrived: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._something = asyncio.Event()
+
+    async def begin(self, cost_s: float) -> None:
+        await self._in(self._arrived, cost_s)
+
+    async def go_on(self, cost_s: float) -> None:
+        await self._in(self._begun, cost_s)
+
+    async def run(self) -> None:
+        while True:
+            await self._something.wait()
+            while queue := self._begun or self._arrived:
+                cost_s, done = queue.popleft()
+                await asyncio.sleep(cost_s)
+                done.set_result(None)
+            self._something.clear()
+
+    async def _in(self, queue: deque[tuple[float, asyncio.Future[None]]], cost_s: float) -> None:
+        done = asyncio.get_running_loop().create_future()
+        queue.append((cost_s, done))
+        self._something.set()
+        await done
+
+
+class Process:
+    """Lets everybody in if it does not shed."""
+
+    def __init__(self, clock: VirtualClock, *, shedding: bool) -> None:
+        self.useful: Counter[Rank] = Counter()
+        self.refused: Counter[Rank] = Counter()
+        self.processor = Processor()
+        self._clock = clock
+        self._shedding = shedding
+        self._admission = Admission(GatewayMetrics())
+        self._damper = Damper()
+
+    async def client(self, rank: Rank) -> None:
+        """One that comes back at once, whatever it was told."""
+        loop = asyncio.get_running_loop()
+        while True:
+            asked_s = loop.time()
+            if await self._serve(rank) and loop.time() - asked_s <= PATIENCE_S:
+                self.useful[rank] += 1
+
+    async def probe(self) -> None:
+        """What `perdure.frontend.probe` does."""
+        loop = asyncio.get_running_loop()
+        asked_s = loop.time()
+        await self.processor.begin(ARRIVAL_S)
+        self._admission.waited(loop.time() - asked_s)
+
+    async def _serve(self, rank: Rank) -> bool:
+        await self.processor.begin(ARRIVAL_S)
+        if self._shedding and not lets_in(self._admission, rank):
+            self.refused[rank] += 1
+            await asyncio.sleep(self._damper.delay_s(self._clock.now_ns()))
+            await self.processor.go_on(REFUSAL_S)
+            return False
+        self._admission.begin()
+        await self.processor.go_on(WORK_S / 2)
+        await asyncio.sleep(COMMIT_S)
+        await self.processor.go_on(WORK_S / 2)
+        self._admission.end()
+        return True
+
+
+def goodput(clients: dict[Rank, int], *, shedding: bool = True) -> Process:
+    """What a process did between the 5th and the 15th second with so many clients."""
+    clock = VirtualClock()
+
+    async def probes(process: Process) -> None:
+        while True:
+            await asyncio.sleep(probe.PERIOD_S)
+            running.append(asyncio.create_task(process.probe()))
+
+    running: list[asyncio.Task[None]] = []
+
+    async def scenario() -> Process:
+        process = Process(clock, shedding=shedding)
+        running.extend(asyncio.create_task(work) for work in (process.processor.run(), probes(process)))
+        for rank, count in clients.items():
+            running.extend(asyncio.create_task(process.client(rank)) for _ in range(count))
+        await asyncio.sleep(5)
+        process.useful.clear()
+        process.refused.clear()
+        await asyncio.sleep(10)
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        return process
+
+    return virtual_time.run(clock, scenario())
+
+
+def test_goodput_stays_when_ten_times_as_many_ask() -> None:
+    peak = goodput({Rank.BEGIN: ENOUGH}).useful[Rank.BEGIN]
+    assert peak > 0.95 * 10 / (ARRIVAL_S + WORK_S)
+    assert goodput({Rank.BEGIN: 10 * ENOUGH}, shedding=False).useful[Rank.BEGIN] < 0.5 * peak
+    shed = goodput({Rank.BEGIN: 10 * ENOUGH})
+    assert shed.useful[Rank.BEGIN] > 0.9 * peak
+    assert shed.refused[Rank.BEGIN] > 0
+
+
+def test_work_is_finished_while_everybody_else_is_refused() -> None:
+    crowd = goodput({Rank.FINISH: 20, Rank.TAKE: 20, Rank.BEGIN: 5 * ENOUGH, Rank.LOOK: 5 * ENOUGH})
+    assert crowd.refused[Rank.FINISH] == crowd.refused[Rank.TAKE] == 0
+    assert crowd.useful[Rank.FINISH] > 0
+    assert crowd.refused[Rank.LOOK] > crowd.refused[Rank.BEGIN]
+    assert crowd.useful[Rank.LOOK] < crowd.useful[Rank.BEGIN]

@@ -1,0 +1,105 @@
+"""Partitions of one queue: what finds nobody on its own meets at the root."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
+
+from perdure.kernel.limits import Limits
+from tests.support.matching import WORKFLOWS, World, scenario
+
+LIMITS = Limits(task_queue_partitions=3)
+FIRST, SECOND = WORKFLOWS._replace(partition=1), WORKFLOWS._replace(partition=2)
+
+
+async def poll(world: World, partition: int, timeout_s: float = 30) -> str:
+    """The task that a poll on this partition got."""
+    request = PollWorkflowTaskQueueRequest(task_queue=TaskQueue(name=WORKFLOWS.name))
+    response = await world.matching.poll("PollWorkflowTaskQueue", world.call(timeout_s), request, partition)
+    return response.task_token.decode()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_task_stays_where_workers_poll() -> None:
+    async def main(world: World) -> None:
+        waiting = asyncio.ensure_future(poll(world, 1))
+        await asyncio.sleep(0.1)
+        world.matching.offer(world.task("w", FIRST))
+        assert await waiting == "w"
+        world.matching.offer(world.task("later", FIRST))
+        assert await poll(world, 0, timeout_s=3) == "", "a worker has polled its partition lately"
+        assert await poll(world, 1) == "later"
+
+    scenario(main, LIMITS)
+
+
+def test_a_task_without_a_worker_meets_one_at_the_root() -> None:
+    async def main(world: World) -> None:
+        world.matching.offer(world.task("w", SECOND))
+        assert await poll(world, 0) == "w"
+        waiting = asyncio.ensure_future(poll(world, 0))
+        await asyncio.sleep(0.1)
+        world.matching.offer(world.task("next", FIRST))
+        assert await waiting == "next"
+
+    scenario(main, LIMITS)
+
+
+def test_a_worker_without_a_task_gets_one_of_the_root() -> None:
+    async def main(world: World) -> None:
+        for name in ("a", "b"):
+            world.matching.offer(world.task(name))
+        assert await poll(world, 1) == "a"
+        assert await poll(world, 2) == "b"
+        waiting = asyncio.ensure_future(poll(world, 2))
+        await asyncio.sleep(15)
+        world.matching.offer(world.task("c"))
+        assert await waiting == "c", "also after it has waited for long"
+
+    scenario(main, LIMITS)
+
+
+def test_workers_and_tasks_on_different_partitions_meet() -> None:
+    async def main(world: World) -> None:
+        waiting = asyncio.ensure_future(poll(world, 1))
+        await asyncio.sleep(0.1)
+        world.matching.offer(world.task("w", SECOND))
+        assert await waiting == "w"
+
+    scenario(main, LIMITS)
+
+
+def test_what_workers_leave_behind_goes_to_the_root() -> None:
+    async def main(world: World) -> None:
+        await world.matching.start()
+        assert await poll(world, 1, timeout_s=3) == ""
+        world.matching.offer(world.task("left behind", FIRST))
+        assert await poll(world, 0) == "left behind"
+        assert 8 < world.seconds <= 20, "once it is clear that its workers are not coming back"
+        await world.matching.stop()
+
+    scenario(main, LIMITS)
+
+
+def test_a_poll_that_goes_away_leaves_the_task_to_another() -> None:
+    async def main(world: World) -> None:
+        leaving = asyncio.ensure_future(poll(world, 1))
+        await asyncio.sleep(0.1)
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        world.matching.offer(world.task("w"))
+        assert await poll(world, 0) == "w" or await poll(world, 1) == "w"
+
+    scenario(main, LIMITS)
+
+
+def test_the_rate_of_a_queue_is_shared_out() -> None:
+    async def main(world: World) -> None:
+        for number in range(30):
+            world.matching.offer(world.task(f"{number}", FIRST))
+        got = [await poll(world, 1) for _ in range(10)]
+        assert len(set(got)) == 10
+        assert world.seconds < 5
+
+    scenario(main, Limits(task_queue_partitions=3, dispatch_rate_max=9))
