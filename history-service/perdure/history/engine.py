@@ -224,6 +224,14 @@ class Engine:
             raise NotOwner(f"shard {shard_id}")
         return shard
 
+    async def confirm(self, namespace_id: NamespaceId, workflow_id: WorkflowId) -> None:
+        """Return when everything is durable that a refusal may be based on: that a run has ended, or that it is there.
+
+        Raises:
+            NotOwner, Unavailable: some of it is lost, and with it the reason to refuse.
+        """
+        await self.owned(shard_of(namespace_id, workflow_id, self.shard_count)).confirmed()
+
     def check_newest(self, shard: Shard, epoch: int) -> None:
         """Somebody has heard from the shard's owner of this epoch: if that is a later one, the shard is not ours.
 

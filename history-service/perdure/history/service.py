@@ -22,8 +22,9 @@ from perdure.history.handlers import HANDLERS, activity, query, workflow_task
 from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound, task_of
+from perdure.kernel.addressing import workflow_id_of
 from perdure.kernel.call import Call
-from perdure.kernel.errors import NotOwner, Unimplemented
+from perdure.kernel.errors import NotOwner, ServiceError, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, ShardId, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.mail import Letter
@@ -71,14 +72,20 @@ class HistoryService:
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         """See `HistoryClient.handle`."""
-        if rpc == "QueryWorkflow":
-            assert isinstance(request, QueryWorkflowRequest)
-            return await query.query_workflow(self.engine, self._matching, call, request)
-        handler = HANDLERS.get(rpc)
-        if handler is None:
-            raise Unimplemented(f"{rpc} is not implemented")
-        response: Message = await handler(self.engine, call, request)
-        return response
+        try:
+            if rpc == "QueryWorkflow":
+                assert isinstance(request, QueryWorkflowRequest)
+                return await query.query_workflow(self.engine, self._matching, call, request)
+            handler = HANDLERS.get(rpc)
+            if handler is None:
+                raise Unimplemented(f"{rpc} is not implemented")
+            response: Message = await handler(self.engine, call, request)
+            return response
+        except Unavailable:
+            raise
+        except ServiceError:
+            await self.engine.confirm(NamespaceId(call.namespace_id), workflow_id_of(request))
+            raise
 
     async def start_workflow_task(
         self, call: Call, task: Task, request: PollWorkflowTaskQueueRequest
@@ -97,7 +104,13 @@ class HistoryService:
 
     async def deliver(self, to: WorkflowKey, letter: Letter) -> str:
         """See `HistoryClient.deliver`."""
-        return await self._inbox.deliver(to, letter)
+        try:
+            return await self._inbox.deliver(to, letter)
+        except Unavailable:
+            raise
+        except ServiceError:
+            await self.engine.confirm(to.namespace_id, to.workflow_id)
+            raise
 
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""

@@ -482,11 +482,19 @@ class Shard:
         for loaded in loaded_runs:
             loaded.lost()
 
+    async def confirmed(self) -> None:
+        """Return when everything that was submitted is durable.
+
+        Raises:
+            Unavailable: it is lost.
+        """
+        if self._last_commit is not None:
+            await self._last_commit.wait()
+
     async def settled(self) -> None:
         """Return when everything that was submitted is durable, or is lost."""
-        if self._last_commit is not None:
-            with contextlib.suppress(Unavailable):
-                await self._last_commit.wait()
+        with contextlib.suppress(Unavailable):
+            await self.confirmed()
 
     @property
     def loaded_count(self) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
-from perdure.kernel.errors import NotOwner
+from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import TaskKind, TaskQueueKey
 from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
 from tests.differential import commands as c
@@ -87,5 +89,18 @@ def test_a_task_of_a_later_owner_is_not_started_here() -> None:
         with pytest.raises(NotOwner):
             await bench.service.start_workflow_task(CALL, later, PollWorkflowTaskQueueRequest())
         assert not bench.service.engine.shards, "it is somebody else's"
+
+    with_history(main)
+
+
+def test_a_refusal_is_not_told_before_its_reason_is_durable() -> None:
+    async def main(bench: HistoryBench) -> None:
+        await bench.start("order")
+        bench.store.failures["write"] = [DOES_NOT_ANSWER]
+        terminate = {"workflow_execution": {"workflow_id": "order"}}
+        results = await asyncio.gather(
+            *(bench.call("TerminateWorkflowExecution", **terminate) for _ in range(2)), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [Unavailable, Unavailable], "it has not ended"
 
     with_history(main)
