@@ -73,6 +73,16 @@ async def test_a_lost_shard_writes_nothing_of_the_batch(executions: ExecutionSto
     assert await executions.load(SHARD, mine) is not None
 
 
+async def test_a_write_of_nothing_asks_whether_the_shard_is_still_ours(
+    executions: ExecutionStore, acquire: Acquire
+) -> None:
+    epochs = {SHARD: await acquire(SHARD)}
+    await executions.write([write()], epochs)
+    await acquire(SHARD)
+    with pytest.raises(ShardLost):
+        await executions.write([write()], epochs)
+
+
 async def test_a_write_to_a_shard_without_epoch_is_refused(executions: ExecutionStore, acquire: Acquire) -> None:
     epochs = {SHARD: await acquire(SHARD)}
     with pytest.raises(ValueError, match="no epoch"):

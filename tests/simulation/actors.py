@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.activity.v1 import ActivityExecutionOutcome
-from temporalio.api.common.v1 import ActivityType, RetryPolicy, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import ActivityType, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import ActivityIdReusePolicy, EventType, UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -35,7 +35,16 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
-from tests.simulation.workflows import ACTIVITIES, ATTEMPT_S, QUEUE, SIGNALS, answer_updates, decide, is_update
+from tests.simulation.workflows import (
+    ACTIVITIES,
+    ATTEMPT_S,
+    QUEUE,
+    SIGNALS,
+    answer_updates,
+    decide,
+    is_update,
+    retry_policy,
+)
 
 _COMPLETED = UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
@@ -68,7 +77,9 @@ class Seen(NamedTuple):
     closed: bool = False
 
     def and_also(self, other: Seen) -> Seen:
-        return Seen(*map(max, self, other))
+        return Seen(
+            max(self.events, other.events), max(self.transitions, other.transitions), self.closed or other.closed
+        )
 
 
 @dataclass
@@ -205,7 +216,7 @@ async def activity_client(server: Server, promises: Promises, activity_id: str, 
             activity_type=ActivityType(name=activity_type),
             task_queue=QUEUE,
             start_to_close_timeout=Duration(seconds=ATTEMPT_S),
-            retry_policy=RetryPolicy(maximum_attempts=ACTIVITIES[activity_type]),
+            retry_policy=retry_policy(ACTIVITIES[activity_type]),
             id_reuse_policy=ActivityIdReusePolicy.ACTIVITY_ID_REUSE_POLICY_REJECT_DUPLICATE,
         ),
     )
@@ -214,6 +225,24 @@ async def activity_client(server: Server, promises: Promises, activity_id: str, 
         ended = await insist(server, "PollActivityExecution", PollActivityExecutionRequest(activity_id=activity_id))
     assert ended.run_id == started.run_id
     promises.ended[activity_id] = ended.outcome
+
+
+async def prober(server: Server, promises: Promises, workflow_id: str, pause_s: float) -> None:
+    """Signals a workflow that no worker takes up, for ever, and looks at once whether all gateways show it."""
+    request = _start(workflow_id, "Probe", f"start-{workflow_id}")
+    request.task_queue.name = "nobody"
+    promises.started[workflow_id] = (await insist(server, "StartWorkflowExecution", request)).run_id
+    number = 0
+    while True:
+        await asyncio.sleep(server.chance.uniform(0, pause_s))
+        number += 1
+        try:
+            await server.call(
+                "SignalWorkflowExecution", _signal(workflow_id, f"probe-{number}", f"{workflow_id}-{number}")
+            )
+        except (ConnectionLost, Unavailable, DeadlineExceeded):
+            continue
+        await asyncio.gather(*(look(server, promises, workflow_id) for _ in range(4)))
 
 
 async def reader(server: Server, promises: Promises, pause_s: float) -> None:

@@ -21,6 +21,8 @@ from tests.simulation.workflows import ACTIVITIES, ENDED, GO, child_of, kinds_of
 
 #: What no event records, and a fold over the history alone therefore cannot know.
 _NOT_IN_EVENTS = {"requests", "signal_request_ids", "cancel_request_id", "state_transitions", "history_size"}
+#: A task that was never tried again, because the run was terminated, is not in the history.
+_OF_TASKS = {"workflow_task", "workflow_task_attempt"}
 #: What a closed run owes others. It is done at some time, which no event says.
 _OWED = {"orphans", "owes_parent"}
 
@@ -135,11 +137,13 @@ async def check_state(
         evolve(folded, event)
     while any(getattr(loaded.state, name) for name in _OWED):
         await loaded.next_commit()
+    unknown = _NOT_IN_EVENTS | _OWED
+    if events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        unknown |= _OF_TASKS
     for name in Execution.__struct_fields__:
-        if name not in _NOT_IN_EVENTS | _OWED:
-            assert getattr(folded, name) == getattr(loaded.state, name), (
-                f"{name} of {workflow_id} differs from the fold over the history"
-            )
+        if name not in unknown:
+            there, here = getattr(folded, name), getattr(loaded.state, name)
+            assert there == here, f"{name} of {workflow_id} is {here}, the history says {there}"
     assert msgspec.structs.asdict(folded).keys() == msgspec.structs.asdict(loaded.state).keys()
 
 
@@ -160,7 +164,7 @@ def open_ends(database: SqliteDatabase) -> str:
     with database.reading() as cursor:
         rows = cursor.execute(
             "SELECT j.workflow_id, h.needs_dispatch, h.wake_at_ns, j.events FROM journal j JOIN heads h USING (run_id)"
-            " WHERE h.status = 1 ORDER BY j.workflow_id, j.sequence"
+            " WHERE h.status = 1 AND j.workflow_id NOT LIKE 'probe%' ORDER BY j.workflow_id, j.sequence"
         ).fetchall()
     found: dict[str, list[str]] = {}
     for workflow_id, owes, wake_at_ns, events in rows:

@@ -22,14 +22,11 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import ShardWrite
 from perdure.kernel.runtime import Runtime
 from perdure.matching.service import MatchingService
+from tests.simulation.actors import ConnectionLost
 
 NAMESPACE = Namespace(
     id=NamespaceId("5e55107e-0000-4000-8000-000000000000"), name=NamespaceName("default"), retention_ns=10**18
 )
-
-
-class ConnectionLost(Exception):
-    """The server went away before it answered: the caller does not know whether its call took effect."""
 
 
 class Directory:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from perdure.kernel.membership import Role
-from tests.simulation.world import Process, World
+from tests.simulation.world import LEASE_S, Process, World
 
 Fault = Callable[[World], Awaitable[None]]
 
@@ -74,7 +74,7 @@ async def miss_beats(world: World) -> None:
     process = _one(world)
     if process is not None:
         process.directory.cut = True
-        await _a_while(world)
+        await asyncio.sleep(world.chance.uniform(1.0, 3.0) * LEASE_S)
         process.directory.cut = False
 
 

@@ -24,6 +24,8 @@ from tests.simulation.world import NAMESPACE, World
 
 #: How long it may take until everything has ended, once nothing goes wrong any more.
 SETTLING_S = 120.0
+#: How long what goes wrong may take, with processes that come and go in peace.
+FAULTS_S = 120.0
 _FAULTS_MAX = 6
 
 
@@ -103,14 +105,18 @@ class _Simulation:
             self._background(actors.workflow_worker(world, promises))
             self._background(actors.activity_worker(world, promises))
         self._background(actors.reader(world, promises, 0.5))
+        probing = [self._background(actors.prober(world, promises, f"probe-{number}", 1.5)) for number in range(2)]
         busy = [f"busy-{number}" for number in range(chance.randint(1, 3))]
         clients = [actors.client(world, promises, workflow_id, 3.0) for workflow_id in busy]
         clients += [actors.hasty_client(world, promises, "hasty"), actors.doomed_client(world, promises, "doomed")]
         standalone = [(f"{kind}-alone", kind) for kind in ACTIVITIES]
         clients += [actors.activity_client(world, promises, *each) for each in standalone]
         working = asyncio.gather(*clients)
-        await asyncio.gather(*(self._fault() for _ in range(chance.randint(1, _FAULTS_MAX))))
+        async with asyncio.timeout(FAULTS_S):
+            await asyncio.gather(*(self._fault() for _ in range(chance.randint(1, _FAULTS_MAX))))
         world.heal()
+        for task in probing:
+            task.cancel()
         async with asyncio.timeout(SETTLING_S):
             await working
             await self._check_all(busy)
@@ -120,14 +126,16 @@ class _Simulation:
         started = [*promises.started, *promises.doubtful, *(child_of(name) for name in promises.started)]
         checks.check_one_run(world.stores.database, started)
 
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """What goes on for ever: if it ends that is a failure."""
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._world.violations.append(f"{type(error).__name__}: {error}")
 
-        asyncio.get_running_loop().create_task(work).add_done_callback(ended)
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(ended)
+        return task
 
     async def _fault(self) -> None:
         await asyncio.sleep(self._world.chance.uniform(0.0, 12.0))
@@ -136,6 +144,8 @@ class _Simulation:
     async def _check_all(self, busy: list[str]) -> None:
         world, promises = self._world, self._promises
         for workflow_id in promises.started:
+            if workflow_id.startswith("probe"):
+                continue
             events = await actors.outcome(world, workflow_id)
             if workflow_id == "doomed":
                 checks.check_any(workflow_id, events)

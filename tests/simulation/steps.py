@@ -18,6 +18,8 @@ from perdure.kernel.clock import SECOND_NS, VirtualClock
 
 #: Tasks are looked through for those that are done each time so many more have been made.
 _TASKS_BETWEEN_SWEEPS = 2000
+#: A run that has not come to its end after so many steps never will.
+STEPS_MAX = 300_000
 
 
 class Owner:
@@ -141,6 +143,8 @@ class SteppedLoop(asyncio.BaseEventLoop):
         now_ns = self._clock.now_ns()
         while timers and timers[0][0] <= now_ns:
             ready.append(heapq.heappop(timers)[2])
+        if self.steps > STEPS_MAX:
+            raise RuntimeError(f"{STEPS_MAX} steps, and no end")
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:

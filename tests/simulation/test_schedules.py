@@ -47,8 +47,9 @@ from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.errors import ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKind, RunId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.prototime import timestamp
-from tests.simulation.actors import QUEUE, insist
-from tests.simulation.cluster import NAMESPACE, Cluster, ConnectionLost
+from tests.simulation.actors import ConnectionLost, insist
+from tests.simulation.cluster import NAMESPACE, Cluster
+from tests.simulation.workflows import QUEUE
 from tests.support import virtual_time
 
 CRASHES = 10

@@ -2,6 +2,7 @@
 
 - Busy: two activities, a timer, a child, a signal to that child, updates; it ends when it has got everything.
 - Child: waits for the signal of its parent.
+- Probe: never gets to do anything.
 - Doomed: starts a child and waits until it is canceled or terminated, which is also its child's end.
 """
 
@@ -118,9 +119,13 @@ def _activity(name: str, attempts: int) -> Command:
             activity_type=ActivityType(name=name),
             task_queue=QUEUE,
             start_to_close_timeout=Duration(seconds=ATTEMPT_S),
-            retry_policy=RetryPolicy(maximum_attempts=attempts),
+            retry_policy=retry_policy(attempts),
         ),
     )
+
+
+def retry_policy(attempts: int) -> RetryPolicy:
+    return RetryPolicy(maximum_attempts=attempts, maximum_interval=Duration(seconds=2))
 
 
 def _timer() -> Command:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
+from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any
 
 from google.protobuf.message import Message
 
 from perdure.frontend.handlers.tasks import WorkerAnswers
+from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.pipeline import Endpoint, Handlers, Pipeline
 from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
@@ -17,7 +20,7 @@ from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import Internal
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.limits import Limits
+from perdure.kernel.limits import DEVELOPMENT, Limits
 from perdure.kernel.masking import service_error
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import Namespace
@@ -64,6 +67,7 @@ class Process:
         self._context = self.owner.context()
         self._node: ClusterNode | None = None
         self._server: MemoryServer | None = None
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endpoints: dict[str, Endpoint] = {}
         #: Clients' calls that it has not answered.
         self._calls: dict[asyncio.Future[Any], None] = {}
@@ -79,7 +83,7 @@ class Process:
 
     async def start(self) -> bool:
         """Whether it has come up. If not it is gone."""
-        await asyncio.wait([asyncio.get_running_loop().create_task(self._start(), context=self._context)])
+        await self._do(self._start())
         return self.ready
 
     async def _start(self) -> None:
@@ -102,7 +106,8 @@ class Process:
         self._server = world.network.serve(self.name, node.handlers, interruptible=INTERRUPTIBLE, context=self._context)
         answers = WorkerAnswers(node.history_router, limits).handlers
         handlers = Handlers(node.history_router.handle, node.matching_router.handle, answers, {})
-        self._pipeline = Pipeline(runtime, limits, node.namespaces, handlers)
+        gates = NamespaceGates(lambda _: DEVELOPMENT, node.count_gateways, Counter())
+        self._pipeline = Pipeline(runtime, limits, node.namespaces, gates, handlers)
         try:
             await node.start(self.name)
         except StoreError:
@@ -112,8 +117,11 @@ class Process:
 
     def die(self) -> None:
         """Make no further step."""
+        if self.owner.dead:
+            return
         self.owner.dead = True
         self.ready = False
+        self._gone.set_result(None)
         if self._server is not None:
             self._server.crash(zombie=True)
         self._world.network.hang_up(self.name)
@@ -123,7 +131,14 @@ class Process:
 
     async def leave(self) -> None:
         """Stop in peace."""
-        await asyncio.wait([asyncio.get_running_loop().create_task(self._leave(), context=self._context)])
+        await self._do(self._leave())
+
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have the process do something, and return when it is done or the process is dead."""
+        task = asyncio.get_running_loop().create_task(work, context=self._context)
+        await asyncio.wait((task, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
 
     async def _leave(self) -> None:
         assert self._server is not None

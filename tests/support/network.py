@@ -83,7 +83,8 @@ class _Visit:
         context = server.context.copy() if server.context is not None else None
         self.serving = loop.create_task(server.dispatcher.answer(call), context=context)
         server.visits[self] = None
-        self.serving.add_done_callback(lambda _: server.visits.pop(self, None))
+        # The server's business, whoever of the two lives longer.
+        self.serving.add_done_callback(lambda _: server.visits.pop(self, None), context=server.context)
 
     async def answer(self) -> Answer | Failed:
         ends: list[asyncio.Future[Any]] = [self.serving, self.broken]

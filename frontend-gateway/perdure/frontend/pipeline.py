@@ -129,6 +129,7 @@ class Pipeline:
             return _unlimited(handler)
 
         async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+            check_names(request)
             now_ns = clock.now_ns()
             # Names that are made up must not each have a gate.
             gate = gates.of(request.namespace if namespaces.cached(request.namespace) else NO_NAMESPACE, now_ns)

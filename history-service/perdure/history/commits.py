@@ -23,6 +23,12 @@ logger = structlog.get_logger(__name__)
 
 #: Writes in one transaction; a burst beyond it takes several.
 BATCH_MAX = 1000
+#: Under load a commit begins so long after the one before.
+INTERVAL_S = 0.01
+#: What part of the commits, of late, has to find others waiting when it is done, for that to be load.
+_CROWDED = 0.25
+#: How much the last commit counts in that.
+_LATELY = 0.1
 
 
 class Commit:
@@ -68,8 +74,9 @@ class _Entry(NamedTuple):
 
     @property
     def namespace_id(self) -> NamespaceId:
-        write = self.write
-        return write.journal[0].key.namespace_id if write.journal else write.deleted[0].namespace_id
+        """Empty for a write that only waits for those before it."""
+        keys = [*self.write.deleted[:1], *(record.key for record in self.write.journal[:1])]
+        return keys[0].namespace_id if keys else NamespaceId("")
 
 
 class Queued(Protocol):
@@ -130,8 +137,10 @@ class Committer:
         self._singly = 0
         self._wanted = asyncio.Event()
         self.metrics = CommitMetrics()
-        #: Since when, on the event loop's clock, there is a write under way; 0 if there is none.
-        self._since_s = 0.0
+        #: When the last write began, on the event loop's clock, if it is under way, and how crowded it is of late.
+        self._began_s = 0.0
+        self._writing = False
+        self._crowding = 0.0
 
     @property
     def queued(self) -> int:
@@ -141,7 +150,7 @@ class Committer:
     @property
     def lag_s(self) -> float:
         """How long the write has lasted that is under way."""
-        return asyncio.get_running_loop().time() - self._since_s if self._since_s else 0.0
+        return asyncio.get_running_loop().time() - self._began_s if self._writing else 0.0
 
     def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
         """Queue a write in the name of a shard's owner of that epoch.
@@ -157,6 +166,7 @@ class Committer:
         """The committing loop; runs until cancelled."""
         while True:
             await self._wanted.wait()
+            await self._pace()
             if self._singly:
                 self._singly -= 1
                 batch, self._queue = self._queue[:1], self._queue[1:]
@@ -165,9 +175,21 @@ class Committer:
             if not self._queue:
                 self._wanted.clear()
             if batch:  # Else all of them have failed with an earlier one.
-                self._since_s = asyncio.get_running_loop().time()
+                self._writing = True
                 await self._write(batch)
-                self._since_s = 0.0
+                self._writing = False
+                self._crowding += _LATELY * (bool(self._queue) - self._crowding)
+
+    async def _pace(self) -> None:
+        """Under load, let more come along: a commit costs much, and serves hundreds as well as one.
+
+        Writes that keep arriving while others are being written are of many callers, who will hardly notice. A caller
+        that is alone has nobody to wait for, and does not wait.
+        """
+        loop = asyncio.get_running_loop()
+        if self._crowding > _CROWDED and (early_s := self._began_s + INTERVAL_S - loop.time()) > 0:
+            await asyncio.sleep(early_s)
+        self._began_s = loop.time()
 
     async def _write(self, batch: list[_Entry]) -> None:
         # Of two epochs of one shard the earlier is lost, and fails the batch.

@@ -28,7 +28,13 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
-from perdure.kernel.persistence.executions import ExecutionStore, StoreError, StoreUnavailable, StoreUnusable
+from perdure.kernel.persistence.executions import (
+    ExecutionStore,
+    ShardLost,
+    StoreError,
+    StoreUnavailable,
+    StoreUnusable,
+)
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.runtime import Runtime
 from perdure.kernel.serving import named
@@ -218,6 +224,16 @@ class Engine:
             raise NotOwner(f"shard {shard_id}")
         return shard
 
+    def check_newest(self, shard: Shard, epoch: int) -> None:
+        """Somebody has heard from the shard's owner of this epoch: if that is a later one, the shard is not ours.
+
+        Raises:
+            NotOwner: it is not.
+        """
+        if epoch > shard.epoch:
+            self._lost({shard.id}, ShardLost([shard.id]))
+            raise NotOwner(f"shard {shard.id}")
+
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """The loops that run until `stop`."""
@@ -398,13 +414,14 @@ async def insist(attempt: Callable[[], Awaitable[R]]) -> R:
 
     Raises:
         StoreUnusable: it never will.
+        NotOwner: it does not matter any more.
         DataLoss: it has, with damaged records.
     """
     delay_s = _RETRY_DELAY_S_MIN
     while True:
         try:
             return await attempt()
-        except StoreUnusable:
+        except (StoreUnusable, NotOwner):
             raise
         except (StoreUnavailable, Unavailable):
             logger.exception("the store does not answer", retry_in_s=delay_s)

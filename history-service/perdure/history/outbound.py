@@ -155,6 +155,7 @@ def _workflow_task(loaded: Loaded[Any]) -> Task | None:
         fairness_key=priority.fairness_key,
         fairness_weight=priority.fairness_weight or 1.0,
         normal_queue=state.task_queue if task.sticky else "",
+        epoch=loaded.shard.epoch,
     )
 
 
@@ -174,6 +175,7 @@ def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
         priority=priority.priority_key or DEFAULT_PRIORITY,
         fairness_key=priority.fairness_key,
         fairness_weight=priority.fairness_weight or 1.0,
+        epoch=loaded.shard.epoch,
     )
 
 

@@ -7,7 +7,7 @@ data to be safe; it has to be right for calls to be answered soon.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from functools import partial
 
 import structlog
@@ -18,7 +18,7 @@ from perdure.kernel.ids import ShardId
 from perdure.kernel.membership import Member, Membership, Role, candidates, owner, shard_item
 from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import ShardLost, StoreError, StoreUnusable
-from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.shards import ShardLease, ShardStore
 
 logger = structlog.get_logger(__name__)
 
@@ -84,6 +84,8 @@ class SharedOwnership:
         engine.dropped = self._dropped
         #: Since when (on the event loop's clock) we wait for a living owner to give a shard back.
         self._awaited: dict[ShardId, float] = {}
+        #: Until when all others were to take this process for alive, as of the last look.
+        self._lease_ended_s = 0.0
         self._wake = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self._recovering: set[asyncio.Task[None]] = set()
@@ -128,7 +130,12 @@ class SharedOwnership:
     def _looked(self) -> None:
         """The members are known anew, and for how long the others believe that we live."""
         now = asyncio.get_running_loop().time()
-        if now <= self._engine.trusted_until_s:
+        if now > self._lease_ended_s:
+            # We were taken for dead for a while, in which an owner did not know that we wait for his shards.
+            self._awaited.clear()
+        self._lease_ended_s = self._membership.lease_ends_s
+        # Whoever is to have what we still hold waits no longer than he could believe us to show it.
+        if now <= self._engine.trusted_until_s and self._owned <= self._wanted():
             self._engine.trusted_until_s = self._membership.lease_ends_s
         # Otherwise somebody may have taken our shards meanwhile: nothing is shown before we have looked.
         if now > self._engine.trusted_until_s or self._owned != self._wanted():
@@ -174,31 +181,49 @@ class SharedOwnership:
 
     async def _settle(self) -> None:
         """One look, and whatever follows from it."""
+        if surplus := self._owned - self._wanted():
+            await self._engine.release(surplus)
+            self._news.tell(Topic.SHARDS)
         lease_ends_s = self._membership.lease_ends_s
         leases = {lease.shard: lease for lease in await self._shards.leases()}
         # Owners that have not written since do not know yet that somebody else has taken their shard.
         ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values()]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
         self._engine.trusted_until_s = lease_ends_s
-        wanted = self._wanted()
-        if surplus := self._owned - wanted:
-            await self._engine.release(surplus)
-            self._news.tell(Topic.SHARDS)
-        living = {member.id for member in self._membership.members}
-        now = asyncio.get_running_loop().time()
-        take = []
-        for shard in wanted - self._owned:
-            lease = leases.get(shard)
-            held = lease is not None and lease.owner in living and lease.owner != self._membership.me.id
-            since = self._awaited.setdefault(shard, now) if held else self._awaited.get(shard, now)
-            if not held or now - since > PATIENCE_S:
-                take.append(shard)
-            elif lease is not None:
-                self._engine.hints[shard] = lease.owner
-        self._awaited = {shard: since for shard, since in self._awaited.items() if shard in wanted - set(take)}
+        if any(self._is_dead(leases.get(shard)) for shard in self._wanted() - self._owned):
+            # An owner that we do not know may have come since we looked.
+            await self._membership.refresh()
+        take = self._free(leases)
         if take:
             self._recover(await self._engine.acquire(take))
             self._news.tell(Topic.SHARDS)
+
+    def _free(self, leases: Mapping[ShardId, ShardLease]) -> list[ShardId]:
+        """Which shards of our share can be taken now. For the others we wait."""
+        now = asyncio.get_running_loop().time()
+        take, waiting = [], {}
+        for shard in self._wanted() - self._owned:
+            lease = leases.get(shard)
+            if lease is None or not self._is_held(lease):
+                take.append(shard)
+                continue
+            since = waiting[shard] = self._awaited.get(shard, now)
+            if now - since > PATIENCE_S and now <= self._membership.lease_ends_s:
+                take.append(shard)
+                del waiting[shard]
+            else:
+                self._engine.hints[shard] = lease.owner
+        self._awaited = waiting
+        return take
+
+    def _is_held(self, lease: ShardLease) -> bool:
+        """Whether another member that lives has it."""
+        me = self._membership.me.id
+        return lease.owner != me and any(lease.owner == member.id for member in self._membership.members)
+
+    def _is_dead(self, lease: ShardLease | None) -> bool:
+        """Whether another member has it that lives no more, as far as we know."""
+        return lease is not None and lease.owner not in ("", self._membership.me.id) and not self._is_held(lease)
 
     def _recover(self, shards: Iterable[Shard]) -> None:
         task = asyncio.get_running_loop().create_task(self._recovery(list(shards)))

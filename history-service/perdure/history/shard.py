@@ -168,23 +168,24 @@ class Shard:
             await deletion.wait()
             return None
         loading = self._loading.get(key)
-        if loading is None:
-            loading = asyncio.get_running_loop().create_future()
-            self._loading[key] = loading
-            try:
-                loaded = await self._load(key)
-            except BaseException as error:
-                del self._loading[key]
-                if isinstance(error, Exception):
-                    loading.set_exception(error)
-                    loading.exception()
-                else:
-                    loading.cancel()
-                raise
+        if loading is not None:
+            await asyncio.wait((loading,))
+            # If whoever loaded it was cancelled, that is nobody else's business.
+            return await self.find_any(key) if loading.cancelled() else loading.result()
+        loading = self._loading[key] = asyncio.get_running_loop().create_future()
+        try:
+            loaded = await self._load(key)
+        except BaseException as error:
             del self._loading[key]
-            loading.set_result(loaded)
-            return loaded
-        return await asyncio.shield(loading)
+            if isinstance(error, Exception):
+                loading.set_exception(error)
+                loading.exception()
+            else:
+                loading.cancel()
+            raise
+        del self._loading[key]
+        loading.set_result(loaded)
+        return loaded
 
     def peek(self, kind: type[L], key: ExecutionKey) -> L | None:
         """The run if it is in memory."""
@@ -274,7 +275,7 @@ class Shard:
             elif tx.dirty:
                 self._commit(loaded, tx)
             elif tx.effects:
-                self._perform(loaded, tx.effects)
+                self._perform_once_durable(loaded, tx)
         except BaseException:
             if tx.dirty:
                 self._restore(loaded)
@@ -363,6 +364,13 @@ class Shard:
     def _commit_write(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
         commit = self._last_commit = self._committer.submit(write, self.epoch, committed)
         return commit
+
+    def _perform_once_durable(self, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
+        """What nothing new is written for still builds on what may be on its way to the disk."""
+        if loaded.commit is None or loaded.commit.done:
+            self._perform(loaded, tx.effects)
+        else:
+            self._submit(ShardWrite(self.id), [(loaded, tx)])
 
     def _perform(self, loaded: Loaded[Any], effects: list[Effect]) -> None:
         for effect in effects:

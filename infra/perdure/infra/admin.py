@@ -83,6 +83,43 @@ def move_shards(
     print(f"{moved} shards moved")
 
 
+_Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]
+
+
+@admin.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to make.")],
+    db: _Db = None,
+    database: _Databases = None,
+    config: _Config = None,
+) -> None:
+    """Back up a cluster or an SQLite database as of one instant, while it runs."""
+    from perdure.infra import backups
+
+    if db is not None:
+        _run(backups.back_up_file(db, file))
+        return
+    runs = _run(backups.back_up_cluster(_settings(database, config).databases, file))
+    print(f"{runs} runs backed up")
+
+
+@admin.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    db: _Db = None,
+    database: _Databases = None,
+    config: _Config = None,
+) -> None:
+    """Fill the empty databases of a new cluster, or make an SQLite database, from a backup."""
+    from perdure.infra import backups
+
+    if db is not None:
+        _run(backups.restore_file(db, file))
+        return
+    runs = _run(backups.restore_cluster(_settings(database, config).databases, file))
+    print(f"{runs} runs restored")
+
+
 def _settings(written: list[str] | None, config: Path | None) -> Settings:
     """Settings whose databases are those of the flags, if there are any."""
     # Late, because it loads a lot that other commands do not need.

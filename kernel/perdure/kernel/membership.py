@@ -61,6 +61,14 @@ class Membership(Protocol):
         """Look as soon as possible: something seems to have changed."""
         ...
 
+    async def refresh(self) -> None:
+        """Look now: `members` are then as they were after this was called.
+
+        Raises:
+            StoreError: the store of the members cannot be used.
+        """
+        ...
+
 
 def shard_of(namespace_id: NamespaceId, workflow_id: WorkflowId, shard_count: int) -> ShardId:
     """The shard of a workflow id, whatever its kind. The hash is for ever: stored data depends on it."""

@@ -41,6 +41,9 @@ class Task(NamedTuple):
     fairness_weight: float = 1.0
     #: Where to go instead when `queue` is sticky and no worker has polled it lately.
     normal_queue: str = ""
+    #: That of the shard's owner who offers it. An owner of before, who may not know yet, is not to start it: his start
+    #: would be lost, and the task with it.
+    epoch: int = 0
 
 
 class TaskObsolete(Exception):

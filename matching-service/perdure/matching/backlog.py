@@ -21,8 +21,12 @@ from perdure.kernel.rpc import Task
 _WEIGHT_MIN = 0.001
 _WEIGHT_MAX = 1000.0
 
-#: Which task of which execution; the same hint may be offered more than once.
-_Identity = tuple[ExecutionKey, int, int]
+#: Which task of which execution, and whose hint it is; the same hint may be offered more than once.
+_Identity = tuple[ExecutionKey, int, int, int]
+
+
+def _identity(task: Task) -> _Identity:
+    return task.key, task.scheduled_event_id, task.stamp, task.epoch
 
 
 class LevelStats(NamedTuple):
@@ -44,11 +48,11 @@ class Backlog:
         return len(self._waiting)
 
     def __contains__(self, task: Task) -> bool:
-        return (task.key, task.scheduled_event_id, task.stamp) in self._waiting
+        return _identity(task) in self._waiting
 
     def add(self, task: Task) -> None:
         """Let a task wait; nothing happens if it waits already."""
-        identity = (task.key, task.scheduled_event_id, task.stamp)
+        identity = _identity(task)
         if identity in self._waiting:
             return
         self._waiting.add(identity)
@@ -71,7 +75,7 @@ class Backlog:
         task = level.pop()
         if not level.queues:
             del self._levels[priority]
-        self._waiting.remove((task.key, task.scheduled_event_id, task.stamp))
+        self._waiting.remove(_identity(task))
         return task
 
     def drain(self) -> list[Task]:

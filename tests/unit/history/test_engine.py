@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
+from perdure.kernel.errors import NotOwner
 from perdure.kernel.ids import TaskKind, TaskQueueKey
 from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
 from tests.differential import commands as c
-from tests.support.history import QUEUE, HistoryBench, with_history
+from tests.support.history import CALL, QUEUE, HistoryBench, with_history
 
 DOES_NOT_ANSWER = StoreUnavailable("the disk is away")
 NO_SUCH_COLUMN = StoreUnusable("no such column")
@@ -58,5 +60,32 @@ def test_tasks_are_offered_again_once_the_store_answers() -> None:
         bench.service.redispatch(TaskQueueKey(key.namespace_id, QUEUE, TaskKind.ACTIVITY))
         await bench.until(lambda: bool(bench.offers.tasks))
         assert [task.queue.name for task in bench.offers.tasks] == [QUEUE], "those of other queues are not asked for"
+
+    with_history(main)
+
+
+def test_a_look_through_a_shard_ends_when_the_shard_is_lost() -> None:
+    async def main(bench: HistoryBench) -> None:
+        await bench.start("order")
+        shard = bench.shard
+
+        async def lose() -> None:
+            bench.service.engine.drop([shard.id])
+
+        bench.store.meanwhile["undispatched"] = lose
+        with pytest.raises(NotOwner):
+            [_ async for _ in bench.service.engine.outstanding(shard)]
+
+    with_history(main)
+
+
+def test_a_task_of_a_later_owner_is_not_started_here() -> None:
+    async def main(bench: HistoryBench) -> None:
+        await bench.start("order")
+        task = bench.offers.tasks[-1]
+        later = task._replace(epoch=task.epoch + 1)
+        with pytest.raises(NotOwner):
+            await bench.service.start_workflow_task(CALL, later, PollWorkflowTaskQueueRequest())
+        assert not bench.service.engine.shards, "it is somebody else's"
 
     with_history(main)

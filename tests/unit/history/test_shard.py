@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from perdure.history import engine as engines
 from perdure.history import shard as shards
+from perdure.history.effects import OfferWorkflowTask
 from perdure.history.machines import workflow
 from perdure.history.state.changes import SignalRequestSeen, StickySet
 from perdure.history.transition import Transition
@@ -105,5 +107,31 @@ def test_runs_that_nobody_needs_leave_memory(monkeypatch: pytest.MonkeyPatch) ->
         keys = [await bench.start(f"order-{number}") for number in range(30)]
         assert bench.shard.loaded_count < 10 + 3
         assert (await bench.loaded(keys[0])).state.key == keys[0]
+
+    with_history(main)
+
+
+def test_a_load_that_is_broken_off_is_nobody_elses_business() -> None:
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        await bench.turn()
+        await bench.forget()
+        loading, waiting = (asyncio.create_task(bench.loaded(key)) for _ in range(2))
+        await asyncio.sleep(0)
+        loading.cancel()
+        assert (await waiting).key == key
+
+    with_history(main)
+
+
+def test_what_is_not_written_waits_for_what_is() -> None:
+    async def main(bench: HistoryBench) -> None:
+        loaded = await bench.loaded(await bench.start("order"))
+        bench.offers.tasks.clear()
+        bench.shard.decide(loaded, NAMESPACE, lambda tx: workflow.signal(tx, "first", None, "", None, ""))
+        bench.shard.decide(loaded, NAMESPACE, lambda tx: tx.effect(OfferWorkflowTask()))
+        assert not bench.offers.tasks, "the signal is still on its way to the store"
+        await loaded.committed()
+        assert len(bench.offers.tasks) == 1
 
     with_history(main)

@@ -17,6 +17,7 @@ from temporalio.client import Client
 
 from perdure.infra.local.cluster import LocalCluster
 from perdure.infra.local.proxy import proxy
+from tests.support.postgres import connected as connected_to
 from tests.support.sdk import worker
 from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 from tests.wire.sdk.test_crash import Acknowledgements
@@ -65,6 +66,27 @@ async def restart_redis(cluster: LocalCluster, chance: random.Random) -> None:
     await asyncio.to_thread(cluster.redis.start)
 
 
+async def cut_connections(cluster: LocalCluster, chance: random.Random) -> None:
+    """In the middle of transactions too."""
+    for dsn in cluster.dsns.values():
+        async with connected_to(dsn) as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'perdure'"
+            )
+
+
+async def slow_disk(cluster: LocalCluster, chance: random.Random) -> None:
+    """Every commit takes a tenth of a second for a while."""
+    async with connected_to(cluster.dsns["db1"]) as connection:
+        await connection.execute("ALTER SYSTEM SET commit_siblings = 0")
+        await connection.execute("ALTER SYSTEM SET commit_delay = 100000")
+        await connection.execute("SELECT pg_reload_conf()")
+        # The time is what the fault is made of.
+        await asyncio.sleep(2 * LEASE_S)
+        await connection.execute("ALTER SYSTEM RESET commit_delay")
+        await connection.execute("SELECT pg_reload_conf()")
+
+
 def on(role: str, fault: Callable[[LocalCluster, str, random.Random], Awaitable[None]]) -> Fault:
     return lambda cluster, chance: fault(cluster, role, chance)
 
@@ -79,6 +101,8 @@ FAULTS: dict[str, Fault] = {
     "matching-replaced": on("matching", replace),
     "postgres-restarted": restart_postgres,
     "redis-restarted": restart_redis,
+    "connections-cut": cut_connections,
+    "disk-slow": slow_disk,
 }
 
 

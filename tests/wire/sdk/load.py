@@ -184,8 +184,8 @@ class Driver:
 async def check(driver: Driver, results: dict[str, Heard], runs_of_once: Counter[str]) -> None:
     """What no crash may break."""
     for workflow_id, (signals, updates) in results.items():
-        events = await _checked_history(driver.client.get_workflow_handle(workflow_id))
-        await _checked_history(driver.client.get_workflow_handle(f"{workflow_id}-child"))
+        events = await check_history(driver.client.get_workflow_handle(workflow_id))
+        await check_history(driver.client.get_workflow_handle(f"{workflow_id}-child"))
         driver.signals[workflow_id].check(signals)
         driver.updates[workflow_id].check(updates)
         assert signals == _signals(events), "the history tells what the workflow heard"
@@ -196,7 +196,7 @@ async def check(driver: Driver, results: dict[str, Heard], runs_of_once: Counter
     assert {run.status for run in runs} == {WorkflowExecutionStatus.COMPLETED}
 
 
-async def _checked_history(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
+async def check_history(handle: WorkflowHandle[Any, Any]) -> list[HistoryEvent]:
     events = await history(handle)
     assert [event.event_id for event in events] == list(range(1, len(events) + 1)), "a history has no gap"
     closing = [event for event in events if event.event_type in _CLOSED]

@@ -141,6 +141,8 @@ async def start_workflow_task(
         loaded = await engine.get(call, task.key.workflow_id, task.key.run_id)
     except NotFound:
         raise TaskObsolete from None
+    # The start is not written by itself, so no commit finds out.
+    engine.check_newest(loaded.shard, task.epoch)
 
     def start(tx: Transition) -> completion.Completion:
         started = workflow_task.start(tx, request.identity, tx.entropy.uuid(), task.scheduled_event_id, task.stamp)

@@ -68,6 +68,10 @@ class Heartbeat:
     def look(self) -> None:
         self._wanted.set()
 
+    async def refresh(self) -> None:
+        """See `Membership.refresh`."""
+        await self._beat()
+
     async def start(self, me: Member) -> None:
         """Join. Nothing here is to be asked before.
 

@@ -46,9 +46,10 @@ class LocalPostgres:
         # Not where the caller's other files are: the path of a socket may have about a hundred characters, and the
         # unprivileged account has to get there.
         self.directory = Path(tempfile.mkdtemp(prefix="perdure-postgres-"))
-        self._account = UNPRIVILEGED if os.geteuid() == 0 else None
-        if self._account:
-            shutil.chown(self.directory, self._account, self._account)
+        #: Whom Postgres runs as, if not as us.
+        self.account = UNPRIVILEGED if os.geteuid() == 0 else None
+        if self.account:
+            shutil.chown(self.directory, self.account, self.account)
         self._data = self.directory / "data"
         self._log = self.directory / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,9 +84,9 @@ class LocalPostgres:
             self._process = subprocess.Popen(
                 [str(self._folder / "postgres"), "-D", str(self._data), *options],
                 cwd=self.directory,
-                user=self._account,
-                group=self._account,
-                extra_groups=None if self._account is None else [],
+                user=self.account,
+                group=self.account,
+                extra_groups=None if self.account is None else [],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -149,9 +150,9 @@ class LocalPostgres:
         done = subprocess.run(
             [str(self._folder / name), *arguments],
             cwd=self.directory,
-            user=self._account,
-            group=self._account,
-            extra_groups=None if self._account is None else [],
+            user=self.account,
+            group=self.account,
+            extra_groups=None if self.account is None else [],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

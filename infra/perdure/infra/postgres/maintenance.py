@@ -22,10 +22,12 @@ class Busy(BadDatabases):
 class Maintenance:
     """Connections to all databases, and the lock. They are lost together: without the lock nothing can be switched."""
 
-    def __init__(self, connections: Mapping[str, asyncpg.Connection], directory: str) -> None:
+    def __init__(self, dsns: Mapping[str, str], connections: Mapping[str, asyncpg.Connection]) -> None:
+        """Both by the names of the databases, the first of which is the directory."""
+        self.dsns = dsns
         self.connections = connections
-        self.directory = connections[directory]
-        self.directory_name = directory
+        self.directory_name = next(iter(dsns))
+        self.directory = connections[self.directory_name]
 
     async def shard_map(self) -> dict[int, str]:
         return dict(await self.directory.fetch("SELECT shard, database FROM shard_map ORDER BY shard"))
@@ -61,7 +63,7 @@ async def maintenance(dsns: Mapping[str, str]) -> AsyncIterator[Maintenance]:
                 raise Busy(
                     "shards are being moved, backed up or restored by somebody else: try again when that is done"
                 )
-            found = Maintenance(connections, directory)
+            found = Maintenance(dsns, connections)
             if unknown := set((await found.shard_map()).values()) - dsns.keys():
                 raise BadDatabases(f"no address is given for database {', '.join(sorted(unknown))}, which holds shards")
             name = "of the cluster"

@@ -46,6 +46,11 @@ class BadDatabases(StoreUnusable):
     """The databases are not what they are said to be. The message is one line, for the operator."""
 
 
+def known() -> dict[str, int]:
+    """The version of each part of the schema that this version of Perdure works with."""
+    return {part: len(_migrations(part)) for part in (DIRECTORY, SHARDS)}
+
+
 async def check(connection: asyncpg.Connection, name: str, *parts: str) -> None:
     """Raises StoreUnusable if a part of the schema is not the one that this version knows."""
     found = await _versions(connection)

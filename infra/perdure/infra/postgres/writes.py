@@ -24,6 +24,8 @@ class Segment:
 
     def __init__(self) -> None:
         self._journal: list[Row] = []
+        #: Runs that begin here, of which nothing can be in the database.
+        self._new: set[Row] = set()
         self._heads: dict[Row, Row] = {}
         self._current: dict[Row, Row] = {}
         self._snapshots: dict[Row, Row] = {}
@@ -36,6 +38,8 @@ class Segment:
         shard = write.shard
         for key, sequence, first_event_id, count, events, changes in write.journal:
             namespace_id, workflow_id, run_id, kind = key
+            if sequence == 1:
+                self._new.add((shard, namespace_id, run_id, workflow_id, kind))
             self._journal.append(
                 (
                     *(shard, namespace_id, run_id, workflow_id, kind, first_event_id, sequence, count),
@@ -83,7 +87,8 @@ class Segment:
         if self._visibility:
             write(statements.VISIBILITY, [(*run, *visibility_values(each)) for run, each in self._visibility.items()])
             kept, attributes = self._attributes()
-            write(statements.FORGOTTEN_ATTRIBUTES, kept)
+            if kept:
+                write(statements.FORGOTTEN_ATTRIBUTES, kept)
             if attributes:
                 write(statements.ATTRIBUTES, attributes)
         if self._deleted:
@@ -92,17 +97,20 @@ class Segment:
         return statements.compose(tuple(parts)), parameters
 
     def _attributes(self) -> tuple[list[Row], list[Row]]:
+        """What is kept of the attributes of runs that may have had others, and all that there are now."""
         kept: list[Row] = []
         attributes: list[Row] = []
         for run, record in self._visibility.items():
             if not record.search_attributes:
-                kept.append((*run, None))
+                if run not in self._new:
+                    kept.append((*run, None))
                 continue
             counts: dict[str, int] = {}
             for name, position, value in attribute_values(record):
                 counts[name] = position + 1
                 attributes.append((*run, name, position, *_typed(value)))
-            kept.append((*run, msgspec.json.encode(counts).decode()))
+            if run not in self._new:
+                kept.append((*run, msgspec.json.encode(counts).decode()))
         return kept, attributes
 
 

@@ -69,7 +69,7 @@ class SqliteDatabase:
         self._writing = asyncio.Lock()
         self._commits: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         try:
-            _refuse_unknown(path)
+            refuse_unknown(path, may_be_empty=True)
             self._writer_connection = self._connect()
             _migrate(self._writer_connection)
             self._writer = self._writer_connection.cursor()
@@ -238,8 +238,12 @@ def _lock_file(path: Path) -> apsw.Connection:
     return lock
 
 
-def _refuse_unknown(path: Path) -> None:
-    """Look before anything is changed: the file may be somebody else's."""
+def refuse_unknown(path: Path, *, may_be_empty: bool) -> None:
+    """Look before anything is changed: the file may be somebody else's.
+
+    Raises:
+        DatabaseUnusable: it is, or is of a version that this one does not know.
+    """
     connection = apsw.Connection(str(path))
     try:
         application_id, version = connection.pragma("application_id"), connection.pragma("user_version")
@@ -251,7 +255,7 @@ def _refuse_unknown(path: Path) -> None:
             f"database {path} was written by a Perdure from before the first release, whose schema this one does not "
             "know: move the file away, or name another, and start afresh"
         )
-    if application_id != APPLICATION_ID and not is_empty:
+    if application_id != APPLICATION_ID and not (is_empty and may_be_empty):
         raise DatabaseUnusable(f"{path} is not a Perdure database")
     known = len(_migrations())
     if version > known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from perdure.infra.postgres import database
 from perdure.infra.postgres.schema import migrate
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
+from tests.support.disk import small_disk
 from tests.support.postgres import PostgresForTests, PostgresStores, blocked, connected, opened
 from tests.support.records import SHARD, head, key, record, write
 
@@ -175,3 +177,37 @@ async def test_what_does_not_heal_is_told_apart(postgres: PostgresForTests) -> N
             await connection.execute("DROP TABLE heads")
         with pytest.raises(StoreUnusable, match="heads"):
             await begin(stores, "first", epochs)
+
+
+async def test_a_full_disk_heals(tmp_path: Path) -> None:
+    """Another server, since its data is on that disk, but for the write-ahead log: without that Postgres ends."""
+    with LocalPostgres() as server:
+        folder = server.directory / "small"
+        folder.mkdir()
+        with small_disk(folder, 8) as disk:
+            dsns = {"main": server.create_database("main")}
+            await migrate(dsns)
+            space = folder / "space"
+            space.mkdir()
+            if server.account:
+                shutil.chown(space, server.account)
+            async with connected(dsns["main"]) as connection:
+                await connection.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
+                await connection.execute("ALTER TABLE journal SET TABLESPACE small")
+            async with opened(dsns) as stores:
+                epochs = await stores.shards.acquire([SHARD], "owner")
+                await begin(stores, "before", epochs)
+                disk.fill()
+                acknowledged = ["before"]
+                with pytest.raises(StoreUnavailable, match="No space left") as caught:
+                    while True:
+                        await begin(stores, f"meanwhile-{len(acknowledged)}", epochs)
+                        acknowledged.append(f"meanwhile-{len(acknowledged)}")
+                assert not isinstance(caught.value, StoreUnusable)
+                disk.make_room()
+                await begin(stores, "after", epochs)
+                for run_id in (*acknowledged, "after"):
+                    assert await stores.executions.load(SHARD, key(run_id=run_id)) is not None
+                assert await stores.executions.load(SHARD, key(run_id=f"meanwhile-{len(acknowledged)}")) is None
+            async with connected(dsns["main"]) as connection:
+                await connection.execute("ALTER TABLE journal SET TABLESPACE pg_default")

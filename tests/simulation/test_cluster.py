@@ -1,0 +1,18 @@
+"""Some of the seeds that a whole cluster is simulated from: `python -m tests.simulation` runs any number of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.simulation import simulate
+
+SEEDS = 40
+
+
+@pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed{seed}")
+def test_whatever_goes_wrong_nothing_is_lost_or_done_twice(seed: int) -> None:
+    simulate(seed)
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    assert simulate(1) == simulate(1)
