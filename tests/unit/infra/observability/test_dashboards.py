@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from perdure.infra import metric_table
+from perdure.infra.settings import Settings
 from perdure.kernel.metrics import Kind
 from tests.unit.infra.observability.promql import BadQuery, Selector, grouping, selectors
 
@@ -93,6 +94,14 @@ def test_dashboards_can_be_told_apart_and_read() -> None:
     for board in boards:
         assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
         assert all(panel["description"] for panel in board["panels"])
+
+
+def test_prometheus_looks_where_the_processes_are() -> None:
+    jobs = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
+    targets = {target for job in jobs for group in job["static_configs"] for target in group["targets"]}
+    services = yaml.safe_load((FOLDER.parent / "compose" / "compose.yaml").read_text())["services"]
+    processes = [name for name, service in services.items() if "PERDURE_ROLES" in service.get("environment", {})]
+    assert targets == {f"{name}:{Settings().listen.http_port}" for name in processes}
 
 
 def test_prometheus_reads_the_alerts() -> None:
