@@ -110,6 +110,7 @@ class Process:
         self._pipeline = Pipeline(runtime, limits, node.namespaces, gates, handlers)
         try:
             await node.start(self.name)
+            await node.join()
         except StoreError:
             self.die()
             return

@@ -71,12 +71,7 @@ class _Entry(NamedTuple):
     epoch: int
     commit: Commit
     committed: Callable[[], None]
-
-    @property
-    def namespace_id(self) -> NamespaceId:
-        """Empty for a write that only waits for those before it."""
-        keys = [*self.write.deleted[:1], *(record.key for record in self.write.journal[:1])]
-        return keys[0].namespace_id if keys else NamespaceId("")
+    namespace_id: NamespaceId
 
 
 class Queued(Protocol):
@@ -152,13 +147,14 @@ class Committer:
         """How long the write has lasted that is under way."""
         return asyncio.get_running_loop().time() - self._began_s if self._writing else 0.0
 
-    def submit(self, write: ShardWrite, epoch: int, committed: Callable[[], None]) -> Commit:
-        """Queue a write in the name of a shard's owner of that epoch.
+    def submit(self, write: ShardWrite, epoch: int, namespace_id: NamespaceId, committed: Callable[[], None]) -> Commit:
+        """Queue a write to one namespace in the name of a shard's owner of that epoch.
 
-        `committed` runs right after it is durable, before those who wait for it go on.
+        `committed` runs right after it is durable, before those who wait for it go on. A write without rows becomes
+        durable when those of its namespace before it are.
         """
         commit = Commit()
-        self._queue.append(_Entry(write, epoch, commit, committed))
+        self._queue.append(_Entry(write, epoch, commit, committed, namespace_id))
         self._wanted.set()
         return commit
 
@@ -187,7 +183,7 @@ class Committer:
         that is alone has nobody to wait for, and does not wait.
         """
         loop = asyncio.get_running_loop()
-        if self._crowding > _CROWDED and (early_s := self._began_s + INTERVAL_S - loop.time()) > 0:
+        if self._crowding > _CROWDED and not self._singly and (early_s := self._began_s + INTERVAL_S - loop.time()) > 0:
             await asyncio.sleep(early_s)
         self._began_s = loop.time()
 

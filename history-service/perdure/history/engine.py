@@ -230,7 +230,7 @@ class Engine:
         Raises:
             NotOwner, Unavailable: some of it is lost, and with it the reason to refuse.
         """
-        await self.owned(shard_of(namespace_id, workflow_id, self.shard_count)).confirmed()
+        await self.owned(shard_of(namespace_id, workflow_id, self.shard_count)).confirmed(namespace_id)
 
     def check_newest(self, shard: Shard, epoch: int) -> None:
         """Somebody has heard from the shard's owner of this epoch: if that is a later one, the shard is not ours.

@@ -57,6 +57,8 @@ class HistoryService:
         self.engine = Engine(runtime, limits, executions, shards, directory, self._outbound, shard_count, member_id)
         self._inbox = Inbox(self.engine)
         self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
+        #: Queues that were asked for again while they were gone through.
+        self._once_more: set[TaskQueueKey] = set()
         self._offering: set[asyncio.Task[None]] = set()
 
     def connect(self, matching: MatchingClient, history: HistoryClient | None = None) -> None:
@@ -115,16 +117,25 @@ class HistoryService:
     def redispatch(self, queue: TaskQueueKey) -> None:
         """See `HistoryClient.redispatch`."""
         self.engine.metrics.redispatches += 1
-        if queue not in self._redispatching:
-            task = asyncio.get_running_loop().create_task(
-                self._offer_again(
-                    # A task for a sticky queue may have been handed on to this one.
-                    lambda task: queue in (task.queue, task.queue._replace(name=task.normal_queue)),
-                    queue.namespace_id,
-                )
+        if queue in self._redispatching:
+            # What has been passed already may be what there is room for now.
+            self._once_more.add(queue)
+            return
+        self._once_more.discard(queue)
+        task = asyncio.get_running_loop().create_task(
+            self._offer_again(
+                # A task for a sticky queue may have been handed on to this one.
+                lambda task: queue in (task.queue, task.queue._replace(name=task.normal_queue)),
+                queue.namespace_id,
             )
-            self._redispatching[queue] = task
-            task.add_done_callback(lambda _: self._redispatching.pop(queue, None))
+        )
+        self._redispatching[queue] = task
+        task.add_done_callback(lambda _: self._redispatched(queue))
+
+    def _redispatched(self, queue: TaskQueueKey) -> None:
+        task = self._redispatching.pop(queue)
+        if queue in self._once_more and not task.cancelled():
+            self.redispatch(queue)
 
     def offer_moved(self, moved: Callable[[Task], bool]) -> None:
         """Offer all tasks again that have moved: whoever had them may have taken them to the grave."""

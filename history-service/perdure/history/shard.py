@@ -33,7 +33,7 @@ from perdure.history.state.codec import (
 )
 from perdure.history.transition import BaseTransition
 from perdure.kernel.errors import DataLoss, NotOwner, Unavailable
-from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import (
@@ -105,7 +105,8 @@ class Shard:
         #: Runs whose removal is on its way to the disk: they must not be loaded again from what is still there.
         self._deleting: dict[ExecutionKey, Commit] = {}
         self._restores: set[asyncio.Task[None]] = set()
-        self._last_commit: Commit | None = None
+        #: The last commit of each namespace that is under way: those of one are durable in their order, and only those.
+        self._last_commits: dict[NamespaceId, Commit] = {}
 
     # Finding
 
@@ -349,7 +350,7 @@ class Shard:
                 loaded.settled()
                 self._perform(loaded, tx.effects)
 
-        commit = self._commit_write(write, committed)
+        commit = self._commit_write(write, done[0][0].key, committed)
         for loaded, _ in done:
             loaded.commit = commit
 
@@ -361,8 +362,15 @@ class Shard:
             for record in write.visibility:
                 self.metrics.shown(record, begun=record.run_id in begun)
 
-    def _commit_write(self, write: ShardWrite, committed: Callable[[], None]) -> Commit:
-        commit = self._last_commit = self._committer.submit(write, self.epoch, committed)
+    def _commit_write(self, write: ShardWrite, key: ExecutionKey, committed: Callable[[], None]) -> Commit:
+        namespace_id = key.namespace_id
+
+        def done() -> None:
+            if self._last_commits.get(namespace_id) is commit:
+                del self._last_commits[namespace_id]
+            committed()
+
+        commit = self._last_commits[namespace_id] = self._committer.submit(write, self.epoch, namespace_id, done)
         return commit
 
     def _perform_once_durable(self, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
@@ -458,7 +466,7 @@ class Shard:
             self._deleting.pop(key, None)
             loaded.wake_waiters()
 
-        commit = self._commit_write(write, deleted)
+        commit = self._commit_write(write, key, deleted)
         self._deleting[key] = loaded.commit = commit
         return commit
 
@@ -469,7 +477,7 @@ class Shard:
         if loaded is not None:
             await self.delete(loaded).wait()
             return
-        await self._commit_write(ShardWrite(self.id, deleted=[key]), lambda: None).wait()
+        await self._commit_write(ShardWrite(self.id, deleted=[key]), key, lambda: None).wait()
 
     def forget(self) -> None:
         """Let go of everything: the shard is another owner's, or what is in memory cannot be trusted."""
@@ -482,19 +490,21 @@ class Shard:
         for loaded in loaded_runs:
             loaded.lost()
 
-    async def confirmed(self) -> None:
-        """Return when everything that was submitted is durable.
+    async def confirmed(self, namespace_id: NamespaceId) -> None:
+        """Return when everything that was submitted for a namespace is durable.
 
         Raises:
             Unavailable: it is lost.
         """
-        if self._last_commit is not None:
-            await self._last_commit.wait()
+        commit = self._last_commits.get(namespace_id)
+        if commit is not None:
+            await commit.wait()
 
     async def settled(self) -> None:
         """Return when everything that was submitted is durable, or is lost."""
-        with contextlib.suppress(Unavailable):
-            await self.confirmed()
+        for commit in list(self._last_commits.values()):
+            with contextlib.suppress(Unavailable):
+                await commit.wait()
 
     @property
     def loaded_count(self) -> int:

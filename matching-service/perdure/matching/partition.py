@@ -165,10 +165,14 @@ class Partition:
             item.taken = True
         elif item is not None:
             self._rates_of(item.priority, now_ns)[1].count(self._clock.now_ns())
-            if self._matcher.needs_refill:
-                self._matcher.overflowed = False
-                asyncio.get_running_loop().call_soon(self._refill, self.queue.root)
+            self._ask_for_more()
         return item
+
+    def _ask_for_more(self) -> None:
+        """Have tasks offered again that were turned away, once there is room."""
+        if self._matcher.needs_refill:
+            self._matcher.overflowed = False
+            asyncio.get_running_loop().call_soon(self._refill, self.queue.root)
 
     async def take_for_partition(self, until_ns: int) -> Task | None:
         """The next task, for another partition of the queue; None if there is none until the given instant."""
@@ -177,6 +181,8 @@ class Partition:
         if item is None and now_ns < until_ns:
             item = await self._wait(until_ns - now_ns, None)
         assert not isinstance(item, PendingQuery), "queries go to pollers"
+        if item is not None:
+            self._ask_for_more()
         return item
 
     def leave_to_root(self) -> list[Task]:

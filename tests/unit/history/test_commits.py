@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import cast
 
-from perdure.history.commits import Commit, Committer
+from perdure.history.commits import BATCH_MAX, Commit, Committer
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.executions import (
     DataRefused,
@@ -16,7 +16,7 @@ from perdure.kernel.persistence.executions import (
     ShardWrite,
     StoreUnavailable,
 )
-from tests.support.records import head, key, write
+from tests.support.records import NAMESPACE, head, key, record, write
 
 HERE, THERE = ShardId(1), ShardId(2)
 IMPOSSIBLE = "a\0"
@@ -35,7 +35,7 @@ class Store:
         return "elsewhere" if shard in self.moved else "main"
 
     async def write(self, writes: Sequence[ShardWrite], epochs: Mapping[ShardId, int]) -> None:
-        names = [each.heads[0].key.workflow_id for each in writes]
+        names = [each.heads[0].key.workflow_id for each in writes if each.heads]
         if self.failures:
             raise self.failures.pop()
         if lost := [shard for shard in epochs if shard in self.lost]:
@@ -54,7 +54,7 @@ class Bench:
         )
 
     def submit(self, shard: ShardId, name: str) -> Commit:
-        return self.committer.submit(write(shard=shard, heads=[head(key(name))]), 1, lambda: None)
+        return self.committer.submit(write(shard=shard, heads=[head(key(name))]), 1, NAMESPACE, lambda: None)
 
 
 @asynccontextmanager
@@ -121,3 +121,20 @@ async def test_a_store_that_does_not_answer_fails_the_batch() -> None:
     async with committing(bench):
         assert [await outcome(commit) for commit in commits] == [StoreUnavailable] * 2
     assert bench.dropped == [{HERE, THERE}]
+
+
+async def test_a_write_without_rows_waits_for_those_of_its_namespace_before_it() -> None:
+    bench = Bench()
+    others = [bench.submit(HERE, f"{number}") for number in range(2 * BATCH_MAX + 1)]
+    order: list[str] = []
+    last = bench.committer.submit(
+        write(shard=HERE, journal=[record(key(), 1, 1, 1)], heads=[head(key())]),
+        1,
+        NAMESPACE,
+        lambda: order.append("rows"),
+    )
+    barrier = bench.committer.submit(write(shard=HERE), 1, NAMESPACE, lambda: order.append("none"))
+    async with committing(bench):
+        for commit in (*others, last, barrier):
+            await commit.wait()
+    assert order == ["rows", "none"]

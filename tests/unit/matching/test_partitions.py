@@ -103,3 +103,15 @@ def test_the_rate_of_a_queue_is_shared_out() -> None:
         assert world.seconds < 5
 
     scenario(main, Limits(task_queue_partitions=3, dispatch_rate_max=9))
+
+
+def test_what_there_was_no_room_for_is_asked_for_when_other_partitions_have_taken_enough() -> None:
+    async def main(world: World) -> None:
+        for number in range(15):
+            world.matching.offer(world.task(f"{number}"))
+        taken = [await poll(world, 1) for _ in range(10)]
+        assert len(set(taken)) == 10
+        await asyncio.sleep(0)
+        assert world.history.refills == [WORKFLOWS]
+
+    scenario(main, Limits(task_queue_partitions=2, tasks_in_memory_max=10))

@@ -73,16 +73,26 @@ class Heartbeat:
         await self._beat()
 
     async def start(self, me: Member) -> None:
-        """Join. Nothing here is to be asked before.
+        """Be known, without a share of anything yet. Nothing here is to be asked before.
 
         Raises:
             StoreError: the store cannot be used.
         """
-        self._me = me
+        self._me = me._replace(leaving=True)
         await self._beat()
         self._news.listen(Topic.MEMBERS, self.look)
         self._news.tell(Topic.MEMBERS)
         self._beating = asyncio.get_running_loop().create_task(self._keep_beating())
+
+    async def join(self) -> None:
+        """Have a share of everything from now on: this process is going to stay.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        self._me = self._me._replace(leaving=False)
+        await self._beat()
+        self._news.tell(Topic.MEMBERS)
 
     async def leave(self) -> None:
         """Ask the others to take over, from which on this process gets no share of anything."""

@@ -33,6 +33,8 @@ _log = structlog.get_logger("perdure.cluster")
 
 T = TypeVar("T")
 
+_TELL_AGAIN_S = 1.0
+
 
 class HistoryRouter:
     """Implements `HistoryClient` and `NamespaceReclaimer` over all members.
@@ -136,11 +138,14 @@ class HistoryRouter:
         await asyncio.gather(*self._telling, return_exceptions=True)
 
     async def _tell(self, member: Member, queue: TaskQueueKey) -> None:
-        try:
-            await self._remote(member).redispatch(queue)
-        except ServiceError as error:
-            # A member that is gone: whoever takes its shards offers all their tasks.
-            _log.warning("tasks were not asked for", member=member.address, queue=queue.name, error=str(error))
+        # Once the member is gone, whoever takes its shards offers all their tasks.
+        while member in self._others():
+            try:
+                await self._remote(member).redispatch(queue)
+                return
+            except ServiceError as error:
+                _log.warning("tasks were not asked for", member=member.address, queue=queue.name, error=str(error))
+            await asyncio.sleep(_TELL_AGAIN_S)
 
     def _others(self) -> list[Member]:
         me = self._membership.me.id

@@ -133,7 +133,7 @@ class ClusterNode:
         return max(len(candidates(self._heartbeat.members, Role.GATEWAY)), 1)
 
     async def start(self, address: str) -> None:
-        """Join the others, who reach this process at that address (`host:port`), and begin to own a share.
+        """Get to know the others, who reach this process at that address (`host:port`). It owns nothing yet.
 
         Raises:
             StoreError: the stores cannot be used.
@@ -144,6 +144,15 @@ class ClusterNode:
             await self._ownership.start()
         if self.matching is not None:
             await self.matching.start()
+
+    async def join(self) -> None:
+        """Have a share of everything from now on. Not before it is certain that this process stays: others let go of
+        what is to be its, for nothing if it is gone before they have all heard of it.
+
+        Raises:
+            StoreError: the stores cannot be used.
+        """
+        await self._heartbeat.join()
 
     async def leave(self) -> None:
         """Tell the others that this process is about to go. It still serves what it owns."""

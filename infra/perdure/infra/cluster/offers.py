@@ -85,9 +85,13 @@ class Offers:
             try:
                 foreign = await self._at(member).accept(tasks)
             except ServiceError:
-                self._look()
-            else:
+                foreign = None
+            if foreign == []:
+                return
+            # Somebody's view is old, ours or that of the other side: neither gets newer by asking at once.
+            self._look()
+            await asyncio.sleep(_RETRY_S)
+            if foreign:
                 for task in foreign:
                     self._again(task)
                 return
-            await asyncio.sleep(_RETRY_S)

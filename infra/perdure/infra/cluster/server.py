@@ -124,6 +124,7 @@ class ClusterServer:
             if self._gateway is not None:
                 grpc = await self._gateway.start(f"{listen.host}:{listen.grpc_port}")
             http = await self._http.start(listen.host, listen.http_port)
+            await self._node.join()
         except BaseException:
             await self.stop(grace_s=0)
             if self._gateway is not None:
