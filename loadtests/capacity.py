@@ -62,7 +62,7 @@ def database_cores(costs: Costs, workflows_per_s: float) -> int:
 
 
 #: `python -m loadtests.costs` on 2 cores.
-MEASURED = Costs(server_cpu_s=0.0033, database_cpu_s=0.0020, writes=4.1, wal_bytes=12_000, client_bytes=14_000)
+MEASURED = Costs(server_cpu_s=0.0033, database_cpu_s=0.0009, writes=4.0, wal_bytes=10_700, client_bytes=5_900)
 
 
 def main() -> None:
