@@ -39,7 +39,7 @@ class Disk:
 @pytest.mark.parametrize(
     ("pipeline", "writes_per_s"),
     [
-        (Pipeline(0.002, 0.000_05), 300),
+        (Pipeline(0.004, 0.000_05), 600),
         (Pipeline(0.002, 0.000_05), 4_000),
         (Pipeline(0.020, 0.000_05), 500),
         (Pipeline(0.005, 0.000_4), 1_500),

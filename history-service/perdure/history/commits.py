@@ -25,8 +25,8 @@ logger = structlog.get_logger(__name__)
 BATCH_MAX = 1000
 #: Under load a commit begins so long after the one before.
 INTERVAL_S = 0.01
-#: What part of the commits, of late, has to find others waiting when it is done, for that to be load.
-_CROWDED = 0.25
+#: It is load if commits, of late, had so many writes on average. A single burst is none.
+_CROWDED, _BURST_COUNTS = 1.5, 4
 #: How much the last commit counts in that.
 _LATELY = 0.1
 
@@ -132,10 +132,10 @@ class Committer:
         self._singly = 0
         self._wanted = asyncio.Event()
         self.metrics = CommitMetrics()
-        #: When the last write began, on the event loop's clock, if it is under way, and how crowded it is of late.
+        #: When the last commit began, on the event loop's clock, if it is under way, and how large they are of late.
         self._began_s = 0.0
         self._writing = False
-        self._crowding = 0.0
+        self._crowding = 1.0
 
     @property
     def queued(self) -> int:
@@ -174,13 +174,13 @@ class Committer:
                 self._writing = True
                 await self._write(batch)
                 self._writing = False
-                self._crowding += _LATELY * (bool(self._queue) - self._crowding)
+                self._crowding += _LATELY * (min(len(batch), _BURST_COUNTS) - self._crowding)
 
     async def _pace(self) -> None:
         """Under load, let more come along: a commit costs much, and serves hundreds as well as one.
 
-        Writes that keep arriving while others are being written are of many callers, who will hardly notice. A caller
-        that is alone has nobody to wait for, and does not wait.
+        Writes that keep coming together are of many callers, who will hardly notice. A caller that is alone has nobody
+        to wait for, and does not wait; nor do a few, for whom more commits would be few still.
         """
         loop = asyncio.get_running_loop()
         if self._crowding > _CROWDED and not self._singly and (early_s := self._began_s + INTERVAL_S - loop.time()) > 0:
