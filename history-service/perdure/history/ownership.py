@@ -185,24 +185,28 @@ class SharedOwnership:
             await self._engine.release(surplus)
             self._news.tell(Topic.SHARDS)
         lease_ends_s = self._membership.lease_ends_s
-        leases = {lease.shard: lease for lease in await self._shards.leases()}
+        known, unknown = await self._shards.leases()
+        leases = {lease.shard: lease for lease in known}
+        # Nobody has had a reason to take what we hold for as long as everybody takes us for alive.
+        is_trusted = asyncio.get_running_loop().time() <= self._engine.trusted_until_s
+        kept = unknown if is_trusted else frozenset()
         # Owners that have not written since do not know yet that somebody else has taken their shard.
-        ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values()]
+        ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values() if shard.id not in kept]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
         self._engine.trusted_until_s = lease_ends_s
         if any(self._is_dead(leases.get(shard)) for shard in self._wanted() - self._owned):
             # An owner that we do not know may have come since we looked.
             await self._membership.refresh()
-        take = self._free(leases)
+        take = self._free(leases, unknown)
         if take:
             self._recover(await self._engine.acquire(take))
             self._news.tell(Topic.SHARDS)
 
-    def _free(self, leases: Mapping[ShardId, ShardLease]) -> list[ShardId]:
+    def _free(self, leases: Mapping[ShardId, ShardLease], unknown: Set[ShardId]) -> list[ShardId]:
         """Which shards of our share can be taken now. For the others we wait."""
         now = asyncio.get_running_loop().time()
         take, waiting = [], {}
-        for shard in self._wanted() - self._owned:
+        for shard in self._wanted() - self._owned - unknown:
             lease = leases.get(shard)
             if lease is None or not self._is_held(lease):
                 take.append(shard)

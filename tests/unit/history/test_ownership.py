@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any
 
 from perdure.history import ownership
@@ -17,7 +17,7 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, owner, shard_item
 from perdure.kernel.news import NoNews
 from perdure.kernel.persistence.executions import StoreUnavailable
-from perdure.kernel.persistence.shards import ShardLease
+from perdure.kernel.persistence.shards import ShardLeases
 from perdure.kernel.runtime import Runtime
 from tests.simulation.cluster import Directory
 from tests.support import virtual_time
@@ -54,14 +54,16 @@ class Members:
 
 
 class Shards(SqliteShardStore):
-    """Can be unreadable."""
+    """Can be unreadable, as a whole or in part."""
 
     readable = True
+    unknown: Set[ShardId] = frozenset()
 
-    async def leases(self) -> Sequence[ShardLease]:
+    async def leases(self) -> ShardLeases:
         if not self.readable:
             raise StoreUnavailable("the disk is away")
-        return await super().leases()
+        known, _ = await super().leases()
+        return ShardLeases([lease for lease in known if lease.shard not in self.unknown], self.unknown)
 
 
 class Bench:
@@ -140,5 +142,34 @@ def test_what_others_are_to_have_is_not_shown_though_the_store_cannot_be_read() 
         bench.shards.readable = False
         bench.members.now = [ME, OTHER]
         await bench.beat(lambda: bench.owned == MINE)
+
+    with_ownership(main)
+
+
+def test_the_shards_of_a_database_that_is_down_do_not_keep_others_waiting() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        bench.shards.unknown = {ShardId(0), ShardId(1)}
+        await bench.ownership.start()
+        assert bench.owned == {ShardId(n) for n in range(2, SHARD_COUNT)}
+        bench.shards.unknown = frozenset()
+        await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
+        # What is owned stays so for as long as everybody takes us for alive.
+        bench.shards.unknown = {ShardId(0), ShardId(1)}
+        bench.service.engine.drop([ShardId(1), ShardId(2)])
+        await bench.beat(lambda: ShardId(2) in bench.owned)
+        assert bench.owned == {ShardId(n) for n in range(SHARD_COUNT)} - {ShardId(1)}
+
+    with_ownership(main)
+
+
+def test_what_may_have_been_taken_is_let_go_of_while_its_owner_is_unknown() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        bench.shards.unknown = {ShardId(0)}
+        await asyncio.sleep(2 * LEASE_S)
+        await bench.beat(lambda: len(bench.owned) < SHARD_COUNT)
+        assert bench.owned == {ShardId(n) for n in range(1, SHARD_COUNT)}
 
     with_ownership(main)
