@@ -57,6 +57,10 @@ _RETRY_DELAY_S_MIN = 0.05
 _RETRY_DELAY_S_MAX = 5.0
 
 
+class RecoveryFailed(Exception):
+    """What a shard owes could not be taken up; it was let go of, to be taken again later."""
+
+
 class Engine:
     """Everything that history does on the executions it owns.
 
@@ -125,26 +129,42 @@ class Engine:
     async def recover(self, shards: Iterable[Shard]) -> None:
         """Bring up the runs that owe something, since whoever owed it before may not have delivered it; then keep time.
 
-        Waits for a store that cannot be read now.
+        Waits for a store that cannot be read now. Lets go of shards where it fails, each by itself.
 
         Raises:
-            StoreUnusable: it never can be read.
+            StoreUnusable: some of them never can be read.
         """
         waiting = list(shards)
+        unusable: list[StoreUnusable] = []
 
         async def recover_some() -> None:
             while waiting:
                 shard = waiting.pop()
-                with contextlib.suppress(NotOwner):
-                    async for loaded, effect in self.outstanding(shard):
-                        self._outbound.perform(shard, loaded, effect)
-                if not shard.closed:
-                    self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
+                try:
+                    await self._take_up(shard)
+                except Exception as error:
+                    logger.exception("what a shard owes could not be taken up", shard=shard.id)
+                    if isinstance(error, StoreUnusable):
+                        unusable.append(error)
+                    if not shard.closed:
+                        self._lost({shard.id}, RecoveryFailed(shard.id))
 
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await asyncio.gather(*(recover_some() for _ in range(min(len(waiting), _RECOVERED_AT_ONCE))))
         self.metrics.recovery.observe(loop.time() - began_s)
+        if unusable:
+            raise unusable[0]
+
+    async def _take_up(self, shard: Shard) -> None:
+        with contextlib.suppress(NotOwner):
+            async for loaded, effect in self.outstanding(shard):
+                try:
+                    self._outbound.perform(shard, loaded, effect)
+                except Exception:
+                    logger.exception("what a run owes could not be taken up", **named(loaded.key))
+        if not shard.closed:
+            self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
 
     async def release(self, shards: Iterable[ShardId]) -> None:
         """Write what is under way and what was put off, and give the shards back.
@@ -393,7 +413,7 @@ class Engine:
     ) -> AsyncIterator[tuple[Loaded[Any], Effect]]:
         """Everything that the runs of a shard owe, in all namespaces or in one, in the order of their keys.
 
-        Waits for a store that cannot be read now. Damaged runs are left out.
+        Waits for a store that cannot be read now. Damaged runs are left out, and such as fail here.
 
         Raises:
             StoreUnusable: it never can be read.
@@ -406,10 +426,17 @@ class Engine:
                     continue
                 try:
                     loaded = await insist(partial(shard.find_any, head.key))
+                    owed = list(loaded.agenda.outstanding(self.runtime.clock.now_ns())) if loaded is not None else []
                 except DataLoss:
                     continue
+                except (StoreError, NotOwner):
+                    raise
+                except Exception:
+                    # One run's trouble must not keep the others waiting.
+                    logger.exception("what a run owes cannot be told", **named(head.key))
+                    continue
                 if loaded is not None:
-                    for effect in loaded.agenda.outstanding(self.runtime.clock.now_ns()):
+                    for effect in owed:
                         yield loaded, effect
             if len(heads) < _HEADS_PER_PAGE:
                 return

@@ -12,11 +12,11 @@ from perdure.history.service import HistoryService
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
-from perdure.kernel.ids import ShardId
+from perdure.kernel.ids import ExecutionKey, ShardId
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, owner, shard_item
 from perdure.kernel.news import NoNews
-from perdure.kernel.persistence.executions import StoreUnavailable
+from perdure.kernel.persistence.executions import Head, StoreUnavailable
 from perdure.kernel.persistence.shards import ShardLeases
 from perdure.kernel.runtime import Runtime
 from tests.simulation.cluster import Directory
@@ -66,11 +66,22 @@ class Shards(SqliteShardStore):
         return ShardLeases([lease for lease in known if lease.shard not in self.unknown], self.unknown)
 
 
+class Executions(SqliteExecutionStore):
+    """Of some shards it cannot be told what they owe."""
+
+    broken: Set[ShardId] = frozenset()
+
+    async def undispatched(self, shard: ShardId, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
+        if shard in self.broken:
+            raise ValueError("broken")
+        return await super().undispatched(shard, after, limit)
+
+
 class Bench:
     def __init__(self, database: SqliteDatabase, clock: VirtualClock) -> None:
         self.members = Members()
         self.shards = Shards(database)
-        executions = SqliteExecutionStore(database)
+        executions = self.executions = Executions(database)
         self.service = HistoryService(
             Runtime(clock, Entropy(1)),
             Limits(),
@@ -171,5 +182,21 @@ def test_what_may_have_been_taken_is_let_go_of_while_its_owner_is_unknown() -> N
         await asyncio.sleep(2 * LEASE_S)
         await bench.beat(lambda: len(bench.owned) < SHARD_COUNT)
         assert bench.owned == {ShardId(n) for n in range(1, SHARD_COUNT)}
+
+    with_ownership(main)
+
+
+def test_a_shard_that_cannot_be_recovered_is_let_go_of_and_taken_again_later() -> None:
+    async def main(bench: Bench) -> None:
+        bench.executions.broken = {ShardId(3)}
+        bench.members.look()
+        await bench.ownership.start()
+        await bench.beat(lambda: len(bench.owned) < SHARD_COUNT)
+        assert bench.owned == {ShardId(n) for n in range(SHARD_COUNT)} - {ShardId(3)}
+        began = asyncio.get_running_loop().time()
+        bench.executions.broken = frozenset()
+        await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
+        assert 4 < asyncio.get_running_loop().time() - began < 7
+        assert bench.service.engine.shards[ShardId(3)].epoch == 2
 
     with_ownership(main)
