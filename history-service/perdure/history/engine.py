@@ -23,13 +23,14 @@ from perdure.history.transition import BaseTransition, Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotOwner, Unavailable
-from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
 from perdure.kernel.persistence.executions import (
     ExecutionStore,
+    Head,
     ShardLost,
     StoreError,
     StoreUnavailable,
@@ -417,13 +418,22 @@ class Engine:
 
         Raises:
             StoreUnusable: it never can be read.
+            NotOwner: the shard is not ours any more.
         """
-        cursor: ExecutionKey | None = None
+        # Before the first run of the namespace.
+        cursor = ExecutionKey(namespace_id, WorkflowId(""), RunId("")) if namespace_id is not None else None
+
+        async def next_heads() -> Sequence[Head]:
+            # Nobody waits for the store of a shard that was let go of.
+            if shard.closed:
+                raise NotOwner(f"shard {shard.id}")
+            return await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE)
+
         while not shard.closed:
-            heads = await insist(partial(self._store.undispatched, shard.id, cursor, _HEADS_PER_PAGE))
+            heads = await insist(next_heads)
             for head in heads:
                 if namespace_id is not None and head.key.namespace_id != namespace_id:
-                    continue
+                    return
                 try:
                     loaded = await insist(partial(shard.find_any, head.key))
                     owed = list(loaded.agenda.outstanding(self.runtime.clock.now_ns())) if loaded is not None else []

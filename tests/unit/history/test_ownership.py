@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any
 
@@ -12,7 +13,7 @@ from perdure.history.service import HistoryService
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
-from perdure.kernel.ids import ExecutionKey, ShardId
+from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, TaskKind, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, owner, shard_item
 from perdure.kernel.news import NoNews
@@ -71,7 +72,14 @@ class Executions(SqliteExecutionStore):
 
     broken: Set[ShardId] = frozenset()
 
+    def __init__(self, database: SqliteDatabase) -> None:
+        super().__init__(database)
+        #: Of which shards it was asked, and from where on.
+        self.asked: list[tuple[ShardId, ExecutionKey | None]] = []
+
     async def undispatched(self, shard: ShardId, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
+        self.asked.append((shard, after))
+        await asyncio.sleep(0.01)
         if shard in self.broken:
             raise ValueError("broken")
         return await super().undispatched(shard, after, limit)
@@ -198,5 +206,37 @@ def test_a_shard_that_cannot_be_recovered_is_let_go_of_and_taken_again_later() -
         await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
         assert 4 < asyncio.get_running_loop().time() - began < 7
         assert bench.service.engine.shards[ShardId(3)].epoch == 2
+
+    with_ownership(main)
+
+
+def test_moves_of_queues_that_come_together_are_looked_at_together() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
+        bench.executions.asked.clear()
+        for _ in range(3):
+            bench.service.offer_moved(lambda task: True)
+        await asyncio.sleep(0.035)
+        # A change that comes when some shards are done does not begin from the start with all of them.
+        bench.service.offer_moved(lambda task: True)
+        await asyncio.sleep(1)
+        counts = Counter(shard for shard, _ in bench.executions.asked)
+        assert len(counts) == SHARD_COUNT
+        assert sorted(counts.values()) == [1] * 4 + [2] * 4
+
+    with_ownership(main)
+
+
+def test_tasks_of_one_namespace_are_looked_for_in_it_alone() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
+        bench.executions.asked.clear()
+        bench.service.redispatch(TaskQueueKey(NamespaceId("n"), "orders", TaskKind.WORKFLOW))
+        await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
+        assert {after and after.namespace_id for _, after in bench.executions.asked} == {"n"}
 
     with_ownership(main)
