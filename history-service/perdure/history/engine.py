@@ -436,7 +436,7 @@ class Engine:
                     return
                 try:
                     loaded = await insist(partial(shard.find_any, head.key))
-                    owed = list(loaded.agenda.outstanding(self.runtime.clock.now_ns())) if loaded is not None else []
+                    owed = loaded.agenda.outstanding(self.runtime.clock.now_ns()) if loaded is not None else []
                 except DataLoss:
                     continue
                 except (StoreError, NotOwner):
