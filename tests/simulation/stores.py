@@ -14,7 +14,7 @@ from perdure.kernel.ids import NamespaceId, NamespaceName, ShardId
 from perdure.kernel.membership import Member
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import ShardWrite, StoreError, StoreUnavailable
-from perdure.kernel.persistence.shards import ShardLease
+from perdure.kernel.persistence.shards import ShardLeases
 
 T = TypeVar("T")
 
@@ -155,7 +155,7 @@ class ShardsInReach:
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
         await self._reach.change(lambda: self._shared.shards.release(epochs))
 
-    async def leases(self) -> Sequence[ShardLease]:
+    async def leases(self) -> ShardLeases:
         return await self._reach.look(self._shared.shards.leases)
 
 

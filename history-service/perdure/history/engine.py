@@ -23,13 +23,14 @@ from perdure.history.transition import BaseTransition, Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotOwner, Unavailable
-from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
 from perdure.kernel.persistence.executions import (
     ExecutionStore,
+    Head,
     ShardLost,
     StoreError,
     StoreUnavailable,
@@ -55,6 +56,10 @@ _LOADED_PER_SHARD_MIN = 16
 _TIMEKEEPING_RETRY_S = 0.5
 _RETRY_DELAY_S_MIN = 0.05
 _RETRY_DELAY_S_MAX = 5.0
+
+
+class RecoveryFailed(Exception):
+    """What a shard owes could not be taken up; it was let go of, to be taken again later."""
 
 
 class Engine:
@@ -125,26 +130,42 @@ class Engine:
     async def recover(self, shards: Iterable[Shard]) -> None:
         """Bring up the runs that owe something, since whoever owed it before may not have delivered it; then keep time.
 
-        Waits for a store that cannot be read now.
+        Waits for a store that cannot be read now. Lets go of shards where it fails, each by itself.
 
         Raises:
-            StoreUnusable: it never can be read.
+            StoreUnusable: some of them never can be read.
         """
         waiting = list(shards)
+        unusable: list[StoreUnusable] = []
 
         async def recover_some() -> None:
             while waiting:
                 shard = waiting.pop()
-                with contextlib.suppress(NotOwner):
-                    async for loaded, effect in self.outstanding(shard):
-                        self._outbound.perform(shard, loaded, effect)
-                if not shard.closed:
-                    self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
+                try:
+                    await self._take_up(shard)
+                except Exception as error:
+                    logger.exception("what a shard owes could not be taken up", shard=shard.id)
+                    if isinstance(error, StoreUnusable):
+                        unusable.append(error)
+                    if not shard.closed:
+                        self._lost({shard.id}, RecoveryFailed(shard.id))
 
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await asyncio.gather(*(recover_some() for _ in range(min(len(waiting), _RECOVERED_AT_ONCE))))
         self.metrics.recovery.observe(loop.time() - began_s)
+        if unusable:
+            raise unusable[0]
+
+    async def _take_up(self, shard: Shard) -> None:
+        with contextlib.suppress(NotOwner):
+            async for loaded, effect in self.outstanding(shard):
+                try:
+                    self._outbound.perform(shard, loaded, effect)
+                except Exception:
+                    logger.exception("what a run owes could not be taken up", **named(loaded.key))
+        if not shard.closed:
+            self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
 
     async def release(self, shards: Iterable[ShardId]) -> None:
         """Write what is under way and what was put off, and give the shards back.
@@ -393,23 +414,39 @@ class Engine:
     ) -> AsyncIterator[tuple[Loaded[Any], Effect]]:
         """Everything that the runs of a shard owe, in all namespaces or in one, in the order of their keys.
 
-        Waits for a store that cannot be read now. Damaged runs are left out.
+        Waits for a store that cannot be read now. Damaged runs are left out, and such as fail here.
 
         Raises:
             StoreUnusable: it never can be read.
+            NotOwner: the shard is not ours any more.
         """
-        cursor: ExecutionKey | None = None
+        # Before the first run of the namespace.
+        cursor = ExecutionKey(namespace_id, WorkflowId(""), RunId("")) if namespace_id is not None else None
+
+        async def next_heads() -> Sequence[Head]:
+            # Nobody waits for the store of a shard that was let go of.
+            if shard.closed:
+                raise NotOwner(f"shard {shard.id}")
+            return await self._store.undispatched(shard.id, cursor, _HEADS_PER_PAGE)
+
         while not shard.closed:
-            heads = await insist(partial(self._store.undispatched, shard.id, cursor, _HEADS_PER_PAGE))
+            heads = await insist(next_heads)
             for head in heads:
                 if namespace_id is not None and head.key.namespace_id != namespace_id:
-                    continue
+                    return
                 try:
                     loaded = await insist(partial(shard.find_any, head.key))
+                    owed = loaded.agenda.outstanding(self.runtime.clock.now_ns()) if loaded is not None else []
                 except DataLoss:
                     continue
+                except (StoreError, NotOwner):
+                    raise
+                except Exception:
+                    # One run's trouble must not keep the others waiting.
+                    logger.exception("what a run owes cannot be told", **named(head.key))
+                    continue
                 if loaded is not None:
-                    for effect in loaded.agenda.outstanding(self.runtime.clock.now_ns()):
+                    for effect in owed:
                         yield loaded, effect
             if len(heads) < _HEADS_PER_PAGE:
                 return

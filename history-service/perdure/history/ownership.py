@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from functools import partial
 
 import structlog
 
-from perdure.history.engine import Engine, insist
+from perdure.history.engine import Engine, RecoveryFailed, insist
 from perdure.history.shard import Shard
 from perdure.kernel.ids import ShardId
 from perdure.kernel.membership import Member, Membership, Role, candidates, owner, shard_item
@@ -24,6 +25,8 @@ logger = structlog.get_logger(__name__)
 
 #: How often to look while another member is expected to give a shard back.
 _WAITING_S = 0.2
+#: How long a shard is left alone where what it owes could not be taken up.
+_REST_S = 5.0
 #: How often to look anyway.
 _PERIOD_S = 5.0
 #: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than a lease, so
@@ -61,16 +64,23 @@ class SoleOwner:
     def _dropped(self, shards: Set[ShardId], error: Exception) -> None:
         """A shard that somebody else has taken is left to him, any other is taken again."""
         if not isinstance(error, ShardLost):
-            task = asyncio.get_running_loop().create_task(self._retake(list(shards)))
+            delay_s = _REST_S if isinstance(error, RecoveryFailed) else 0.0
+            task = asyncio.get_running_loop().create_task(self._retake(list(shards), delay_s))
             self._retaking.add(task)
             task.add_done_callback(self._retaking.discard)
 
-    async def _retake(self, shards: list[ShardId]) -> None:
-        try:
-            await self._engine.recover(await insist(partial(self._engine.acquire, shards)))
-        except StoreUnusable:
-            # Callers are told so one by one, and what the shards owe waits for a start on a store that can be used.
-            logger.exception("shards could not be taken up again", shards=shards)
+    async def _retake(self, shards: list[ShardId], delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        while True:
+            try:
+                taken = await insist(partial(self._engine.acquire, shards))
+                break
+            except StoreUnusable:
+                logger.exception("shards could not be taken again", shards=shards, retry_in_s=_REST_S)
+            await asyncio.sleep(_REST_S)
+        with suppress(StoreUnusable):
+            # What could not be recovered was dropped, and is retaken by itself.
+            await self._engine.recover(taken)
 
 
 class SharedOwnership:
@@ -84,6 +94,8 @@ class SharedOwnership:
         engine.dropped = self._dropped
         #: Since when (on the event loop's clock) we wait for a living owner to give a shard back.
         self._awaited: dict[ShardId, float] = {}
+        #: Until when (as above) a shard is left alone, since recovering it has failed.
+        self._resting: dict[ShardId, float] = {}
         #: Until when all others were to take this process for alive, as of the last look.
         self._lease_ended_s = 0.0
         self._wake = asyncio.Event()
@@ -142,6 +154,9 @@ class SharedOwnership:
             self._wake.set()
 
     def _dropped(self, shards: Set[ShardId], error: Exception) -> None:
+        if isinstance(error, RecoveryFailed):
+            until_s = asyncio.get_running_loop().time() + _REST_S
+            self._resting.update(dict.fromkeys(shards, until_s))
         if isinstance(error, ShardLost):
             # Whoever has taken it is alive, and not in our list if that is why he has taken it.
             self._membership.look()
@@ -185,24 +200,29 @@ class SharedOwnership:
             await self._engine.release(surplus)
             self._news.tell(Topic.SHARDS)
         lease_ends_s = self._membership.lease_ends_s
-        leases = {lease.shard: lease for lease in await self._shards.leases()}
+        known, unknown = await self._shards.leases()
+        leases = {lease.shard: lease for lease in known}
+        # Nobody has had a reason to take what we hold for as long as everybody takes us for alive.
+        is_trusted = asyncio.get_running_loop().time() <= self._engine.trusted_until_s
+        kept = unknown if is_trusted else frozenset()
         # Owners that have not written since do not know yet that somebody else has taken their shard.
-        ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values()]
+        ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values() if shard.id not in kept]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
         self._engine.trusted_until_s = lease_ends_s
         if any(self._is_dead(leases.get(shard)) for shard in self._wanted() - self._owned):
             # An owner that we do not know may have come since we looked.
             await self._membership.refresh()
-        take = self._free(leases)
+        take = self._free(leases, unknown)
         if take:
             self._recover(await self._engine.acquire(take))
             self._news.tell(Topic.SHARDS)
 
-    def _free(self, leases: Mapping[ShardId, ShardLease]) -> list[ShardId]:
+    def _free(self, leases: Mapping[ShardId, ShardLease], unknown: Set[ShardId]) -> list[ShardId]:
         """Which shards of our share can be taken now. For the others we wait."""
         now = asyncio.get_running_loop().time()
         take, waiting = [], {}
-        for shard in self._wanted() - self._owned:
+        self._resting = {shard: until_s for shard, until_s in self._resting.items() if until_s > now}
+        for shard in self._wanted() - self._owned - unknown - self._resting.keys():
             lease = leases.get(shard)
             if lease is None or not self._is_held(lease):
                 take.append(shard)
@@ -231,7 +251,6 @@ class SharedOwnership:
         task.add_done_callback(self._recovering.discard)
 
     async def _recovery(self, shards: list[Shard]) -> None:
-        try:
+        with suppress(StoreUnusable):
+            # What could not be recovered was dropped, and rests.
             await self._engine.recover(shards)
-        except Exception:
-            logger.exception("what shards owe could not be taken up", shards=[shard.id for shard in shards])

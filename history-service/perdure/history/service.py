@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import structlog
 from google.protobuf.message import Message
@@ -22,6 +23,7 @@ from perdure.history.handlers import HANDLERS, activity, query, workflow_task
 from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
 from perdure.history.outbound import Outbound, task_of
+from perdure.history.shard import Shard
 from perdure.kernel.addressing import workflow_id_of
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotOwner, ServiceError, Unavailable, Unimplemented
@@ -59,7 +61,9 @@ class HistoryService:
         self._redispatching: dict[TaskQueueKey, asyncio.Task[None]] = {}
         #: Queues that were asked for again while they were gone through.
         self._once_more: set[TaskQueueKey] = set()
-        self._offering: set[asyncio.Task[None]] = set()
+        #: Which tasks have moved, change by change, and the shards whose tasks have not been asked about yet.
+        self._moved: list[tuple[Callable[[Task], bool], set[ShardId]]] = []
+        self._offering: asyncio.Task[None] | None = None
 
     def connect(self, matching: MatchingClient, history: HistoryClient | None = None) -> None:
         """Say where tasks go, and letters: to `history`, or to this process if it is alone. Called once, at first."""
@@ -68,7 +72,7 @@ class HistoryService:
         self._outbound.messages = Messages(self.engine, history or self)
 
     async def stop(self) -> None:
-        for task in [*self._redispatching.values(), *self._offering]:
+        for task in [*self._redispatching.values(), *([self._offering] if self._offering else [])]:
             task.cancel()
         await self.engine.stop()
 
@@ -139,22 +143,43 @@ class HistoryService:
 
     def offer_moved(self, moved: Callable[[Task], bool]) -> None:
         """Offer all tasks again that have moved: whoever had them may have taken them to the grave."""
-        task = asyncio.get_running_loop().create_task(self._offer_again(moved))
-        self._offering.add(task)
-        task.add_done_callback(self._offering.discard)
+        self._moved.append((moved, set(self.engine.shards)))
+        if self._offering is None or self._offering.done():
+            self._offering = asyncio.get_running_loop().create_task(self._offer_all_moved())
 
-    async def _offer_again(self, wanted: Callable[[Task], bool], namespace_id: NamespaceId | None = None) -> None:
+    async def _offer_all_moved(self) -> None:
+        """Go through the shards for all changes at once. One that comes meanwhile joins in, and is done a round later.
+
+        A shard that comes meanwhile is left out: whoever takes one offers everything.
+        """
+        while self._moved:
+            if not self._moved[0][1]:
+                self._moved.pop(0)
+                continue
+            shard_id = next(iter(self._moved[0][1]))
+            asking = [moved for moved, shards in self._moved if shard_id in shards]
+            for _, shards in self._moved:
+                shards.discard(shard_id)
+            if (shard := self.engine.shards.get(shard_id)) is not None:
+                await self._offer_shard(shard, partial(_is_any, asking))
+
+    async def _offer_again(self, wanted: Callable[[Task], bool], namespace_id: NamespaceId) -> None:
+        for shard in list(self.engine.shards.values()):
+            await self._offer_shard(shard, wanted, namespace_id)
+
+    async def _offer_shard(
+        self, shard: Shard, wanted: Callable[[Task], bool], namespace_id: NamespaceId | None = None
+    ) -> None:
         try:
-            for shard in list(self.engine.shards.values()):
-                # Whoever takes the shard offers everything anyway.
-                with contextlib.suppress(NotOwner):
-                    async for loaded, effect in self.engine.outstanding(shard, namespace_id):
-                        if isinstance(effect, OfferWorkflowTask | OfferActivityTask):
-                            task = task_of(loaded, effect)
-                            if task is not None and wanted(task):
-                                self._matching.offer(task)
+            # Whoever takes the shard offers everything anyway.
+            with contextlib.suppress(NotOwner):
+                async for loaded, effect in self.engine.outstanding(shard, namespace_id):
+                    if isinstance(effect, OfferWorkflowTask | OfferActivityTask):
+                        task = task_of(loaded, effect)
+                        if task is not None and wanted(task):
+                            self._matching.offer(task)
         except StoreUnusable:
-            logger.exception("tasks could not be offered again")
+            logger.exception("tasks could not be offered again", shard=shard.id)
 
     async def reclaim(self, namespace_id: NamespaceId, shard_id: ShardId) -> None:
         """Delete every execution of the namespace on one shard; returns when none is left. May be called again.
@@ -166,6 +191,10 @@ class HistoryService:
         while heads := await self._store.runs(shard_id, namespace_id, None, _HEADS_PER_PAGE):
             for head in heads:
                 await shard.erase(head.key)
+
+
+def _is_any(moved: Iterable[Callable[[Task], bool]], task: Task) -> bool:
+    return any(has_moved(task) for has_moved in moved)
 
 
 class Reclaimer:

@@ -43,7 +43,7 @@ async def listing(dsns: Mapping[str, str]) -> list[str]:
     """
     databases = await PostgresDatabases.open(dsns)
     try:
-        owners = {lease.shard: lease.owner for lease in await PostgresShardStore(databases).leases()}
+        owners = {lease.shard: lease.owner for lease in (await PostgresShardStore(databases).leases()).known}
         addresses = await PostgresMembershipStore(databases).addresses()
         shards = [ShardId(number) for number in range(databases.shard_count)]
 

@@ -67,7 +67,7 @@ async def read(settings: Settings) -> ClusterStatus:
     transport = Channels(tls=internal_tls(settings.internal_tls))
     try:
         rows = await survey.members(databases)
-        leases = {lease.shard: lease for lease in await PostgresShardStore(databases).leases()}
+        leases = {lease.shard: lease for lease in (await PostgresShardStore(databases).leases()).known}
         members = list(await asyncio.gather(*(_member(transport, row) for row in rows)))
         owners = {member.id: member.address for member in members if member.alive}
         shards = [_shard(ShardId(number), databases, leases, owners) for number in range(databases.shard_count)]

@@ -30,6 +30,8 @@ from perdure.matching.queries import PendingQueries
 #: How long the polls of a worker that has announced its end are turned away.
 _SHUTDOWN_REMEMBERED_NS = 70 * SECOND_NS
 _SHUTDOWNS_REMEMBERED_MAX = 10_000
+#: Queues that are looked at between two looks at anything else, when queues have moved.
+_LEFT_PER_TURN = 100
 #: How long a partition waits for a task of the root before it looks whether it still needs one.
 _FETCH_NS = 10 * SECOND_NS
 
@@ -147,12 +149,13 @@ class TaskQueues:
             if task.normal_queue:
                 self.offer_elsewhere(_on_normal_queue(task))
 
-    def leave(self, moved: Callable[[TaskQueueKey], bool]) -> None:
+    async def leave(self, is_ours: Callable[[TaskQueueKey], bool]) -> None:
         """Let go of the queues that are another process's now. History offers their tasks there."""
-        for queue, partition in list(self._partitions.items()):
-            if moved(queue):
-                del self._partitions[queue]
+        for number, queue in enumerate(list(self._partitions), 1):
+            if not is_ours(queue) and (partition := self._partitions.pop(queue, None)) is not None:
                 partition.drain(NotOwner(f"task queue {queue.name}"))
+            if number % _LEFT_PER_TURN == 0:
+                await asyncio.sleep(0)
 
     def evict_idle(self) -> None:
         """Drop the partitions that nobody has used lately, and forget workers that are long gone."""

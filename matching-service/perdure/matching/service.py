@@ -83,9 +83,9 @@ class MatchingService:
         self._queues.hand_on = hand_on
         self._queues.fetch = fetch
 
-    def leave(self, moved: Callable[[TaskQueueKey], bool]) -> None:
-        """Let go of queues that have moved to another owner."""
-        self._queues.leave(moved)
+    async def leave(self) -> None:
+        """Let go of queues that are not ours any more. If it is cancelled it has to be called again."""
+        await self._queues.leave(lambda queue: self._is_ours(queue.namespace_id, queue.name, queue.partition))
 
     async def start(self) -> None:
         """Begin to forget task queues that nobody uses any more."""

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
+from perdure.history.effects import Effect
+from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import TaskKind, TaskQueueKey
 from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
@@ -49,6 +51,38 @@ def test_a_start_leaves_out_what_is_damaged() -> None:
         await bench.start("whole")
         await bench.restart()
         assert [task.key.workflow_id for task in bench.offers.tasks] == ["whole"]
+
+    with_history(main)
+
+
+def test_a_run_that_fails_when_it_is_asked_what_it_owes_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(bench: HistoryBench) -> None:
+        for workflow_id in ("first", "broken", "last"):
+            await bench.start(workflow_id)
+        outstanding = Agenda.outstanding
+
+        def fail(agenda: Agenda, now_ns: int) -> list[Effect]:
+            if agenda.state.workflow_id == "broken":
+                raise ValueError("broken")
+            return outstanding(agenda, now_ns)
+
+        monkeypatch.setattr(Agenda, "outstanding", fail)
+        await bench.restart()
+        await bench.until(lambda: len(bench.offers.tasks) == 2)
+        assert {task.key.workflow_id for task in bench.offers.tasks} == {"first", "last"}
+        assert bench.shard.epoch == 2
+
+    with_history(main)
+
+
+def test_a_shard_that_cannot_be_recovered_is_taken_again() -> None:
+    async def main(bench: HistoryBench) -> None:
+        await bench.start("order")
+        bench.store.failures["undispatched"] = [ValueError("broken")]
+        await bench.restart()
+        assert not bench.service.engine.shards
+        await bench.until(lambda: bool(bench.offers.tasks))
+        assert bench.shard.epoch == 3
 
     with_history(main)
 

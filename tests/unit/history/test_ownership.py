@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any
 
 from perdure.history import ownership
@@ -12,12 +13,12 @@ from perdure.history.service import HistoryService
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
-from perdure.kernel.ids import ShardId
+from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, TaskKind, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, owner, shard_item
 from perdure.kernel.news import NoNews
-from perdure.kernel.persistence.executions import StoreUnavailable
-from perdure.kernel.persistence.shards import ShardLease
+from perdure.kernel.persistence.executions import Head, StoreUnavailable
+from perdure.kernel.persistence.shards import ShardLeases
 from perdure.kernel.runtime import Runtime
 from tests.simulation.cluster import Directory
 from tests.support import virtual_time
@@ -54,21 +55,41 @@ class Members:
 
 
 class Shards(SqliteShardStore):
-    """Can be unreadable."""
+    """Can be unreadable, as a whole or in part."""
 
     readable = True
+    unknown: Set[ShardId] = frozenset()
 
-    async def leases(self) -> Sequence[ShardLease]:
+    async def leases(self) -> ShardLeases:
         if not self.readable:
             raise StoreUnavailable("the disk is away")
-        return await super().leases()
+        known, _ = await super().leases()
+        return ShardLeases([lease for lease in known if lease.shard not in self.unknown], self.unknown)
+
+
+class Executions(SqliteExecutionStore):
+    """Of some shards it cannot be told what they owe."""
+
+    broken: Set[ShardId] = frozenset()
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        super().__init__(database)
+        #: Of which shards it was asked, and from where on.
+        self.asked: list[tuple[ShardId, ExecutionKey | None]] = []
+
+    async def undispatched(self, shard: ShardId, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
+        self.asked.append((shard, after))
+        await asyncio.sleep(0.01)
+        if shard in self.broken:
+            raise ValueError("broken")
+        return await super().undispatched(shard, after, limit)
 
 
 class Bench:
     def __init__(self, database: SqliteDatabase, clock: VirtualClock) -> None:
         self.members = Members()
         self.shards = Shards(database)
-        executions = SqliteExecutionStore(database)
+        executions = self.executions = Executions(database)
         self.service = HistoryService(
             Runtime(clock, Entropy(1)),
             Limits(),
@@ -140,5 +161,82 @@ def test_what_others_are_to_have_is_not_shown_though_the_store_cannot_be_read() 
         bench.shards.readable = False
         bench.members.now = [ME, OTHER]
         await bench.beat(lambda: bench.owned == MINE)
+
+    with_ownership(main)
+
+
+def test_the_shards_of_a_database_that_is_down_do_not_keep_others_waiting() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        bench.shards.unknown = {ShardId(0), ShardId(1)}
+        await bench.ownership.start()
+        assert bench.owned == {ShardId(n) for n in range(2, SHARD_COUNT)}
+        bench.shards.unknown = frozenset()
+        await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
+        # What is owned stays so for as long as everybody takes us for alive.
+        bench.shards.unknown = {ShardId(0), ShardId(1)}
+        bench.service.engine.drop([ShardId(1), ShardId(2)])
+        await bench.beat(lambda: ShardId(2) in bench.owned)
+        assert bench.owned == {ShardId(n) for n in range(SHARD_COUNT)} - {ShardId(1)}
+
+    with_ownership(main)
+
+
+def test_what_may_have_been_taken_is_let_go_of_while_its_owner_is_unknown() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        bench.shards.unknown = {ShardId(0)}
+        await asyncio.sleep(2 * LEASE_S)
+        await bench.beat(lambda: len(bench.owned) < SHARD_COUNT)
+        assert bench.owned == {ShardId(n) for n in range(1, SHARD_COUNT)}
+
+    with_ownership(main)
+
+
+def test_a_shard_that_cannot_be_recovered_is_let_go_of_and_taken_again_later() -> None:
+    async def main(bench: Bench) -> None:
+        bench.executions.broken = {ShardId(3)}
+        bench.members.look()
+        await bench.ownership.start()
+        await bench.beat(lambda: len(bench.owned) < SHARD_COUNT)
+        assert bench.owned == {ShardId(n) for n in range(SHARD_COUNT)} - {ShardId(3)}
+        began = asyncio.get_running_loop().time()
+        bench.executions.broken = frozenset()
+        await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
+        assert 4 < asyncio.get_running_loop().time() - began < 7
+        assert bench.service.engine.shards[ShardId(3)].epoch == 2
+
+    with_ownership(main)
+
+
+def test_moves_of_queues_that_come_together_are_looked_at_together() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
+        bench.executions.asked.clear()
+        for _ in range(3):
+            bench.service.offer_moved(lambda task: True)
+        await asyncio.sleep(0.035)
+        # A change that comes when some shards are done does not begin from the start with all of them.
+        bench.service.offer_moved(lambda task: True)
+        await asyncio.sleep(1)
+        counts = Counter(shard for shard, _ in bench.executions.asked)
+        assert len(counts) == SHARD_COUNT
+        assert sorted(counts.values()) == [1] * 4 + [2] * 4
+
+    with_ownership(main)
+
+
+def test_tasks_of_one_namespace_are_looked_for_in_it_alone() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
+        bench.executions.asked.clear()
+        bench.service.redispatch(TaskQueueKey(NamespaceId("n"), "orders", TaskKind.WORKFLOW))
+        await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
+        assert {after and after.namespace_id for _, after in bench.executions.asked} == {"n"}
 
     with_ownership(main)

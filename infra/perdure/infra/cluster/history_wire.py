@@ -40,12 +40,12 @@ _DELIVER = wire.HISTORY + "Deliver"
 _REDISPATCH = wire.HISTORY + "Redispatch"
 _RECLAIM = wire.HISTORY + "Reclaim"
 
-_workflow_task = wire.decoder(tuple[Task, PollWorkflowTaskQueueRequest])
-_activity_task = wire.decoder(tuple[Task, PollActivityTaskQueueRequest])
-_query_task = wire.decoder(tuple[QueryTask, PollWorkflowTaskQueueRequest])
-_letter = wire.decoder(tuple[WorkflowKey, Letter])
-_queue = wire.decoder(TaskQueueKey)
-_namespace_on_shard = wire.decoder(tuple[NamespaceId, ShardId])
+_workflow_task = wire.Decoder(tuple[Task, PollWorkflowTaskQueueRequest])
+_activity_task = wire.Decoder(tuple[Task, PollActivityTaskQueueRequest])
+_query_task = wire.Decoder(tuple[QueryTask, PollWorkflowTaskQueueRequest])
+_letter = wire.Decoder(tuple[WorkflowKey, Letter])
+_queue = wire.Decoder(TaskQueueKey)
+_namespace_on_shard = wire.Decoder(tuple[NamespaceId, ShardId])
 
 #: How long the owner of an addressee may take to take a letter in.
 _DELIVERY_S = 10.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TypeVar
 from zlib import crc32
 
@@ -30,13 +29,14 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.infra.cluster.matching_wire import RemoteMatching
 from perdure.infra.cluster.offers import Offers
 from perdure.infra.cluster.patience import Patience
+from perdure.infra.cluster.queue_owners import Place, QueueOwners
 from perdure.infra.cluster.wire import REPEATABLE
 from perdure.kernel.addressing import task_queue_of
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
 from perdure.kernel.errors import NotOwner
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
-from perdure.kernel.membership import Member, Membership, Role, candidates, owner, queue_item
+from perdure.kernel.membership import Member, Membership, Role, candidates
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.transport import PeerUnreachable, Transport
 from perdure.matching.handlers.describe import merged
@@ -45,10 +45,7 @@ from perdure.matching.service import MatchingService
 _log = structlog.get_logger("perdure.cluster")
 
 T = TypeVar("T")
-_Partition = tuple[NamespaceId, str, int]
 
-#: Owners that are remembered; beyond it they are worked out anew.
-_OWNERS_MAX = 100_000
 _STICKY = TaskQueueKind.TASK_QUEUE_KIND_STICKY
 
 
@@ -75,14 +72,15 @@ class MatchingRouter:
         self._partitions = partitions
         self._patience = Patience(clock)
         self.metrics = self._patience.metrics
-        self._candidates: list[Member] = []
-        self._owners: dict[_Partition, Member] = {}
+        self._owners = QueueOwners()
         self._remotes: dict[str, RemoteMatching] = {}
         self._offers = Offers(
-            self._remote, lambda member: member in self._candidates, self.offer, membership.look, history.redispatch
+            self._remote, lambda member: member in self._owners.members, self.offer, membership.look, history.redispatch
         )
+        #: Lets go of what is not ours any more.
+        self._leaving: asyncio.Task[None] | None = None
         #: Polls that this process has under way, by partition.
-        self._polls: Counter[_Partition] = Counter()
+        self._polls: Counter[Place] = Counter()
         #: Told when queues have moved; says which tasks may have been lost by that.
         self._moved: list[Callable[[Callable[[Task], bool]], None]] = []
         membership.listen(self._looked)
@@ -93,7 +91,7 @@ class MatchingRouter:
 
     def is_ours(self, namespace_id: NamespaceId, queue: str, partition: int) -> bool:
         """Whether this process owns the partition, as far as it knows."""
-        member = self._owner_of((namespace_id, queue, partition))
+        member = self._owners.of((namespace_id, queue, partition))
         return member is not None and member.id == self._membership.me.id
 
     # Tasks
@@ -104,7 +102,7 @@ class MatchingRouter:
     def hand_on(self, task: Task) -> None:
         """Offer a task to the partition that it names."""
         queue = task.queue
-        member = self._owner_of((queue.namespace_id, queue.name, queue.partition))
+        member = self._owners.of((queue.namespace_id, queue.name, queue.partition))
         if member is None:
             # Whoever comes gets all tasks, since all queues have moved then.
             return
@@ -147,6 +145,8 @@ class MatchingRouter:
         )
 
     async def stop(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
         await self._offers.stop()
 
     async def _poll(
@@ -165,7 +165,7 @@ class MatchingRouter:
             if not self._polls[place]:
                 del self._polls[place]
 
-    async def _poll_at(self, rpc: str, call: Call, request: Message, place: _Partition) -> Message:
+    async def _poll_at(self, rpc: str, call: Call, request: Message, place: Place) -> Message:
         return await self._at_owner(
             place, lambda matching: matching.poll(rpc, call, request, place[2]), call, repeatable=True
         )
@@ -186,7 +186,7 @@ class MatchingRouter:
     def _list_partitions(self, call: Call, request: ListTaskQueuePartitionsRequest) -> Message:
         name, parts = request.task_queue.name, []
         for number in range(self._partitions):
-            member = self._owner_of((NamespaceId(call.namespace_id), name, number))
+            member = self._owners.of((NamespaceId(call.namespace_id), name, number))
             key = f"/_sys/{name}/{number}" if number else name
             parts.append(TaskQueuePartitionMetadata(key=key, owner_host_name=member.address if member else ""))
         return ListTaskQueuePartitionsResponse(
@@ -196,7 +196,7 @@ class MatchingRouter:
     async def _shut_worker_down(self, call: Call, request: Message) -> Message:
         """It may poll several queues, so everybody is told. Whoever cannot be reached holds no poll of it."""
         answers = []
-        for member in self._candidates:
+        for member in self._owners.members:
             try:
                 answers.append(await self._at(member).handle("ShutdownWorker", call, request))
             except PeerUnreachable as error:
@@ -209,38 +209,36 @@ class MatchingRouter:
 
     async def _at_owner(
         self,
-        place: _Partition,
+        place: Place,
         ask: Callable[[MatchingService | RemoteMatching], Awaitable[T]],
         call: Call | None = None,
         *,
         repeatable: bool = False,
     ) -> T:
         def attempt() -> Awaitable[T]:
-            member = self._owner_of(place)
+            member = self._owners.of(place)
             if member is None:
                 raise NotOwner(f"task queue {place[1]}")
             return ask(self._at(member))
 
         return await self._patience.insist(attempt, lambda _: self._membership.look(), call, repeatable=repeatable)
 
-    def _owner_of(self, place: _Partition) -> Member | None:
-        known = self._owners.get(place)
-        if known is None and (known := owner(queue_item(*place), self._candidates)) is not None:
-            if len(self._owners) >= _OWNERS_MAX:
-                self._owners.clear()
-            self._owners[place] = known
-        return known
-
     def _looked(self) -> None:
-        before, now = self._candidates, candidates(self._membership.members, Role.MATCHING)
-        if now == before:
+        members = candidates(self._membership.members, Role.MATCHING)
+        if members == self._owners.members:
             return
-        self._candidates = now
-        self._owners.clear()
+        before, now = self._owners, QueueOwners(members, self._owners)
+        self._owners = now
         self._remotes.clear()
-        has_moved = partial(_has_moved, before, now)
         if self._local is not None:
-            self._local.leave(has_moved)
+            if self._leaving is not None:
+                self._leaving.cancel()
+            self._leaving = asyncio.get_running_loop().create_task(self._local.leave())
+
+        def has_moved(queue: TaskQueueKey) -> bool:
+            place = queue.namespace_id, queue.name, queue.partition
+            return before.of(place) != now.of(place)
+
         for moved in self._moved:
             moved(lambda task: any(map(has_moved, _places(task, self._partitions))))
 
@@ -254,11 +252,6 @@ class MatchingRouter:
         if remote is None:
             remote = self._remotes[member.address] = RemoteMatching(self._transport, member.address, self._clock)
         return remote
-
-
-def _has_moved(before: list[Member], now: list[Member], queue: TaskQueueKey) -> bool:
-    item = queue_item(queue.namespace_id, queue.name, queue.partition)
-    return owner(item, before) != owner(item, now)
 
 
 def _placed(task: Task, partitions: int) -> Task:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.workflowservice.v1 import (
@@ -37,10 +36,10 @@ POLLS = frozenset(rpc for rpc in _RPCS if WORKFLOW_ROUTES[rpc].wait is Wait.POLL
 #: Of a call that is about one partition of a queue: which.
 _PARTITION = "perdure-partition"
 
-_tasks = wire.decoder(list[Task])
-_query = wire.decoder(QueryTask)
-_root = wire.decoder(TaskQueueKey)
-_fetched: msgspec.msgpack.Decoder[Task | None] = wire.decoder(Task | None)  # type: ignore[arg-type]
+_tasks = wire.Decoder(list[Task])
+_query = wire.Decoder(QueryTask)
+_root = wire.Decoder(TaskQueueKey)
+_fetched: wire.Decoder[Task | None] = wire.Decoder(Task | None)  # type: ignore[arg-type]
 
 #: How long the owner of a task queue may take to take tasks in, which it does at once.
 _OFFER_S = 5.0

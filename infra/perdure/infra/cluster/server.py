@@ -98,7 +98,7 @@ class ClusterServer:
             StoreError, BadDatabases: they cannot be used.
             OSError: a TLS file cannot be read.
         """
-        databases = await PostgresDatabases.open(settings.databases)
+        databases = await PostgresDatabases.open(settings.databases, all_there=False)
         try:
             cluster_id = await PostgresClusterStore(databases).identify(runtime.entropy.uuid())
             return cls(settings, runtime, databases, cluster_id)

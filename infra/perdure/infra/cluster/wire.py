@@ -2,12 +2,17 @@
 
 Requests of the public API travel as they are, under `/perdure.internal.<Role>/<RPC>`. What only roles ask each other is
 a msgpack array of the arguments, with protos inside as bytes. What every call carries besides (`Call`) is metadata.
+
+Evolution rule: processes of two versions talk to each other during an upgrade. New fields and arguments go to the end
+and have a default; who does not know them leaves them out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from google.protobuf.message import Message
@@ -53,9 +58,47 @@ def _from_builtin(kind: type[Any], value: Any) -> Any:
 encode = msgspec.msgpack.Encoder(enc_hook=_to_builtin).encode
 
 
-def decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
-    """Decodes what `encode` made of a value of this type. Raises msgspec.DecodeError."""
-    return cast("msgspec.msgpack.Decoder[T]", msgspec.msgpack.Decoder(kind, dec_hook=_from_builtin))
+class Decoder(Generic[T]):
+    """Decodes what `encode` made of a value of this type, here or in a later version."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+        self._decode = msgspec.msgpack.Decoder(kind, dec_hook=_from_builtin).decode
+
+    def decode(self, body: bytes) -> T:
+        """Raises msgspec.DecodeError."""
+        try:
+            return self._decode(body)
+        except msgspec.ValidationError:
+            # Tuples with more elements than ours are refused, at a fifth of the price of a type that would take them.
+            known = _without_unknown(self._kind, msgspec.msgpack.decode(body))
+            return msgspec.convert(known, self._kind, dec_hook=_from_builtin)
+
+
+def _without_unknown(kind: Any, value: Any) -> Any:
+    """The decoded value without the elements of tuples that this version does not know. Structs leave out theirs."""
+    if isinstance(value, list):
+        if get_origin(kind) is list:
+            return [_without_unknown(get_args(kind)[0], each) for each in value]
+        if kinds := _elements(kind):
+            return [_without_unknown(of, each) for of, each in zip(kinds, value, strict=False)]
+        inside = [of for of in get_args(kind) if _elements(of)]
+        return _without_unknown(inside[0], value) if len(inside) == 1 else value
+    if isinstance(value, dict) and is_dataclass(kind):
+        return {name: _without_unknown(of, value[name]) for name, of in _hints(kind).items() if name in value}
+    return value
+
+
+def _elements(kind: Any) -> Sequence[Any]:
+    """The types of a tuple's elements; none if it is something else."""
+    if get_origin(kind) is tuple:
+        return get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, tuple):
+        return list(_hints(kind).values())
+    return ()
+
+
+_hints: Callable[[Any], Mapping[str, Any]] = cache(get_type_hints)
 
 
 def timeout_s(call: Call, clock: Clock) -> float:

@@ -10,11 +10,15 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
+import structlog
 
 from perdure.infra.postgres import schema
 from perdure.infra.postgres.database import Connections, Database
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.kernel.ids import ShardId
+from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
+
+logger = structlog.get_logger(__name__)
 
 _CLUSTER = "SELECT mark, shard_count FROM cluster"
 
@@ -39,14 +43,17 @@ class PostgresDatabases:
         self._by_name = {name: Database(name, dsn) for name, dsn in dsns.items()}
         self._of_shard: dict[ShardId, Database] = {}
         self._held: dict[str, list[ShardId]] = {}
+        #: What says that databases belong together, and which of them are known to.
+        self._mark: object = None
+        self._checked: set[str] = set()
         #: Per database, how many shards had left it when we looked, before the map was read.
         self._departures: dict[str, int] = {}
         self.directory = next(iter(self._by_name.values()))
         self.shard_count = 0
 
     @classmethod
-    async def open(cls, dsns: Mapping[str, str]) -> PostgresDatabases:
-        """Look at all databases and read the map.
+    async def open(cls, dsns: Mapping[str, str], *, all_there: bool = True) -> PostgresDatabases:
+        """Look at all databases and read the map. Unless they must be `all_there`, the directory is enough to begin.
 
         Raises:
             StoreUnavailable: a database cannot be reached.
@@ -55,7 +62,7 @@ class PostgresDatabases:
         """
         databases = cls(dsns)
         try:
-            await databases._check()
+            await databases._check(all_there)
             await databases.refresh()
         except BaseException:
             await databases.close()
@@ -79,6 +86,26 @@ class PostgresDatabases:
         takes the shard again has looked at the map first.
         """
         return self._of_shard[shard]
+
+    def held_by(self, name: str) -> Sequence[ShardId]:
+        """The shards of a database, as far as we know."""
+        return self._held.get(name, [])
+
+    async def check(self, database: Database) -> None:
+        """See, once, that a database is what this version knows, and belongs to this cluster.
+
+        Raises:
+            StoreUnavailable, StoreUnusable, BadDatabases: as `open`.
+        """
+        if database.name in self._checked:
+            return
+
+        async def look(connection: asyncpg.Connection) -> None:
+            await schema.check(connection, database.name, schema.SHARDS)
+            await schema.check_origin(connection, database.name, self._mark)
+
+        await database.reads.run(look)
+        self._checked.add(database.name)
 
     async def ask_all(
         self, connections: Callable[[Database], Connections], question: Question
@@ -124,7 +151,7 @@ class PostgresDatabases:
         for shard, name in rows:
             self._held.setdefault(name, []).append(ShardId(shard))
 
-    async def _check(self) -> None:
+    async def _check(self, all_there: bool) -> None:
         async def look(connection: asyncpg.Connection) -> _Cluster:
             await schema.check(connection, self.directory.name, schema.DIRECTORY)
             row = await connection.fetchrow(_CLUSTER)
@@ -136,10 +163,11 @@ class PostgresDatabases:
 
         cluster = await self.directory.reads.run(look)
         self.shard_count = cluster.shard_count
+        self._mark = cluster.mark
         for database in self:
-
-            async def look_closer(connection: asyncpg.Connection, name: str = database.name) -> None:
-                await schema.check(connection, name, schema.SHARDS)
-                await schema.check_origin(connection, name, cluster.mark)
-
-            await database.reads.run(look_closer)
+            try:
+                await self.check(database)
+            except StoreUnavailable as error:
+                if all_there or isinstance(error, StoreUnusable):
+                    raise
+                logger.warning("a database cannot be reached", database=database.name, error=str(error))

@@ -8,14 +8,24 @@ what earlier owners wrote is committed, and nothing of theirs can be any more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import asyncpg
+import structlog
 
 from perdure.infra.postgres.database import Database
 from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.kernel.ids import ShardId
-from perdure.kernel.persistence.shards import ShardLease
+from perdure.kernel.persistence.executions import StoreError, StoreUnavailable
+from perdure.kernel.persistence.shards import ShardLease, ShardLeases
+
+logger = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+
+#: How long a database may take to say who owns its shards: the shards of the others wait for it.
+_LOOK_S_MAX = 2.0
 
 #: What the owner of a shard is called while it moves to another database. Nobody takes it then.
 MOVER = "(moving)"
@@ -44,6 +54,8 @@ class PostgresShardStore:
 
     def __init__(self, databases: PostgresDatabases) -> None:
         self._databases = databases
+        #: Databases that could not be read when we last looked.
+        self._unread: set[str] = set()
 
     async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
         if not shards:
@@ -52,28 +64,43 @@ class PostgresShardStore:
         await self._databases.refresh()
 
         async def take(database: Database, held: Sequence[ShardId]) -> Sequence[asyncpg.Record]:
+            await self._databases.check(database)
             return await database.claims.run(lambda connection: connection.fetch(ACQUIRE, held, owner))
 
-        taken = await asyncio.gather(*(take(database, held) for database, held in self._by_database(shards)))
-        return {ShardId(shard): epoch for rows in taken for shard, epoch in rows}
+        taken, errors = await _each((database, take(database, held)) for database, held in self._by_database(shards))
+        if errors and not taken:
+            raise next(iter(errors.values()))
+        for name, error in errors.items():
+            logger.warning("the shards of a database could not be taken", database=name, error=str(error))
+        return {ShardId(shard): epoch for rows in taken.values() for shard, epoch in rows}
 
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
-        for database, held in self._by_database(epochs):
+        async def give(database: Database, held: Sequence[ShardId]) -> None:
             given = [epochs[shard] for shard in held]
+            await database.claims.run(lambda connection: connection.execute(RELEASE, held, given))
 
-            async def give(
-                connection: asyncpg.Connection, held: list[ShardId] = held, given: list[int] = given
-            ) -> None:
-                await connection.execute(RELEASE, held, given)
+        _, errors = await _each((database, give(database, held)) for database, held in self._by_database(epochs))
+        if errors:
+            raise next(iter(errors.values()))
 
-            await database.claims.run(give)
+    async def leases(self) -> ShardLeases:
+        async def look(database: Database) -> Sequence[asyncpg.Record]:
+            try:
+                async with asyncio.timeout(_LOOK_S_MAX):
+                    return await database.reads.run(lambda connection: connection.fetch(LEASES))
+            except TimeoutError:
+                raise StoreUnavailable(f"database {database.name}: no answer within {_LOOK_S_MAX:g} s") from None
 
-    async def leases(self) -> Sequence[ShardLease]:
-        found = await asyncio.gather(
-            *(database.reads.run(lambda connection: connection.fetch(LEASES)) for database in self._databases)
-        )
+        found, errors = await _each((database, look(database)) for database in self._databases)
+        if not found:
+            raise next(iter(errors.values()))
+        for name in errors.keys() - self._unread:
+            logger.warning("the owners of a database's shards are unknown", database=name, error=str(errors[name]))
+        self._unread = set(errors)
         # One that moves may be seen in both databases.
-        return sorted({shard: ShardLease(shard, *rest) for rows in found for shard, *rest in rows}.values())
+        known = {ShardId(shard): ShardLease(shard, *rest) for rows in found.values() for shard, *rest in rows}
+        unknown = {shard for name in errors for shard in self._databases.held_by(name)}
+        return ShardLeases(sorted(known.values()), unknown - known.keys())
 
     def _by_database(self, shards: Iterable[ShardId]) -> list[tuple[Database, list[ShardId]]]:
         by_database: dict[str, tuple[Database, list[ShardId]]] = {}
@@ -81,3 +108,19 @@ class PostgresShardStore:
             database = self._databases.holding(shard)
             by_database.setdefault(database.name, (database, []))[1].append(shard)
         return list(by_database.values())
+
+
+async def _each(asked: Iterable[tuple[Database, Awaitable[R]]]) -> tuple[dict[str, R], dict[str, StoreError]]:
+    """The answers of databases by their names, and the errors of those that have none."""
+    asked = list(asked)
+    answers: dict[str, R] = {}
+    errors: dict[str, StoreError] = {}
+    results = await asyncio.gather(*(question for _, question in asked), return_exceptions=True)
+    for (database, _), answer in zip(asked, results, strict=True):
+        if isinstance(answer, StoreError):
+            errors[database.name] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            answers[database.name] = answer
+    return answers, errors

@@ -8,7 +8,7 @@ import apsw
 
 from perdure.infra.sqlite.database import SqliteDatabase
 from perdure.kernel.ids import ShardId
-from perdure.kernel.persistence.shards import ShardLease
+from perdure.kernel.persistence.shards import ShardLease, ShardLeases
 
 ACQUIRE = """
     INSERT INTO shards (shard, epoch, owner) VALUES (?1, 1, ?2)
@@ -35,6 +35,6 @@ class SqliteShardStore:
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
         await self._database.transaction(lambda cursor: cursor.executemany(RELEASE, epochs.items()) and None)
 
-    async def leases(self) -> Sequence[ShardLease]:
+    async def leases(self) -> ShardLeases:
         with self._database.reading() as cursor:
-            return [ShardLease(*row) for row in cursor.execute(LEASES)]
+            return ShardLeases([ShardLease(*row) for row in cursor.execute(LEASES)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple, Protocol
 
 from perdure.kernel.ids import ShardId
@@ -16,6 +16,13 @@ class ShardLease(NamedTuple):
     owner: str
 
 
+class ShardLeases(NamedTuple):
+    """What is known of all shards that ever had an owner, ordered by shard, and of which nothing is known now."""
+
+    known: Sequence[ShardLease]
+    unknown: Set[ShardId] = frozenset()
+
+
 class ShardStore(Protocol):
     """The fence itself is checked by `ExecutionStore.write`, in the transaction that it protects."""
 
@@ -24,14 +31,26 @@ class ShardStore(Protocol):
 
         All that earlier owners wrote, and nothing that they have yet to write, is seen by reads that follow.
 
-        Shards that cannot be taken now, because they are being moved to another database, are left out.
+        Shards that cannot be taken now are left out: they are being moved to another database, or theirs cannot be
+        reached.
+
+        Raises:
+            StoreError: there are shards, and no database of theirs can be written.
         """
         ...
 
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
-        """Give shards back. One that has a new epoch is not ours to give and is left alone."""
+        """Give shards back. One that has a new epoch is not ours to give and is left alone.
+
+        Raises:
+            StoreError: some of them could not be given back.
+        """
         ...
 
-    async def leases(self) -> Sequence[ShardLease]:
-        """All shards that ever had an owner, ordered by shard. One may be missing while it is being moved."""
+    async def leases(self) -> ShardLeases:
+        """Who owns what. A shard may be missing while it is being moved.
+
+        Raises:
+            StoreError: no database can be read.
+        """
         ...

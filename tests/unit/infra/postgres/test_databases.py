@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from perdure.infra.postgres import PostgresDatabases, PostgresShardStore
 from perdure.kernel.ids import RunId, ShardId, WorkflowId
-from perdure.kernel.persistence.executions import CurrentRun
+from perdure.kernel.persistence.executions import CurrentRun, StoreUnavailable
+from perdure.kernel.persistence.shards import ShardLease
 from perdure.kernel.persistence.visibility import CountGroup
 from perdure.kernel.visibility.attributes import INT, KEYWORD
 from perdure.kernel.visibility.parser import parse
@@ -27,8 +29,31 @@ async def stores(postgres: PostgresForTests) -> AsyncIterator[PostgresStores]:
 
 async def test_shards_of_both_are_taken_together(stores: PostgresStores) -> None:
     assert await stores.shards.acquire([THERE, HERE], "a") == {HERE: 1, THERE: 1}
-    assert [lease.shard for lease in await stores.shards.leases()] == [HERE, THERE]
+    assert [lease.shard for lease in (await stores.shards.leases()).known] == [HERE, THERE]
     assert stores.executions.database_of(HERE) != stores.executions.database_of(THERE)
+
+
+async def test_shards_of_one_are_taken_while_the_other_is_down(postgres: PostgresForTests) -> None:
+    dsns = await postgres.empty(2)
+    more = dsns["more1"]
+    dsns["more1"] = more.replace(more.rsplit("/", 1)[1], "no_such_database")
+    with pytest.raises(StoreUnavailable):
+        await PostgresDatabases.open(dsns)
+    databases = await PostgresDatabases.open(dsns, all_there=False)
+    shards = PostgresShardStore(databases)
+    try:
+        epochs = await shards.acquire([THERE, HERE], "a")
+        assert epochs == {HERE: 1}
+        known, unknown = await shards.leases()
+        assert known == [ShardLease(HERE, 1, "a")]
+        assert unknown == {ShardId(number) for number in range(256, 512)}
+        with pytest.raises(StoreUnavailable):
+            await shards.acquire([THERE], "a")
+        with pytest.raises(StoreUnavailable):
+            await shards.release({THERE: 1, HERE: 1})
+        assert (await shards.leases()).known == [ShardLease(HERE, 1, "")]
+    finally:
+        await databases.close()
 
 
 async def test_a_write_is_to_one_database(stores: PostgresStores) -> None:
