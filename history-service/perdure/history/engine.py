@@ -156,7 +156,11 @@ class Engine:
         self.metrics.shards_given_back += len(leaving)
         for shard in leaving:
             for loaded in shard.unwritten():
-                shard.flush(loaded, await self.namespace_of(loaded.key))
+                try:
+                    shard.flush(loaded, await self.namespace_of(loaded.key))
+                except Exception as error:
+                    # The shard has to go all the same: what was put off can be lost.
+                    logger.warning("what was put off is not written", **named(loaded.key), error=str(error))
         for shard in leaving:
             await shard.settled()
             shard.forget()

@@ -175,8 +175,10 @@ class SharedOwnership:
             self._wake.clear()
             try:
                 await self._settle()
-            except StoreError as error:
-                logger.warning("ownership of shards could not be settled, trying again", error=str(error))
+            except Exception as error:
+                # Whatever it is: without this loop the process would never take or give back a shard again.
+                unexpected = not isinstance(error, StoreError)
+                logger.warning("shards could not be settled, trying again", error=str(error), exc_info=unexpected)
                 await asyncio.sleep(_WAITING_S)
 
     async def _settle(self) -> None:

@@ -121,3 +121,18 @@ async def test_a_store_that_does_not_answer_fails_the_batch() -> None:
     async with committing(bench):
         assert [await outcome(commit) for commit in commits] == [StoreUnavailable] * 2
     assert bench.dropped == [{HERE, THERE}]
+
+
+async def test_commits_go_on_though_nobody_could_be_told_of_a_loss() -> None:
+    bench = Bench()
+
+    def fail(shards: Set[ShardId], error: Exception) -> None:
+        raise RuntimeError("a bug")
+
+    committer = bench.committer = Committer(cast(ExecutionStore, bench.store), "main", fail)
+    bench.store.failures.append(StoreUnavailable("away"))
+    failing = bench.submit(HERE, "a")
+    async with committing(bench):
+        assert await outcome(failing) is StoreUnavailable
+        assert await outcome(bench.submit(THERE, "b")) is None
+    assert committer.queued == 0

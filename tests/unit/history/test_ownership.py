@@ -57,8 +57,13 @@ class Shards(SqliteShardStore):
     """Can be unreadable."""
 
     readable = True
+    #: What happens at the next looks.
+    failures: Sequence[Exception] = ()
 
     async def leases(self) -> Sequence[ShardLease]:
+        if self.failures:
+            failure, *self.failures = self.failures
+            raise failure
         if not self.readable:
             raise StoreUnavailable("the disk is away")
         return await super().leases()
@@ -140,5 +145,19 @@ def test_what_others_are_to_have_is_not_shown_though_the_store_cannot_be_read() 
         bench.shards.readable = False
         bench.members.now = [ME, OTHER]
         await bench.beat(lambda: bench.owned == MINE)
+
+    with_ownership(main)
+
+
+def test_shards_are_looked_after_when_a_look_has_failed_in_any_way() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        bench.shards.failures = [RuntimeError("a bug"), StoreUnavailable("away")]
+        bench.members.now = [ME, OTHER]
+        await bench.beat(lambda: bench.owned == MINE)
+        await bench.beat(lambda: not bench.shards.failures)
+        bench.members.now = [ME]
+        await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
 
     with_ownership(main)

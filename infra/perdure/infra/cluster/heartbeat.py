@@ -111,9 +111,10 @@ class Heartbeat:
             self._wanted.clear()
             try:
                 await self._beat()
-            except StoreError as error:
+            except Exception as error:
+                # Whatever it is: without this loop the process is dead to the others, for as long as it runs.
                 self.failures += 1
-                _log.warning("no heartbeat", error=str(error))
+                _log.warning("no heartbeat", error=str(error), exc_info=not isinstance(error, StoreError))
                 await asyncio.sleep(_RETRY_S)
                 self._wanted.set()
             else:
@@ -132,4 +133,7 @@ class Heartbeat:
                 )
                 self._members = members
         for looked in self._listeners:
-            looked()
+            try:
+                looked()
+            except Exception:
+                _log.exception("somebody could not be told of the members")

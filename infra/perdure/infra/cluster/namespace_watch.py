@@ -15,6 +15,7 @@ from perdure.kernel.persistence.namespaces import NamespaceStore
 _log = structlog.get_logger("perdure.cluster")
 
 _PERIOD_S = 1.0
+_RETRY_S = 0.5
 
 
 class NamespaceWatch:
@@ -45,9 +46,12 @@ class NamespaceWatch:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
-                self._revision, changed = await self._store.changed_since(self._revision)
-            except StoreError as error:
-                _log.warning("changes of namespaces are not seen", error=str(error))
-                continue
-            for namespace in changed:
-                self._namespaces.learn(namespace)
+                revision, changed = await self._store.changed_since(self._revision)
+                for namespace in changed:
+                    self._namespaces.learn(namespace)
+                self._revision = revision
+            except Exception as error:
+                # Whatever it is: without this loop the process would go by what it has read once, for ever.
+                unexpected = not isinstance(error, StoreError)
+                _log.warning("changes of namespaces are not seen", error=str(error), exc_info=unexpected)
+                await asyncio.sleep(_RETRY_S)

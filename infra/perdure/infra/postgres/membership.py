@@ -56,4 +56,5 @@ class PostgresMembershipStore:
 
 
 def _member(member_id: str, address: str, roles: Sequence[str], leaving: bool) -> Member:
-    return Member(member_id, address, frozenset(Role(role) for role in roles), leaving)
+    # A member of another version may have roles that we do not know.
+    return Member(member_id, address, frozenset(role for role in Role if role in roles), leaving)
