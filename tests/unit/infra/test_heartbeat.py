@@ -9,12 +9,17 @@ from typing import Any, cast
 from perdure.frontend.namespaces import Namespaces
 from perdure.infra.cluster.heartbeat import Heartbeat
 from perdure.infra.cluster.namespace_watch import NamespaceWatch
+from perdure.infra.cluster.node import ClusterNode, Place, Stores
+from perdure.infra.rpc import Channels
 from perdure.kernel.clock import VirtualClock
+from perdure.kernel.entropy import Entropy
+from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.news import NoNews
 from perdure.kernel.persistence.executions import StoreUnavailable
 from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.runtime import Runtime
 from tests.support import virtual_time
 
 LEASE_S = 3.0
@@ -94,5 +99,32 @@ def test_namespaces_are_watched_after_any_failure() -> None:
         await asyncio.sleep(10)
         assert store.calls > 3
         await watch.stop()
+
+    in_virtual_time(main)
+
+
+def test_a_process_says_when_it_is_not_the_one_to_ask() -> None:
+    async def main(store: Store) -> None:
+        stores: Any = Stores(*[cast(Any, store)] * 4)
+        place = Place([Role.GATEWAY], 1, LEASE_S, "host")
+        clock = VirtualClock()
+        node = ClusterNode(Runtime(clock, Entropy(1)), Limits(), place, stores, Channels(), NoNews())
+        await asyncio.sleep(1)
+        await node.start("address")
+        assert (node.reluctance, node.defect) == ("", "")
+        store.failures = [StoreUnavailable("away")] * 1000
+        await asyncio.sleep(4 * LEASE_S)
+        assert "no heartbeat" in node.reluctance
+        assert not node.defect, "another process would have none either"
+        store.failures.clear()
+        await asyncio.sleep(LEASE_S)
+        assert not node.reluctance
+        store.failures = [cast(Any, asyncio.CancelledError())] * 2
+        await asyncio.sleep(LEASE_S)
+        assert node.reluctance == node.defect != ""
+        store.failures.clear()
+        await node.leave()
+        assert (node.reluctance, node.defect) == ("on its way out", "")
+        await node.stop()
 
     in_virtual_time(main)

@@ -62,6 +62,11 @@ class Heartbeat:
         """For how long the others take this process for alive."""
         return max(self._lease_ends_s - asyncio.get_running_loop().time(), 0.0)
 
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [self._beating] if self._beating else []
+
     def listen(self, looked: Callable[[], None]) -> None:
         self._listeners.append(looked)
 

@@ -39,6 +39,11 @@ class NamespaceWatch:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [self._task] if self._task else []
+
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
