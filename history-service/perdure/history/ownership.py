@@ -26,8 +26,8 @@ logger = structlog.get_logger(__name__)
 _WAITING_S = 0.2
 #: How often to look anyway.
 _PERIOD_S = 5.0
-#: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than a lease, so
-#: that an owner which does not hear of it has stopped showing what it holds.
+#: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than any lease,
+#: so that an owner which does not hear of it has stopped showing what it holds.
 PATIENCE_S = 5.0
 
 
