@@ -31,7 +31,7 @@ class NamespaceWatch:
 
     async def start(self) -> None:
         """Raises StoreError: the store cannot be read."""
-        self._revision, _ = await self._store.changed_since(0)
+        self._revision = await self._store.revision()
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
