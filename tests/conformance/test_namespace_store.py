@@ -62,6 +62,7 @@ async def test_changes_are_told_in_their_order(namespaces: NamespaceStore) -> No
     revision, changed = await namespaces.changed_since(0)
     assert changed == [first, second]
     assert await namespaces.changed_since(revision) == (revision, [])
+    assert await namespaces.revision() == revision
 
     renamed = namespace("first", name=NamespaceName("other"), version=1)
     await namespaces.update(renamed)

@@ -185,6 +185,9 @@ class OneNamespace:
     async def by_name(self, name: NamespaceName) -> Namespace | None:
         return self._namespace if name == self._namespace.name else None
 
+    async def revision(self) -> int:
+        return 1
+
     async def changed_since(self, revision: int) -> tuple[int, Sequence[Namespace]]:
         return 1, () if revision else (self._namespace,)
 

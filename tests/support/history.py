@@ -92,14 +92,14 @@ class Offers:
 class HistoryBench:
     def __init__(self, database: SqliteDatabase, clock: VirtualClock) -> None:
         self.clock = clock
-        self._shards = SqliteShardStore(database)
+        self.shards = SqliteShardStore(database)
         self.store = UnreliableStore(SqliteExecutionStore(database))
         self.offers = Offers()
         self._runtime = Runtime(clock, Entropy(1))
         self.service = self._new_service()
 
     def _new_service(self) -> HistoryService:
-        service = HistoryService(self._runtime, Limits(), self.store, self._shards, Directory())  # type: ignore[arg-type]
+        service = HistoryService(self._runtime, Limits(), self.store, self.shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(service.engine)
         service.connect(self.offers)  # type: ignore[arg-type]
         return service

@@ -230,7 +230,11 @@ class Committer:
         self._put_back(batch)
         failed = [entry for entry in self._queue if entry.write.shard in shards]
         self._queue = [entry for entry in self._queue if entry.write.shard not in shards]
-        self._lost(shards, error)
+        try:
+            self._lost(shards, error)
+        except Exception:
+            # The loop goes on for all other shards, and those who wait are told.
+            logger.exception("the loss of shards could not be told", shards=sorted(shards))
         for entry in failed:
             entry.commit.settle(error)
 

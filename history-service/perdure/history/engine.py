@@ -48,6 +48,8 @@ L = TypeVar("L", bound=Loaded[Any])
 
 #: Runs handled between two looks at anything else.
 _ALARMS_PER_TURN = 100
+#: After so long a run is looked at again that could not be loaded when it was due.
+_ALARM_RETRY_NS = SECOND_NS
 #: Heads read from the store at once.
 _HEADS_PER_PAGE = 500
 #: Shards whose debts are looked through at a time.
@@ -177,7 +179,11 @@ class Engine:
         self.metrics.shards_given_back += len(leaving)
         for shard in leaving:
             for loaded in shard.unwritten():
-                shard.flush(loaded, await self.namespace_of(loaded.key))
+                try:
+                    shard.flush(loaded, await self.namespace_of(loaded.key))
+                except Exception as error:
+                    # The shard has to go all the same: what was put off can be lost.
+                    logger.warning("what was put off is not written", **named(loaded.key), error=str(error))
         for shard in leaving:
             await shard.settled()
             shard.forget()
@@ -403,6 +409,12 @@ class Engine:
             shard.rearm(loaded, namespace)
         except (NamespaceNotFound, DataLoss) as error:
             logger.warning("a due run cannot be handled", **named(key), error=str(error))
+        except NotOwner:
+            pass  # whoever has the shard now has the alarm too
+        except (StoreUnavailable, Unavailable) as error:
+            # Its alarm is gone, and nobody else looks at it before it is loaded anew.
+            shard.alarms.set(key, self.runtime.clock.now_ns() + _ALARM_RETRY_NS)
+            logger.warning("a due run cannot be handled now, trying again", **named(key), error=str(error))
         except Exception:
             # One run's trouble must not keep the others waiting.
             logger.exception("a due run failed", **named(key))

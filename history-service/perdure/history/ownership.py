@@ -29,8 +29,8 @@ _WAITING_S = 0.2
 _REST_S = 5.0
 #: How often to look anyway.
 _PERIOD_S = 5.0
-#: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than a lease, so
-#: that an owner which does not hear of it has stopped showing what it holds.
+#: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than any lease,
+#: so that an owner which does not hear of it has stopped showing what it holds.
 PATIENCE_S = 5.0
 
 
@@ -190,8 +190,10 @@ class SharedOwnership:
             self._wake.clear()
             try:
                 await self._settle()
-            except StoreError as error:
-                logger.warning("ownership of shards could not be settled, trying again", error=str(error))
+            except Exception as error:
+                # Whatever it is: without this loop the process would never take or give back a shard again.
+                unexpected = not isinstance(error, StoreError)
+                logger.warning("shards could not be settled, trying again", error=str(error), exc_info=unexpected)
                 await asyncio.sleep(_WAITING_S)
 
     async def _settle(self) -> None:

@@ -18,6 +18,9 @@ from perdure.kernel.membership import Role
 ENVIRONMENT_PREFIX = "PERDURE_"
 ENVIRONMENT_DELIMITER = "__"
 SHARDS_MAX = 16_384
+#: What waits for a lease to end (`perdure.history.ownership.PATIENCE_S`, `postgres.moves.FAREWELL_S_MAX`) waits longer
+#: than this, by what clocks differ: a process whose lease lasted longer would show what another has changed since.
+LEASE_S_MAX = 4.0
 #: Addresses to listen on that nobody can connect to.
 _ANY = ("0.0.0.0", "::", "[::]")
 
@@ -115,7 +118,7 @@ class Settings(BaseSettings):
     listen: Listen = Listen()
     databases: dict[str, Annotated[str, _one_of("postgresql", "postgres")]] = {}
     shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 512
-    lease_s: Annotated[float, Field(ge=1, le=600)] = 3.0
+    lease_s: Annotated[float, Field(ge=1, le=LEASE_S_MAX)] = 3.0
     redis: Redis = Redis()
     internal_tls: InternalTls = InternalTls()
     tracing: Tracing = Tracing()

@@ -138,3 +138,18 @@ async def test_a_write_without_rows_waits_for_those_of_its_namespace_before_it()
         for commit in (*others, last, barrier):
             await commit.wait()
     assert order == ["rows", "none"]
+
+
+async def test_commits_go_on_though_nobody_could_be_told_of_a_loss() -> None:
+    bench = Bench()
+
+    def fail(shards: Set[ShardId], error: Exception) -> None:
+        raise RuntimeError("a bug")
+
+    committer = bench.committer = Committer(cast(ExecutionStore, bench.store), "main", fail)
+    bench.store.failures.append(StoreUnavailable("away"))
+    failing = bench.submit(HERE, "a")
+    async with committing(bench):
+        assert await outcome(failing) is StoreUnavailable
+        assert await outcome(bench.submit(THERE, "b")) is None
+    assert committer.queued == 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
 from perdure.history.effects import Effect
 from perdure.history.kinds.workflow_agenda import Agenda
-from perdure.kernel.errors import NotOwner, Unavailable
-from perdure.kernel.ids import TaskKind, TaskQueueKey
+from perdure.kernel.errors import NamespaceNotFound, NotOwner, Unavailable
+from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
+from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
 from tests.differential import commands as c
 from tests.support.history import CALL, QUEUE, HistoryBench, with_history
@@ -136,5 +138,39 @@ def test_a_refusal_is_not_told_before_its_reason_is_durable() -> None:
             *(bench.call("TerminateWorkflowExecution", **terminate) for _ in range(2)), return_exceptions=True
         )
         assert [type(result) for result in results] == [Unavailable, Unavailable], "it has not ended"
+
+    with_history(main)
+
+
+def test_what_is_due_happens_once_the_store_answers() -> None:
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        await bench.turn(c.start_timer("t", 5))
+        await bench.forget()
+        bench.store.failures["load"] = [DOES_NOT_ANSWER] * 3
+        await bench.until(lambda: len(bench.offers.tasks) == 2)
+        assert not bench.store.failures["load"]
+        await bench.await_event(key, "TIMER_FIRED")
+
+    with_history(main)
+
+
+def test_shards_are_given_back_though_a_namespace_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(bench: HistoryBench) -> None:
+        async def unknown(namespace_id: NamespaceId) -> Namespace:
+            raise NamespaceNotFound(namespace_id)
+
+        await bench.start("order")
+        await bench.take_task()
+        assert bench.shard.unwritten()
+        given_back: list[ShardId] = []
+
+        async def release(epochs: Mapping[ShardId, int]) -> None:
+            given_back.extend(epochs)
+
+        monkeypatch.setattr(bench.service.engine.directory, "by_id", unknown)
+        monkeypatch.setattr(bench.shards, "release", release)
+        await bench.service.engine.release([bench.shard.id])
+        assert given_back == [ShardId(0)]
 
     with_history(main)

@@ -59,8 +59,13 @@ class Shards(SqliteShardStore):
 
     readable = True
     unknown: Set[ShardId] = frozenset()
+    #: What happens at the next looks.
+    failures: Sequence[Exception] = ()
 
     async def leases(self) -> ShardLeases:
+        if self.failures:
+            failure, *self.failures = self.failures
+            raise failure
         if not self.readable:
             raise StoreUnavailable("the disk is away")
         known, _ = await super().leases()
@@ -238,5 +243,19 @@ def test_tasks_of_one_namespace_are_looked_for_in_it_alone() -> None:
         bench.service.redispatch(TaskQueueKey(NamespaceId("n"), "orders", TaskKind.WORKFLOW))
         await bench.beat(lambda: len(bench.executions.asked) == SHARD_COUNT)
         assert {after and after.namespace_id for _, after in bench.executions.asked} == {"n"}
+
+    with_ownership(main)
+
+
+def test_shards_are_looked_after_when_a_look_has_failed_in_any_way() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        bench.shards.failures = [RuntimeError("a bug"), StoreUnavailable("away")]
+        bench.members.now = [ME, OTHER]
+        await bench.beat(lambda: bench.owned == MINE)
+        await bench.beat(lambda: not bench.shards.failures)
+        bench.members.now = [ME]
+        await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
 
     with_ownership(main)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from perdure.history import ownership
 from perdure.infra.layers import BadSettings, Loaded, load, masked, show
-from perdure.infra.settings import Settings
+from perdure.infra.postgres import moves
+from perdure.infra.settings import LEASE_S_MAX, Settings
 from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.membership import Role
 
@@ -137,6 +139,7 @@ def test_passwords_are_masked(address: str, shown: str) -> None:
         ('[internal_tls]\nkey = "k"', "internal_tls: authority, certificate must be set too"),
         ("shards = 0", "shards: Input should be greater than or equal to 1"),
         ("lease_s = 0.1", "lease_s: Input should be greater than or equal to 1"),
+        ("lease_s = 5", "lease_s: Input should be less than or equal to 4"),
         ("limits = 1", "limits must be a table"),
         ("[limits]\nmine = 1", "limits has no limit mine"),
         ('[limits]\n"limit.blobSize.error" = -1', "limit.blobSize.error must be a whole number, not '-1'"),
@@ -188,3 +191,7 @@ def test_the_documented_file_is_one(tmp_path: Path) -> None:
     assert settings.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert settings.all_limits() == Limits()
     assert settings.limits_of("others") == NamespaceLimits()
+
+
+def test_no_lease_outlasts_those_who_wait_for_its_end() -> None:
+    assert min(ownership.PATIENCE_S, moves.FAREWELL_S_MAX) > LEASE_S_MAX

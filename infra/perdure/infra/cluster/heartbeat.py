@@ -62,6 +62,11 @@ class Heartbeat:
         """For how long the others take this process for alive."""
         return max(self._lease_ends_s - asyncio.get_running_loop().time(), 0.0)
 
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [self._beating] if self._beating else []
+
     def listen(self, looked: Callable[[], None]) -> None:
         self._listeners.append(looked)
 
@@ -121,9 +126,10 @@ class Heartbeat:
             self._wanted.clear()
             try:
                 await self._beat()
-            except StoreError as error:
+            except Exception as error:
+                # Whatever it is: without this loop the process is dead to the others, for as long as it runs.
                 self.failures += 1
-                _log.warning("no heartbeat", error=str(error))
+                _log.warning("no heartbeat", error=str(error), exc_info=not isinstance(error, StoreError))
                 await asyncio.sleep(_RETRY_S)
                 self._wanted.set()
             else:
@@ -142,4 +148,7 @@ class Heartbeat:
                 )
                 self._members = members
         for looked in self._listeners:
-            looked()
+            try:
+                looked()
+            except Exception:
+                _log.exception("somebody could not be told of the members")

@@ -15,6 +15,7 @@ from perdure.kernel.persistence.namespaces import NamespaceStore
 _log = structlog.get_logger("perdure.cluster")
 
 _PERIOD_S = 1.0
+_RETRY_S = 0.5
 
 
 class NamespaceWatch:
@@ -30,13 +31,18 @@ class NamespaceWatch:
 
     async def start(self) -> None:
         """Raises StoreError: the store cannot be read."""
-        self._revision, _ = await self._store.changed_since(0)
+        self._revision = await self._store.revision()
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [self._task] if self._task else []
 
     async def _watch(self) -> None:
         while True:
@@ -45,9 +51,12 @@ class NamespaceWatch:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
-                self._revision, changed = await self._store.changed_since(self._revision)
-            except StoreError as error:
-                _log.warning("changes of namespaces are not seen", error=str(error))
-                continue
-            for namespace in changed:
-                self._namespaces.learn(namespace)
+                revision, changed = await self._store.changed_since(self._revision)
+                for namespace in changed:
+                    self._namespaces.learn(namespace)
+                self._revision = revision
+            except Exception as error:
+                # Whatever it is: without this loop the process would go by what it has read once, for ever.
+                unexpected = not isinstance(error, StoreError)
+                _log.warning("changes of namespaces are not seen", error=str(error), exc_info=unexpected)
+                await asyncio.sleep(_RETRY_S)

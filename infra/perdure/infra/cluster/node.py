@@ -34,6 +34,8 @@ from perdure.matching.service import MatchingService
 
 #: Calls that a server which stops may break off.
 INTERRUPTIBLE = history_wire.INTERRUPTIBLE
+#: After so many leases without a heartbeat, a process is not the one to ask.
+_SILENT_LEASES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class ClusterNode:
     ) -> None:
         self._roles = frozenset(place.roles)
         self._shard_count = place.shard_count
+        self._lease_s = place.lease_s
+        self._leaving = False
         self._member_id = runtime.entropy.uuid()
         clock, shard_count = runtime.clock, place.shard_count
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
@@ -154,8 +158,30 @@ class ClusterNode:
         """
         await self._heartbeat.join()
 
+    @property
+    def defect(self) -> str:
+        """What only a new process mends, empty if there is nothing."""
+        loops = [*self._heartbeat.background, *self._watch.background]
+        if self._ownership is not None:
+            loops += self._ownership.background
+        if self.history is not None:
+            loops += self.history.engine.background
+        if not self._leaving and any(loop.done() for loop in loops):
+            return "something has ended that should run for ever"
+        return ""
+
+    @property
+    def reluctance(self) -> str:
+        """Why nobody should ask this process anything now, empty if all is well."""
+        if self._leaving:
+            return "on its way out"
+        if self._heartbeat.age_s > _SILENT_LEASES * self._lease_s:
+            return f"no heartbeat since {self._heartbeat.age_s:.0f} s"
+        return self.defect
+
     async def leave(self) -> None:
         """Tell the others that this process is about to go. It still serves what it owns."""
+        self._leaving = True
         await self._heartbeat.leave()
 
     async def hand_over(self) -> None:

@@ -88,7 +88,7 @@ class ClusterServer:
                 tracer=self._tracer,
             )
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
-        self._http = HttpServer(_pages([node.samples, self._samples]))
+        self._http = HttpServer(_pages(node, [node.samples, self._samples]))
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
@@ -179,9 +179,16 @@ def internal_tls(settings: InternalTls) -> TlsFiles | None:
     return TlsFiles(settings.authority, settings.certificate, settings.key)
 
 
-def _pages(sources: Sequence[Source]) -> dict[str, Callable[[], Page]]:
+def _pages(node: ClusterNode, sources: Sequence[Source]) -> dict[str, Callable[[], Page]]:
     exporter = PrometheusExporter(sources)
     return {
-        "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
+        # Who asks which processes to send to, and who asks which to replace: that does not heal a database.
+        "/healthz": lambda: _health(node.reluctance),
+        "/livez": lambda: _health(node.defect),
         "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
     }
+
+
+def _health(trouble: str) -> Page:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
+    return Page(status, "text/plain; charset=utf-8", f"{trouble or 'ok'}\n".encode())

@@ -94,8 +94,8 @@ class Connections:
         self._idle: list[asyncpg.Connection] = []
         self._is_closed = False
 
-    async def run(self, operation: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Run an operation on a connection that is its own meanwhile.
+    async def run(self, operation: Callable[[asyncpg.Connection], Awaitable[T]], within_s: float | None = None) -> T:
+        """Run an operation on a connection that is its own meanwhile, within `OPERATION_S_MAX` or what is given.
 
         Raises:
             StoreUnavailable: there is no answer; whether a write has happened is unknown.
@@ -104,8 +104,9 @@ class Connections:
         connection: asyncpg.Connection | None = None
         loop = asyncio.get_running_loop()
         began_s = loop.time()
+        within_s = within_s or OPERATION_S_MAX
         try:
-            async with asyncio.timeout(OPERATION_S_MAX), self._free:
+            async with asyncio.timeout(within_s), self._free:
                 connection = await self._take()
                 try:
                     return await operation(connection)
@@ -115,7 +116,7 @@ class Connections:
             self.failures += 1
             if connection is not None:
                 self._discard(connection)
-            raise StoreUnavailable(f"database {self._database}: no answer within {OPERATION_S_MAX:g} s") from None
+            raise StoreUnavailable(f"database {self._database}: no answer within {within_s:g} s") from None
         except FAILURES as error:
             self.failures += 1
             if connection is not None and spoils_connection(error):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from perdure.infra.postgres.databases import PostgresDatabases
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.membership import Member, Role
 
 #: The rest of the statement does not see the row that it writes, so that comes from the writing. Those whose lease
@@ -26,6 +27,11 @@ BEAT = """
     UNION ALL SELECT id, address, roles, leaving FROM this
     ORDER BY id"""
 
+#: A beat that hangs leaves time in its lease for others, on other connections ...
+_TRIES_PER_LEASE = 3
+#: ... but no operation gets less than this, which a server that is merely busy may need for a new connection.
+BEAT_S_MIN = 1.0
+
 ADDRESSES = "SELECT id, address FROM members"
 
 LEAVE = "DELETE FROM members WHERE id = $1"
@@ -43,7 +49,8 @@ class PostgresMembershipStore:
         rows = await self._directory.beats.run(
             lambda connection: connection.fetch(
                 BEAT, member.id, member.address, roles, member.leaving, lease_ns // 1000
-            )
+            ),
+            within_s=max(lease_ns / SECOND_NS / _TRIES_PER_LEASE, BEAT_S_MIN),
         )
         return [_member(*row) for row in rows]
 
@@ -52,8 +59,9 @@ class PostgresMembershipStore:
         return dict(await self._directory.reads.run(lambda connection: connection.fetch(ADDRESSES)))
 
     async def leave(self, member_id: str) -> None:
-        await self._directory.beats.run(lambda connection: connection.execute(LEAVE, member_id))
+        await self._directory.beats.run(lambda connection: connection.execute(LEAVE, member_id), within_s=BEAT_S_MIN)
 
 
 def _member(member_id: str, address: str, roles: Sequence[str], leaving: bool) -> Member:
-    return Member(member_id, address, frozenset(Role(role) for role in roles), leaving)
+    # A member of another version may have roles that we do not know.
+    return Member(member_id, address, frozenset(role for role in Role if role in roles), leaving)

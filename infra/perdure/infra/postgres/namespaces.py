@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
 import asyncpg
 import msgspec
+import structlog
 
 from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import DamagedNamespace, NamespaceConflict
+
+_log = structlog.get_logger("perdure.postgres")
 
 #: The lock on the revision is held until the commit: who reads a revision has seen every change up to it.
 _NEXT_REVISION = "WITH next AS (UPDATE namespace_revision SET revision = revision + 1 RETURNING revision) "
@@ -38,6 +41,8 @@ _RECORD = "SELECT name, checksum, record FROM namespaces "
 BY_ID = _RECORD + "WHERE namespace_id = $1"
 BY_NAME = _RECORD + "WHERE name = $1"
 LIST = _RECORD + "WHERE name > $1 ORDER BY name LIMIT $2"
+
+REVISION = "SELECT revision FROM namespace_revision"
 
 #: The revision and every change since, as of one moment; nulls where nothing has changed.
 CHANGED = """
@@ -82,12 +87,19 @@ class PostgresNamespaceStore:
         return await self._first(BY_NAME, name)
 
     async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
-        rows = await self._fetch(LIST, after or "", limit)
-        return [_namespace(*row) for row in rows]
+        found: list[Namespace] = []
+        while rows := await self._fetch(LIST, after or "", limit - len(found)):
+            found += _undamaged(rows)
+            after = rows[-1]["name"]
+        return found
+
+    async def revision(self) -> int:
+        rows = await self._fetch(REVISION)
+        return int(rows[0]["revision"])
 
     async def changed_since(self, revision: int) -> tuple[int, Sequence[Namespace]]:
         rows = await self._fetch(CHANGED, revision)
-        return rows[0]["revision"], [_namespace(*found) for _, *found in rows if found[0] is not None]
+        return rows[0]["revision"], list(_undamaged(found for _, *found in rows if found[0] is not None))
 
     async def _first(self, statement: str, parameter: str) -> Namespace | None:
         if "\0" in parameter:  # Which no text of Postgres has.
@@ -108,3 +120,11 @@ def _namespace(name: str, checksum: int, record: bytes) -> Namespace:
     if crc32(record) != checksum:
         raise DamagedNamespace(name)
     return msgspec.msgpack.decode(record, type=Namespace)
+
+
+def _undamaged(rows: Iterable[Sequence[Any]]) -> Iterator[Namespace]:
+    for row in rows:
+        try:
+            yield _namespace(*row)
+        except DamagedNamespace as error:
+            _log.error("a namespace is passed over", error=str(error))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 from zlib import crc32
 
 import apsw
 import msgspec
+import structlog
 
 from perdure.infra.sqlite.database import SqliteDatabase
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import DamagedNamespace, NamespaceConflict
+
+_log = structlog.get_logger("perdure.sqlite")
 
 INSERT = """
     INSERT INTO namespaces (revision, name, version, checksum, record, namespace_id)
@@ -71,12 +75,20 @@ class SqliteNamespaceStore:
         return self._first(BY_NAME, name)
 
     async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
+        found: list[Namespace] = []
         with self._database.reading() as cursor:
-            return [_namespace(*row) for row in cursor.execute(LIST, (after or "", limit))]
+            while rows := cursor.execute(LIST, (after or "", limit - len(found))).fetchall():
+                found += _undamaged(rows)
+                after = NamespaceName(str(rows[-1][0]))
+        return found
+
+    async def revision(self) -> int:
+        with self._database.reading() as cursor:
+            return int(cursor.execute(REVISION).get)
 
     async def changed_since(self, revision: int) -> tuple[int, Sequence[Namespace]]:
         with self._database.reading_consistently() as cursor:
-            changed = [_namespace(*row) for row in cursor.execute(CHANGED, (revision,))]
+            changed = list(_undamaged(cursor.execute(CHANGED, (revision,))))
             return int(cursor.execute(REVISION).get), changed
 
     def _first(self, statement: str, parameter: str) -> Namespace | None:
@@ -94,3 +106,11 @@ def _namespace(name: str, checksum: int, record: bytes) -> Namespace:
     if crc32(record) != checksum:
         raise DamagedNamespace(name)
     return msgspec.msgpack.decode(record, type=Namespace)
+
+
+def _undamaged(rows: Iterable[Sequence[Any]]) -> Iterator[Namespace]:
+    for row in rows:
+        try:
+            yield _namespace(*row)
+        except DamagedNamespace as error:
+            _log.error("a namespace is passed over", error=str(error))

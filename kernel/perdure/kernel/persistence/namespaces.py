@@ -43,12 +43,16 @@ class NamespaceStore(Protocol):
     async def by_name(self, name: NamespaceName) -> Namespace | None: ...
 
     async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
-        """Ordered by name, strictly after the cursor."""
+        """Ordered by name, strictly after the cursor; fewer than `limit` at the end only. Damaged ones are left out."""
+        ...
+
+    async def revision(self) -> int:
+        """The revision as of now. Revisions grow with every change and are the store's own; 0 is before all."""
         ...
 
     async def changed_since(self, revision: int) -> tuple[int, Sequence[Namespace]]:
         """Every namespace that was created or updated after the given revision, and the revision as of now.
 
-        Revisions grow with every change and are the store's own; 0 is before all.
+        Damaged records are left out: they are noticed by whoever needs them.
         """
         ...

@@ -101,6 +101,11 @@ async def test_a_damaged_namespace_is_reported(stores: PostgresStores, dsn: str)
     await change(dsn, "UPDATE namespaces SET record = set_byte(record, 10, 0)")
     with pytest.raises(DamagedNamespace, match="shop"):
         await stores.namespaces.by_name(NamespaceName("shop"))
+    whole = [Namespace(NamespaceId(name), NamespaceName(name)) for name in ("before", "warehouse")]
+    for namespace in whole:
+        await stores.namespaces.create(namespace)
+    assert await stores.namespaces.changed_since(0) == (await stores.namespaces.revision(), whole)
+    assert await stores.namespaces.list(None, 2) == whole, "a page is full if it is not the last"
 
 
 async def test_an_id_that_postgres_cannot_hold_concerns_nobody_else(stores: PostgresStores) -> None:

@@ -12,9 +12,11 @@ from typing import TypeVar
 import pytest
 
 from perdure.infra.local.postgres import LocalPostgres
-from perdure.infra.postgres import database
+from perdure.infra.postgres import database, membership
 from perdure.infra.postgres.schema import migrate
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import ShardId
+from perdure.kernel.membership import Member, Role
 from perdure.kernel.persistence.executions import StoreUnavailable, StoreUnusable
 from tests.support.disk import small_disk
 from tests.support.postgres import PostgresForTests, PostgresStores, blocked, connected, opened
@@ -166,6 +168,23 @@ async def test_nobody_waits_for_ever_for_a_server_that_says_nothing(
         way.reaches = True
         assert await stores.executions.load(SHARD, key(run_id="first")) is not None
         await begin(stores, "second", epochs)
+
+
+async def test_a_beat_leaves_time_for_another_one_in_its_lease(
+    postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "BEAT_S_MIN", 0.05)
+    dsns = await postgres.empty(1)
+    me = Member("me", "me", frozenset(Role))
+    async with way_to(postgres.server, tmp_path) as way, opened(by_way_of(tmp_path, dsns)) as stores:
+        await stores.members.beat(me, 3 * SECOND_NS)
+        way.reaches = False
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.1 s"):
+            await stores.members.beat(me, 3 * SECOND_NS // 10)
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.05 s"):
+            await stores.members.leave(me.id)
+        way.reaches = True
+        assert await stores.members.beat(me, 60 * SECOND_NS) == [me], "on another connection"
 
 
 async def test_what_does_not_heal_is_told_apart(postgres: PostgresForTests) -> None:

@@ -120,4 +120,9 @@ async def test_a_damaged_namespace_is_reported(database: SqliteDatabase) -> None
     database = SqliteDatabase.open(database.path)
     with pytest.raises(DamagedNamespace, match="shop"):
         await SqliteNamespaceStore(database).by_name(NamespaceName("shop"))
+    whole = [Namespace(NamespaceId(name), NamespaceName(name)) for name in ("before", "warehouse")]
+    for namespace in whole:
+        await SqliteNamespaceStore(database).create(namespace)
+    assert (await SqliteNamespaceStore(database).changed_since(0))[1] == whole
+    assert await SqliteNamespaceStore(database).list(None, 2) == whole, "a page is full if it is not the last"
     await database.close()
