@@ -145,12 +145,13 @@ class Engine:
                 shard = waiting.pop()
                 try:
                     await self._take_up(shard)
-                except Exception as error:
+                    continue
+                except StoreUnusable as error:
+                    unusable.append(error)
+                except Exception:
                     logger.exception("what a shard owes could not be taken up", shard=shard.id)
-                    if isinstance(error, StoreUnusable):
-                        unusable.append(error)
-                    if not shard.closed:
-                        self._lost({shard.id}, RecoveryFailed(shard.id))
+                if not shard.closed:
+                    self._lost({shard.id}, RecoveryFailed(shard.id))
 
         loop = asyncio.get_running_loop()
         began_s = loop.time()
