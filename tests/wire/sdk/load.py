@@ -172,13 +172,18 @@ class Driver:
             except WorkflowAlreadyStartedError:
                 assert attempt > 0, "nobody else starts this workflow"
             except RPCError as error:
-                if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED):
+                if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED) or _is_broken(error):
                     continue
                 # The call before was heard after all, and the workflow has finished.
                 assert error.status == RPCStatusCode.NOT_FOUND and attempt > 0, error
             self._acknowledged()
             return
         raise AssertionError("the server did not come back")
+
+
+def _is_broken(error: RPCError) -> bool:
+    """Whether the connection broke with the call on it, which the SDK reports as it finds it and does not repeat."""
+    return error.status == RPCStatusCode.UNKNOWN and "transport error" in error.message
 
 
 async def check(driver: Driver, results: dict[str, Heard], runs_of_once: Counter[str]) -> None:
