@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import signal
@@ -142,17 +143,20 @@ async def test_nothing_acknowledged_is_lost_or_done_twice(fault: str) -> None:
                 graceful_shutdown_timeout=timedelta(seconds=5),
             ) as running:
                 driver = Driver(client, running.task_queue, acknowledgements.one_more)
-                free = asyncio.Semaphore(AT_ONCE)
+                numbers, results = itertools.count(), dict[str, Heard]()
+                over = asyncio.Event()
 
-                async def drive(workflow_id: str) -> Heard:
-                    async with free:
-                        return await driver.drive(workflow_id)
+                async def drive() -> None:
+                    # There is load for as long as there are faults, however fast the cluster is.
+                    while not over.is_set() or len(results) < WORKFLOWS:
+                        workflow_id = f"busy-{next(numbers)}"
+                        results[workflow_id] = await driver.drive(workflow_id)
 
-                names = [f"busy-{number}" for number in range(WORKFLOWS)]
-                async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-                    driving = {name: group.create_task(drive(name)) for name in names}
+                async with asyncio.timeout(150), asyncio.TaskGroup() as group:
+                    for _ in range(AT_ONCE):
+                        group.create_task(drive())
                     for _ in range(2):
                         await acknowledgements.more(chance.randint(30, 110))
                         await FAULTS[fault](cluster, chance)
-                results = {name: task.result() for name, task in driving.items()}
+                    over.set()
                 await check(driver, results, activities.runs_of_once)
