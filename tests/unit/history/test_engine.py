@@ -174,3 +174,18 @@ def test_shards_are_given_back_though_a_namespace_is_unknown(monkeypatch: pytest
         assert given_back == [ShardId(0)]
 
     with_history(main)
+
+
+def test_a_queue_that_is_asked_for_while_it_is_gone_through_is_gone_through_again() -> None:
+    async def main(bench: HistoryBench) -> None:
+        key = await bench.start("order")
+        await bench.turn(c.schedule_activity(QUEUE))
+        bench.offers.tasks.clear()
+        queue = TaskQueueKey(key.namespace_id, QUEUE, TaskKind.ACTIVITY)
+        for _ in range(3):
+            bench.service.redispatch(queue)
+        await bench.until(lambda: len(bench.offers.tasks) >= 2)
+        await asyncio.sleep(1)
+        assert len(bench.offers.tasks) == 2, "once more, however often it was asked for"
+
+    with_history(main)
