@@ -34,6 +34,7 @@ def test_child_completes(s: Script) -> None:
         )
     )
     s.await_event("parent", "CHILD_WORKFLOW_EXECUTION_STARTED")
+    s.await_event("child", "WORKFLOW_TASK_SCHEDULED")  # the real server hears of the parent's event first
     s.describe("parent")
     s.history("child")
     s.describe("child")
@@ -188,6 +189,7 @@ def test_grandchild_knows_its_root(s: Script) -> None:
     _with_child(s)
     s.step(c.start_child(s.name("grandchild"), s.name("grandchildren")), queue="children")
     s.await_event("child", "CHILD_WORKFLOW_EXECUTION_STARTED")
+    s.await_event("grandchild", "WORKFLOW_TASK_SCHEDULED")
     s.history("grandchild")
     s.describe("grandchild")
     s.terminate("parent")
