@@ -58,8 +58,6 @@ def simulate(seed: int) -> int:
             raise Violation(f"seed {seed}: {what}\n{ends}") from error
         finally:
             made = loop.steps
-            if "SIMTRACE" in __import__("os").environ:
-                print(seed, made, world.chance.random())
             await world.stores.database.close()
         if world.violations:
             raise Violation(f"seed {seed}: {'; '.join(world.violations)}")

@@ -199,7 +199,7 @@ class World:
     def __init__(self, seed: int, clock: VirtualClock) -> None:
         self.chance = random.Random(seed)
         self.clock = clock
-        self.limits = Limits()
+        self.limits = Limits(task_queue_partitions=self.chance.choice((1, 3)))
         self.outside = copy_context()
         #: What must not be and was seen to be.
         self.violations: list[str] = []

@@ -52,6 +52,8 @@ class Partition:
         self.metrics = QueueMetrics()
         self.queue = queue
         self.sticky = sticky
+        #: The root did not answer when it was last asked for a task.
+        self.fetch_failed = False
         self._share = 1 if sticky else limits.task_queue_partitions
         self.pollers = PollerHistory()
         self._clock = clock

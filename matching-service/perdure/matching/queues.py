@@ -46,7 +46,7 @@ class TaskQueues:
         self.host_name = host_name
         self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
-        #: Where a task goes that leaves a sticky queue for the normal one, which may be another process's.
+        #: Where a task goes that leaves its queue, for the normal one or since it is another process's by now.
         self.offer_elsewhere: Callable[[Task], None] = self.offer
         #: Where a task goes that leaves its partition for the root.
         self.hand_on: Callable[[Task], None] = self.offer
@@ -119,7 +119,12 @@ class TaskQueues:
                     task = await self.fetch(queue.root, until_ns)
                 except ServiceError:
                     # The root is moving, or busy. Whoever polls next tries again.
+                    partition.fetch_failed = True
                     return
+                if partition.fetch_failed:
+                    # A task may have been on the answer that did not come.
+                    partition.fetch_failed = False
+                    self._refill(queue.root)
                 if task is not None:
                     self.metrics.fetched += 1
                     self.offer(task._replace(queue=queue))
@@ -150,10 +155,14 @@ class TaskQueues:
                 self.offer_elsewhere(_on_normal_queue(task))
 
     async def leave(self, is_ours: Callable[[TaskQueueKey], bool]) -> None:
-        """Let go of the queues that are another process's now. History offers their tasks there."""
+        """Let go of the queues that are another process's now, and send their tasks there.
+
+        History does so as well, but may have been told earlier than we, and tasks came here from other queues since.
+        """
         for number, queue in enumerate(list(self._partitions), 1):
             if not is_ours(queue) and (partition := self._partitions.pop(queue, None)) is not None:
-                partition.drain(NotOwner(f"task queue {queue.name}"))
+                for task in partition.drain(NotOwner(f"task queue {queue.name}")):
+                    self.offer_elsewhere(task)
             if number % _LEFT_PER_TURN == 0:
                 await asyncio.sleep(0)
 

@@ -7,7 +7,10 @@ import asyncio
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
+from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.rpc import Task
+from perdure.kernel.transport import PeerUnreachable
 from tests.support.matching import WORKFLOWS, World, scenario
 
 LIMITS = Limits(task_queue_partitions=3)
@@ -115,3 +118,28 @@ def test_what_there_was_no_room_for_is_asked_for_when_other_partitions_have_take
         assert world.history.refills == [WORKFLOWS]
 
     scenario(main, Limits(task_queue_partitions=2, tasks_in_memory_max=10))
+
+
+def test_a_task_that_was_lost_on_its_way_from_the_root_is_asked_for_again() -> None:
+    async def main(world: World) -> None:
+        matching, broken = world.matching, [True]
+
+        async def fetch(root: TaskQueueKey, until_ns: int) -> Task | None:
+            task = await matching.fetch(root, until_ns)
+            if broken:
+                raise PeerUnreachable("the root", "the connection broke", may_have_executed=True)
+            return task
+
+        matching.join(lambda *_: True, matching.offer, matching.offer, fetch)
+        matching.offer(world.task("lost"))
+        assert await poll(world, 1, timeout_s=3) == ""
+        assert world.history.refills == [], "the root may still be out of reach"
+        broken.clear()
+        matching.offer(world.task("other"))
+        assert await poll(world, 1) == "other"
+        assert world.history.refills == [WORKFLOWS]
+        matching.offer(world.task("last"))
+        assert await poll(world, 1) == "last"
+        assert world.history.refills == [WORKFLOWS], "once is enough"
+
+    scenario(main, LIMITS)

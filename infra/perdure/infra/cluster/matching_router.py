@@ -263,11 +263,9 @@ def _placed(task: Task, partitions: int) -> Task:
 
 
 def _places(task: Task, partitions: int) -> list[TaskQueueKey]:
-    """Wherever a task may be: from its own queue or partition it may have been handed on."""
-    places = [task.queue]
-    if task.normal_queue:
-        task = task._replace(queue=task.queue._replace(name=task.normal_queue), normal_queue="")
-        places.append(task.queue)
-    if (placed := _placed(task, partitions)).queue.partition:
-        places += [task.queue, placed.queue]
-    return places
+    """Wherever a task may be: handed on from a sticky queue to the normal one, from any partition to the root, and
+    from there to any partition whose workers have nothing to do.
+    """
+    sticky = [task.queue] if task.normal_queue else []
+    normal = task.queue._replace(name=task.normal_queue or task.queue.name)
+    return sticky + [normal._replace(partition=number) for number in range(partitions)]

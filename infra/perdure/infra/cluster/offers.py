@@ -80,7 +80,6 @@ class Offers:
             del self._sending[member.id]
 
     async def _send(self, member: Member, tasks: Sequence[Task]) -> None:
-        # Once the member is gone its queues have moved, and history offers their tasks anew.
         while self._is_there(member):
             try:
                 foreign = await self._at(member).accept(tasks)
@@ -92,6 +91,8 @@ class Offers:
             self._look()
             await asyncio.sleep(_RETRY_S)
             if foreign:
-                for task in foreign:
-                    self._again(task)
-                return
+                tasks = foreign
+                break
+        # If the member is gone, history has offered its tasks anew, but perhaps before we were handed these.
+        for task in tasks:
+            self._again(task)
