@@ -12,9 +12,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.activity.v1 import ActivityExecutionOutcome
 from temporalio.api.common.v1 import ActivityType, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import ActivityIdReusePolicy, EventType, UpdateWorkflowExecutionLifecycleStage
+from temporalio.api.enums.v1 import (
+    ActivityIdReusePolicy,
+    EventType,
+    TaskQueueKind,
+    UpdateWorkflowExecutionLifecycleStage,
+)
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
@@ -23,6 +29,7 @@ from temporalio.api.workflowservice.v1 import (
     PollActivityExecutionResponse,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
     RequestCancelWorkflowExecutionRequest,
     RespondActivityTaskCompletedRequest,
     RespondActivityTaskFailedRequest,
@@ -40,6 +47,7 @@ from tests.simulation.workflows import (
     ATTEMPT_S,
     QUEUE,
     SIGNALS,
+    STICKY_S,
     answer_updates,
     decide,
     is_update,
@@ -292,26 +300,62 @@ CLOSING = (
 )
 
 
-async def workflow_worker(server: Server, promises: Promises) -> None:
-    """Polls for workflow tasks for ever; now and then it dies with one in its hands."""
+async def workflow_worker(server: Server, promises: Promises, sticky: str = "") -> None:
+    """Polls for workflow tasks for ever; now and then it dies with one in its hands.
+
+    With the name of a sticky queue, which is to be its own, it remembers the workflows that it has worked on.
+    """
+    cache: dict[str, list[HistoryEvent]] = {}
+    queues = [QUEUE]
+    if sticky:
+        queues.append(TaskQueue(name=sticky, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=QUEUE.name))
+    await asyncio.gather(*(_work_on(server, promises, queue, queues[1:], cache) for queue in queues))
+
+
+async def _work_on(
+    server: Server, promises: Promises, queue: TaskQueue, sticky: list[TaskQueue], cache: dict[str, list[HistoryEvent]]
+) -> None:
     while True:
         try:
-            task = await server.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
-            if not task.task_token or server.chance.random() < 0.05:
+            task = await server.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=queue))
+            if not task.task_token:
+                continue
+            if server.chance.random() < 0.05:
+                cache.clear()
                 continue
             kind, workflow_id = task.workflow_type.name, task.workflow_execution.workflow_id
+            events = await _whole_history(server, task, cache)
             answers, commands = answer_updates([message for message in task.messages if is_update(message)])
             outstanding = promises.updates - len(answers) // 2
-            commands += decide(kind, workflow_id, task.history.events, outstanding)
-            await server.call(
-                "RespondWorkflowTaskCompleted",
-                RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=commands, messages=answers),
+            commands += decide(kind, workflow_id, events, outstanding)
+            request = RespondWorkflowTaskCompletedRequest(
+                task_token=task.task_token, commands=commands, messages=answers
             )
+            if sticky:
+                request.sticky_attributes.worker_task_queue.CopyFrom(sticky[0])
+                request.sticky_attributes.schedule_to_start_timeout.FromSeconds(STICKY_S)
+            await server.call("RespondWorkflowTaskCompleted", request)
+            if sticky:
+                cache[task.workflow_execution.run_id] = events
         except (ConnectionLost, Unavailable):
             await asyncio.sleep(0.1)
         except ServiceError:
             # Refused, because somebody else has the task by now, or because a signal came in between.
             continue
+
+
+async def _whole_history(
+    server: Server, task: PollWorkflowTaskQueueResponse, cache: dict[str, list[HistoryEvent]]
+) -> list[HistoryEvent]:
+    """All events of a workflow up to its task: those of the task, and those before from the cache or the server."""
+    first = task.history.events[0].event_id
+    # What is not there any more by now was never written: a task that came to nothing.
+    known = cache.pop(task.workflow_execution.run_id, [])[: first - 1]
+    if len(known) < first - 1:
+        request = GetWorkflowExecutionHistoryRequest(execution=task.workflow_execution)
+        page = await insist(server, "GetWorkflowExecutionHistory", request)
+        known = list(page.history.events)[: first - 1]
+    return [*known, *task.history.events]
 
 
 async def activity_worker(server: Server, promises: Promises) -> None:

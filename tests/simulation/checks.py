@@ -20,7 +20,15 @@ from tests.simulation.actors import CLOSING, Promises, Server, insist
 from tests.simulation.workflows import ACTIVITIES, ENDED, GO, child_of, kinds_of
 
 #: What no event records, and a fold over the history alone therefore cannot know.
-_NOT_IN_EVENTS = {"requests", "signal_request_ids", "cancel_request_id", "state_transitions", "history_size"}
+_NOT_IN_EVENTS = {
+    "requests",
+    "signal_request_ids",
+    "cancel_request_id",
+    "state_transitions",
+    "history_size",
+    "sticky_queue",
+    "sticky_timeout",
+}
 #: A task that was never tried again, because the run was terminated, is not in the history.
 _OF_TASKS = {"workflow_task", "workflow_task_attempt"}
 #: What a closed run owes others. It is done at some time, which no event says.

@@ -99,8 +99,9 @@ class _Simulation:
         world, promises, chance = self._world, self._promises, self._world.chance
         async with asyncio.timeout(60):
             await asyncio.gather(*(world.start(roles) for roles in chance.choice(TOPOLOGIES)))
-        for _ in range(2):
-            self._background(actors.workflow_worker(world, promises))
+        remembering = chance.random() < 0.5
+        for number in range(2):
+            self._background(actors.workflow_worker(world, promises, f"sticky-{number}" if remembering else ""))
             self._background(actors.activity_worker(world, promises))
         self._background(actors.reader(world, promises, 0.5))
         probing = [self._background(actors.prober(world, promises, f"probe-{number}", 1.5)) for number in range(2)]

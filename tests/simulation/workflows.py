@@ -41,6 +41,8 @@ ACTIVITIES = {"once": 1, "retried": 0}
 TIMER_S = 2
 #: How long an attempt of an activity may take.
 ATTEMPT_S = 6
+#: How long a workflow task waits for the worker that knows the workflow.
+STICKY_S = 5
 
 ENDED = (
     EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,

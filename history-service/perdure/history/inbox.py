@@ -57,7 +57,10 @@ class Inbox:
                 return await self._start_scheduled(call, letter)
             case mail.FindScheduled(origin):
                 existing = await engine.current_as(LoadedExecution, call, to.workflow_id)
-                return existing.key.run_id if existing is not None and existing.state.scheduled_by == origin else ""
+                if existing is None or existing.state.scheduled_by != origin:
+                    return ""
+                await existing.committed()
+                return existing.key.run_id
             case mail.ActionClosed():
                 await self._action_closed(to, call, letter)
         return ""
@@ -68,11 +71,11 @@ class Inbox:
         if parent is None:
             raise NotFound("the parent is gone")
         child = parent.state.children.get(letter.initiated_event_id)
-        if child is None or not parent.state.running:
-            return
-        self._engine.decide(
-            call.namespace, parent, lambda tx: children.closed(tx, child, letter.child, letter.close_event)
-        )
+        if child is not None and parent.state.running:
+            self._engine.decide(
+                call.namespace, parent, lambda tx: children.closed(tx, child, letter.child, letter.close_event)
+            )
+        # Also if there was nothing to do: the letter may have been taken in a moment ago, and not be durable yet.
         await parent.committed()
 
     async def _start_scheduled(self, call: Call, letter: mail.StartScheduled) -> str:
