@@ -15,7 +15,7 @@ from perdure.history.fold import evolve
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.state.execution import Execution
 from perdure.infra.sqlite import SqliteDatabase
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import NamespaceId, RunId, WorkflowId, WorkflowKey
 from tests.simulation.actors import CLOSING, Promises, Server, insist
 from tests.simulation.workflows import ACTIVITIES, ENDED, GO, child_of, kinds_of
 
@@ -136,15 +136,17 @@ async def check_state(
 ) -> None:
     """The state that the owner of its shard holds is the fold over the history."""
     key = WorkflowKey(namespace_id, WorkflowId(workflow_id))
-    shard = engine.shard_of(key)
-    run_id = await shard.current_run(key)
-    loaded = await shard.find(LoadedExecution, ExecutionKey(namespace_id, WorkflowId(workflow_id), RunId(run_id or "")))
-    assert loaded is not None
+    while True:
+        # Looked for each time: what is held of a shard that has been given away does not change any more.
+        shard = engine.shard_of(key)
+        loaded = await shard.find(LoadedExecution, key.run(RunId(await shard.current_run(key) or "")))
+        assert loaded is not None
+        if not any(getattr(loaded.state, name) for name in _OWED):
+            break
+        await loaded.next_commit()
     folded = Execution(*loaded.key[:3])
     for event in events:
         evolve(folded, event)
-    while any(getattr(loaded.state, name) for name in _OWED):
-        await loaded.next_commit()
     unknown = _NOT_IN_EVENTS | _OWED
     if events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
         unknown |= _OF_TASKS
