@@ -21,6 +21,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits.namespaces import NO_NAMESPACE
 from perdure.frontend.limits.overload import Admission, Damper, rank_of
 from perdure.frontend.metrics import CallMetrics, GatewayMetrics
 from perdure.frontend.pipeline import Endpoint, Pipeline
@@ -159,7 +160,7 @@ class GrpcServer:
             endpoint = self._until_drained(endpoint)
         return grpc.unary_unary_rpc_method_handler(
             self._responder(method, route, endpoint),
-            # Decoded by the responder, if at all: what is refused is never looked at.
+            # Decoded by the responder, which answers for what cannot be.
             request_deserializer=None,
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
@@ -193,13 +194,13 @@ class GrpcServer:
                 if drained.is_set():
                     raise _stopping()
                 probe.count()
-                admission.check(rank)
-                if is_work:
-                    working = True
-                    admission.begin()
                 request = decode(data)
                 if has_namespace:
                     namespace = request.namespace
+                admission.check(rank, namespace if namespace in known else NO_NAMESPACE, started_ns)
+                if is_work:
+                    working = True
+                    admission.begin()
                 serving.set((rpc, request))
                 metadata = _TextMetadata(context)
                 trace_context.set(metadata)

@@ -8,6 +8,7 @@ Calls that waited too long are refused until the queue is shorter again. So ther
 and nothing needs to be tuned to what the process can do.
 
 Work that was begun is finished before other is begun: the less a call has cost until now, the earlier it is refused.
+And the processor is shared: whoever asks for little is let in for longer than those who make the overload.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from enum import IntEnum
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits.demand import Demand
 from perdure.frontend.limits.namespaces import NO_NAMESPACE
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.routes import Priority, Quota, Route, Wait
@@ -47,6 +49,8 @@ class Rank(IntEnum):
 
 #: How long calls of a rank may have waited, in seconds. Clients do not mind the shorter ones yet.
 PATIENCE_S = {Rank.FINISH: 3.0, Rank.TAKE: 1.0, Rank.CHANGE: 0.75, Rank.BEGIN: 0.5, Rank.LOOK: 0.35}
+#: So much longer may calls of a namespace have waited that asks for little.
+MODEST_FACTOR = 3
 #: The part of IN_FLIGHT_MAX up to which calls of a rank are let in.
 SHARES = {Rank.FINISH: 1.0, Rank.TAKE: 0.9, Rank.CHANGE: 0.8, Rank.BEGIN: 0.7, Rank.LOOK: 0.5}
 _PATIENCE_S = tuple(PATIENCE_S[rank] for rank in Rank)
@@ -71,17 +75,22 @@ class Admission:
     come, and leave the number in flight as it is.
     """
 
-    __slots__ = ("_in_flight", "_metrics", "_samples", "_wait_s")
+    __slots__ = ("_demand", "_in_flight", "_metrics", "_samples", "_wait_s")
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
+        self._demand = Demand()
         self._in_flight = 0
         self._samples = deque([0.0], maxlen=SAMPLES)
         self._wait_s = 0.0
 
-    def check(self, rank: Rank) -> None:
-        """Raises OverLimit if a call of this rank has to come back later."""
-        if self._wait_s > _PATIENCE_S[rank] or self._in_flight >= _CROWD[rank]:
+    def check(self, rank: Rank, namespace: str, now_ns: int) -> None:
+        """Raises OverLimit if a call of this rank has to come back later. To be asked about every call.
+
+        `namespace` is one that exists, or NO_NAMESPACE.
+        """
+        self._demand.count(namespace, now_ns)
+        if self._has_waited_too_long(rank, namespace) or self._in_flight >= _CROWD[rank]:
             self._metrics.refusals[NO_NAMESPACE, LIMIT] += 1
             raise OverLimit(
                 LIMIT,
@@ -89,6 +98,12 @@ class Admission:
                 ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
                 ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
             )
+
+    def _has_waited_too_long(self, rank: Rank, namespace: str) -> bool:
+        patience_s = _PATIENCE_S[rank]
+        if self._wait_s <= patience_s:
+            return False
+        return self._wait_s > MODEST_FACTOR * patience_s or not self._demand.is_modest(namespace)
 
     def begin(self) -> None:
         self._in_flight += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
@@ -11,6 +13,7 @@ from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 
 from perdure.frontend import probe
 from perdure.frontend.limits import OverLimit, overload
+from perdure.frontend.limits.demand import Demand
 from perdure.frontend.limits.overload import Admission, Damper, Rank, rank_of
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.routes import WORKFLOW_ROUTES
@@ -27,9 +30,9 @@ def filled(admission: Admission, rank: Rank) -> int:
     return count
 
 
-def lets_in(admission: Admission, rank: Rank) -> bool:
+def lets_in(admission: Admission, rank: Rank, namespace: str = "", now_ns: int = 0) -> bool:
     try:
-        admission.check(rank)
+        admission.check(rank, namespace, now_ns)
     except OverLimit:
         return False
     return True
@@ -91,7 +94,7 @@ def test_the_refusal_names_its_cause() -> None:
     for _ in range(overload.SAMPLES):
         admission.waited(1000)
     with pytest.raises(OverLimit) as caught:
-        admission.check(Rank.BEGIN)
+        admission.check(Rank.BEGIN, "", 0)
     detail = caught.value.detail
     assert isinstance(detail, ResourceExhaustedFailure)
     assert detail.cause == ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED
@@ -154,19 +157,27 @@ class Process:
     def __init__(self, clock: VirtualClock, *, shedding: bool) -> None:
         self.useful: Counter[Rank] = Counter()
         self.refused: Counter[Rank] = Counter()
+        #: By namespace.
+        self.served: Counter[str] = Counter()
+        self.turned_away: Counter[str] = Counter()
         self.processor = Processor()
         self._clock = clock
         self._shedding = shedding
         self._admission = Admission(GatewayMetrics())
         self._damper = Damper()
 
-    async def client(self, rank: Rank) -> None:
-        """One that comes back at once, whatever it was told."""
+    async def client(self, rank: Rank, namespace: str = "default", pause_s: float = 0.0) -> None:
+        """One that comes back at once, whatever it was told, or after a pause."""
         loop = asyncio.get_running_loop()
         while True:
             asked_s = loop.time()
-            if await self._serve(rank) and loop.time() - asked_s <= PATIENCE_S:
+            if not await self._serve(rank, namespace):
+                self.refused[rank] += 1
+                self.turned_away[namespace] += 1
+            elif loop.time() - asked_s <= PATIENCE_S:
                 self.useful[rank] += 1
+                self.served[namespace] += 1
+            await asyncio.sleep(pause_s)
 
     async def probe(self) -> None:
         """What `perdure.frontend.probe` does."""
@@ -175,10 +186,9 @@ class Process:
         await self.processor.begin(ARRIVAL_S)
         self._admission.waited(loop.time() - asked_s)
 
-    async def _serve(self, rank: Rank) -> bool:
+    async def _serve(self, rank: Rank, namespace: str) -> bool:
         await self.processor.begin(ARRIVAL_S)
-        if self._shedding and not lets_in(self._admission, rank):
-            self.refused[rank] += 1
+        if self._shedding and not lets_in(self._admission, rank, namespace, self._clock.now_ns()):
             await asyncio.sleep(self._damper.delay_s(self._clock.now_ns()))
             await self.processor.go_on(REFUSAL_S)
             return False
@@ -190,8 +200,8 @@ class Process:
         return True
 
 
-def goodput(clients: dict[Rank, int], *, shedding: bool = True) -> Process:
-    """What a process did between the 5th and the 15th second with so many clients."""
+def run_clients(begin: Callable[[Process], Iterable[Coroutine[Any, Any, None]]], *, shedding: bool = True) -> Process:
+    """What a process did between the 5th and the 15th second with these clients."""
     clock = VirtualClock()
 
     async def probes(process: Process) -> None:
@@ -203,12 +213,11 @@ def goodput(clients: dict[Rank, int], *, shedding: bool = True) -> Process:
 
     async def scenario() -> Process:
         process = Process(clock, shedding=shedding)
-        running.extend(asyncio.create_task(work) for work in (process.processor.run(), probes(process)))
-        for rank, count in clients.items():
-            running.extend(asyncio.create_task(process.client(rank)) for _ in range(count))
+        clients = begin(process)
+        running.extend(asyncio.create_task(work) for work in (process.processor.run(), probes(process), *clients))
         await asyncio.sleep(5)
-        process.useful.clear()
-        process.refused.clear()
+        for counts in (process.useful, process.refused, process.served, process.turned_away):
+            counts.clear()
         await asyncio.sleep(10)
         for task in running:
             task.cancel()
@@ -216,6 +225,14 @@ def goodput(clients: dict[Rank, int], *, shedding: bool = True) -> Process:
         return process
 
     return virtual_time.run(clock, scenario())
+
+
+def goodput(clients: dict[Rank, int], *, shedding: bool = True) -> Process:
+    """The same with so many clients of each rank, who come back at once."""
+    return run_clients(
+        lambda process: (process.client(rank) for rank, count in clients.items() for _ in range(count)),
+        shedding=shedding,
+    )
 
 
 def test_goodput_stays_when_ten_times_as_many_ask() -> None:
@@ -233,3 +250,39 @@ def test_work_is_finished_while_everybody_else_is_refused() -> None:
     assert crowd.useful[Rank.FINISH] > 0
     assert crowd.refused[Rank.LOOK] > crowd.refused[Rank.BEGIN]
     assert crowd.useful[Rank.LOOK] < crowd.useful[Rank.BEGIN]
+
+
+def test_a_namespace_that_asks_for_little_is_served_while_another_makes_the_overload() -> None:
+    def clients(process: Process) -> Iterable[Coroutine[Any, Any, None]]:
+        yield from (process.client(Rank.BEGIN, "loud") for _ in range(10 * ENOUGH))
+        yield from (process.client(Rank.BEGIN, "quiet", pause_s=1.0) for _ in range(20))
+
+    crowd = run_clients(clients)
+    assert crowd.turned_away["loud"] > 0
+    assert crowd.turned_away["quiet"] == 0
+    assert crowd.served["quiet"] > 0.9 * 10 * 20 / 2, "one call of a second at most, and a second's pause"
+
+
+def test_namespaces_that_ask_for_the_same_are_treated_alike() -> None:
+    def clients(process: Process) -> Iterable[Coroutine[Any, Any, None]]:
+        for namespace in ("one", "other"):
+            yield from (process.client(Rank.BEGIN, namespace) for _ in range(5 * ENOUGH))
+
+    crowd = run_clients(clients)
+    assert crowd.served["one"] == pytest.approx(crowd.served["other"], rel=0.1)
+    assert crowd.turned_away["one"] > 0
+    assert crowd.turned_away["other"] > 0
+
+
+def test_demand_is_that_of_the_last_seconds() -> None:
+    demand = Demand()
+    for _ in range(100):
+        demand.count("loud", 0)
+    demand.count("quiet", 0)
+    assert demand.is_modest("quiet")
+    assert demand.is_modest("nobody")
+    assert not demand.is_modest("loud")
+    demand.count("quiet", 2 * SECOND_NS)
+    assert not demand.is_modest("quiet"), "nobody else asks any more"
+    demand.count("quiet", SECOND_NS)
+    assert not demand.is_modest("quiet"), "the clock was set back"
