@@ -27,16 +27,18 @@ class TokenBucket:
     __slots__ = ("_at_ns", "_burst", "_per_ns", "_reserves", "_tokens")
 
     def __init__(self, rate: float, burst: float, now_ns: int) -> None:
-        self._tokens = 0.0
         self._at_ns = now_ns
+        self._burst = self._tokens = 1.0
         self.resize(rate, burst)
-        self._tokens = self._burst
 
     def resize(self, rate: float, burst: float) -> None:
-        """From now on. What is in the bucket stays, as far as it fits; a bucket holds one token at least."""
+        """From now on. It is as full afterwards as before, so that nobody is refused because a bucket has grown, and
+        holds one token at least. A debt stays what it is.
+        """
         self._per_ns = rate / SECOND_NS
-        self._burst = max(burst, 1.0)
-        self._tokens = min(self._tokens, self._burst)
+        before, self._burst = self._burst, max(burst, 1.0)
+        if self._tokens > 0:
+            self._tokens *= self._burst / before
         self._reserves = tuple(part * (self._burst - 1) for part in _RESERVED)
 
     def take(self, now_ns: int, priority: int = Priority.SYSTEM) -> bool:

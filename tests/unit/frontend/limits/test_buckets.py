@@ -43,14 +43,21 @@ def test_a_clock_that_is_set_back_takes_and_gives_nothing() -> None:
     assert taken(bucket, 51 * SECOND_NS) == 10
 
 
-def test_more_room_is_filled_and_less_room_spills() -> None:
+def test_a_bucket_that_is_resized_is_as_full_as_before() -> None:
+    bucket = TokenBucket(rate=10, burst=101, now_ns=0)
+    bucket.resize(rate=100, burst=1001)
+    assert taken(bucket, 0, Priority.WATCH) == round(1001 - RESERVED[Priority.WATCH] * 1000), "nobody has asked yet"
+    bucket.resize(rate=1, burst=101)
+    assert taken(bucket, 0, Priority.WATCH) == 0, "it was as empty as it may be for these"
+    assert taken(bucket, 0) == round(RESERVED[Priority.WATCH] * 100)
+
+
+def test_a_debt_is_not_resized() -> None:
     bucket = TokenBucket(rate=10, burst=10, now_ns=0)
-    bucket.resize(rate=100, burst=100)
-    assert taken(bucket, 0) == 10
-    assert taken(bucket, SECOND_NS) == 100
-    bucket = TokenBucket(rate=10, burst=10, now_ns=0)
-    bucket.resize(rate=1, burst=2)
-    assert taken(bucket, 0) == 2
+    bucket.charge(0, 20)
+    bucket.resize(rate=10, burst=100)
+    assert taken(bucket, SECOND_NS) == 0
+    assert taken(bucket, 2 * SECOND_NS) == 10
 
 
 @pytest.mark.parametrize("priority", Priority)
