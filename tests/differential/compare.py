@@ -22,7 +22,7 @@ _CONTEXT_LINES = 12
 
 @dataclass(frozen=True)
 class Pair:
-    """The addresses of the oracle and of the server that is put to the test."""
+    """Where the oracle and the server that is put to the test are, as gRPC targets."""
 
     oracle: str
     candidate: str

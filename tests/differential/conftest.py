@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from loadtests.servers import free_port, real_command, running
+from loadtests.servers import Command, free_port, real_command, running
+from tests.differential.cluster import cluster
 from tests.differential.compare import Pair
 from tests.differential.known_differences import KNOWN_DIFFERENCES
 
@@ -23,12 +25,13 @@ _SEARCH_ATTRIBUTES = {
     "CustomList": "KeywordList",
 }
 
-
+#: What is compared with the real server: `perdure`, which is `perdure dev`; `cluster`; or `real`, to find out which
+#: scenarios can come out in more than one way.
 _CANDIDATE = os.environ.get("DIFFERENTIAL_CANDIDATE", "perdure")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if _CANDIDATE != "perdure":
+    if _CANDIDATE == "real":
         return
     for item in items:
         name = f"{item.path.stem}.{item.name}"
@@ -38,9 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def pair() -> Iterator[Pair]:
-    candidate = {"perdure": _perdure, "real": _real}[_CANDIDATE]
-    with running("real", _real) as oracle, running("candidate", candidate) as other:
-        yield Pair(oracle.address, other.address)
+    candidates = {
+        "perdure": lambda: _running(_perdure),
+        "cluster": lambda: cluster(_SEARCH_ATTRIBUTES),
+        "real": lambda: _running(_real),
+    }
+    with _running(_real) as oracle, candidates[_CANDIDATE]() as candidate:
+        yield Pair(oracle, candidate)
+
+
+@contextmanager
+def _running(command: Command) -> Iterator[str]:
+    with running("", command) as server:
+        yield server.address
 
 
 def _real(port: int, directory: Path) -> list[str]:

@@ -47,7 +47,8 @@ class Script:
         self._nonce = f"{nonce}-"
         self._oracle = oracle
         self._normaliser = Normaliser(self._nonce)
-        self._channel = grpc.insecure_channel(address)
+        # If the target has several gateways, each call goes to another than the one before.
+        self._channel = grpc.insecure_channel(address, options=[("grpc.lb_policy_name", "round_robin")])
         self._stub = WorkflowServiceStub(self._channel)
 
     def close(self) -> None:
