@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -15,8 +17,14 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
 from perdure.infra.local.cluster import LocalCluster
+from perdure.kernel.limits import DEVELOPMENT
 
 _ROLES = ("gateway", "history", "matching") * 2
+#: The limits of `perdure dev`: scenarios follow each other faster than a tenant may ask.
+_ENVIRONMENT = {
+    "PERDURE_LOG_LEVEL": "warn",
+    "PERDURE_NAMESPACE_LIMITS": json.dumps(asdict(DEVELOPMENT)),
+}
 
 
 @contextmanager
@@ -24,7 +32,7 @@ def cluster(search_attributes: Mapping[str, str]) -> Iterator[str]:
     """Runs one with the namespace `default`. Yields a gRPC target: all its gateways."""
     # Nothing has to happen in the loop while scenarios run, which are synchronous and in threads.
     with asyncio.Runner() as runner:
-        local = LocalCluster(durable=False, environment={"PERDURE_LOG_LEVEL": "warn"})
+        local = LocalCluster(durable=False, environment=_ENVIRONMENT)
         runner.run(local.__aenter__())
         try:
             for role in _ROLES:

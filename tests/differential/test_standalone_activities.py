@@ -374,11 +374,11 @@ def test_waiting_for_news(s: Script) -> None:
         run_id=first.run_id,
         long_poll_token=first.long_poll_token,
     )
-    s.settle()
+    s.settle_behind(lambda: describe(s, silent=True))
     task = s.poll_activity("acts")
     second = waiting()
     ended = s.later("PollActivityExecution", activity_id=s.name("a"))
-    s.settle()
+    s.settle_behind(lambda: describe(s, silent=True))
     s.complete_activity(task)
     ended()
     s.call(
