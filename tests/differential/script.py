@@ -198,6 +198,11 @@ class Script:
 
         self.await_until(there)
 
+    def await_child(self, parent: str, child: str) -> None:
+        """Wait until a child has its first task, which the real server makes after the event in the parent."""
+        self.await_event(parent, "CHILD_WORKFLOW_EXECUTION_STARTED")
+        self.await_event(child, "WORKFLOW_TASK_SCHEDULED")
+
     def await_until(self, condition: Callable[[], bool], *, at_most_s: float = _WAIT_S) -> None:
         """Wait until something holds, or for long enough that what follows will show that it does not."""
         deadline = time.monotonic() + at_most_s

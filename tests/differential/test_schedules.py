@@ -425,6 +425,7 @@ def test_lists(s: Script) -> None:
 
     s.await_until(lambda: count(f"{attribute} AND TemporalSchedulePaused = true") == 1)
     s.await_until(lambda: count(f"{attribute} AND TemporalSchedulePaused = false") == 1)
+    s.await_until(lambda: count(f"ScheduleId = '{s.name('c')}'") == 1)
     for query in (
         f"{attribute} AND TemporalSchedulePaused = true",
         f"{attribute} AND TemporalSchedulePaused = false",
