@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--python", type=Path, default=Path(sys.executable))
     parser.add_argument("--server", choices=SERVERS, default="dev")
     parser.add_argument("--at-least", type=int, default=0, help="fail if fewer of the listed tests pass")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory(prefix="perdure-suite-") as directory:
         report = Path(directory, "report.xml")
         run(SERVERS[arguments.server], arguments.checkout, arguments.python, report, arguments.tests)

@@ -350,7 +350,8 @@ def test_backfill(s: Script) -> None:
     backfill["start_time"] = {"seconds": NOON + 3600 * 10}
     backfill["end_time"] = {"seconds": NOON + 3600 * 12}
     patch(s, backfill_request=[backfill])
-    describe_when(s, _buffered(2))
+    # The first of them is started, and the others wait for it.
+    describe_when(s, lambda described: actions(4)(described) and _buffered(2)(described))
 
 
 @scenario
