@@ -28,7 +28,11 @@ class Pair:
     candidate: str
 
 
-def scenario(body: Scenario) -> Callable[[Pair], None]:
+#: A scenario as a test.
+Comparison = Callable[[Pair], None]
+
+
+def scenario(body: Scenario) -> Comparison:
     """Make a test of a scenario."""
 
     def test(pair: Pair) -> None:
