@@ -22,13 +22,17 @@ _CONTEXT_LINES = 12
 
 @dataclass(frozen=True)
 class Pair:
-    """The addresses of the oracle and of the server that is put to the test."""
+    """Where the oracle and the server that is put to the test are, as gRPC targets."""
 
     oracle: str
     candidate: str
 
 
-def scenario(body: Scenario) -> Callable[[Pair], None]:
+#: A scenario as a test.
+Comparison = Callable[[Pair], None]
+
+
+def scenario(body: Scenario) -> Comparison:
     """Make a test of a scenario."""
 
     def test(pair: Pair) -> None:

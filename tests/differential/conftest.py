@@ -3,63 +3,32 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from loadtests.servers import free_port, real_command, running
 from tests.differential.compare import Pair
 from tests.differential.known_differences import KNOWN_DIFFERENCES
+from tests.differential.servers import cluster, perdure, real
 
-_SEARCH_ATTRIBUTES = {
-    "CustomKeyword": "Keyword",
-    "CustomText": "Text",
-    "CustomInt": "Int",
-    "CustomDouble": "Double",
-    "CustomBool": "Bool",
-    "CustomDatetime": "Datetime",
-    "CustomList": "KeywordList",
-}
-
-
+#: `real` finds the scenarios that can come out in more than one way.
+_CANDIDATES = {"perdure": perdure, "cluster": cluster, "real": real}
 _CANDIDATE = os.environ.get("DIFFERENTIAL_CANDIDATE", "perdure")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if _CANDIDATE != "perdure":
-        return
     for item in items:
+        if item.path.parent != Path(__file__).parent:
+            continue
         name = f"{item.path.stem}.{item.name}"
-        if item.path.parent == Path(__file__).parent and name in KNOWN_DIFFERENCES:
+        if name in KNOWN_DIFFERENCES and _CANDIDATE != "real":
             item.add_marker(pytest.mark.xfail(reason=KNOWN_DIFFERENCES[name], strict=True))
+        if item.path.stem == "test_cluster" and _CANDIDATE != "perdure":
+            item.add_marker(pytest.mark.skip(reason="it brings its own candidate"))
 
 
 @pytest.fixture(scope="session")
 def pair() -> Iterator[Pair]:
-    candidate = {"perdure": _perdure, "real": _real}[_CANDIDATE]
-    with running("real", _real) as oracle, running("candidate", candidate) as other:
-        yield Pair(oracle.address, other.address)
-
-
-def _real(port: int, directory: Path) -> list[str]:
-    settings = (
-        # With its usual four partitions, which task meets which poll is chance; the rate is that of four.
-        "matching.numTaskqueueReadPartitions=1",
-        "matching.numTaskqueueWritePartitions=1",
-        "admin.matchingNamespaceTaskqueueToPartitionDispatchRate=4000",
-        "activity.enableStandalone=true",
-        "history.enableStandaloneActivityOperatorCommands=true",
-    )
-    flags = [flag for setting in settings for flag in ("--dynamic-config-value", setting)]
-    return [*real_command(port, directory), *flags, *_search_attributes()]
-
-
-def _perdure(port: int, directory: Path) -> list[str]:
-    server = [sys.executable, "-m", "perdure.infra.cli", "dev", "--ephemeral"]
-    return [*server, "--port", str(port), "--http-port", str(free_port()), *_search_attributes()]
-
-
-def _search_attributes() -> list[str]:
-    return [flag for name, kind in _SEARCH_ATTRIBUTES.items() for flag in ("--search-attribute", f"{name}={kind}")]
+    with real() as oracle, _CANDIDATES[_CANDIDATE]() as candidate:
+        yield Pair(oracle, candidate)

@@ -47,7 +47,8 @@ class Script:
         self._nonce = f"{nonce}-"
         self._oracle = oracle
         self._normaliser = Normaliser(self._nonce)
-        self._channel = grpc.insecure_channel(address)
+        # If the target has several gateways, each call goes to another than the one before.
+        self._channel = grpc.insecure_channel(address, options=[("grpc.lb_policy_name", "round_robin")])
         self._stub = WorkflowServiceStub(self._channel)
 
     def close(self) -> None:
@@ -197,6 +198,11 @@ class Script:
 
         self.await_until(there)
 
+    def await_child(self, parent: str, child: str) -> None:
+        """Wait until a child has its first task, which the real server makes after the event in the parent."""
+        self.await_event(parent, "CHILD_WORKFLOW_EXECUTION_STARTED")
+        self.await_event(child, "WORKFLOW_TASK_SCHEDULED")
+
     def await_until(self, condition: Callable[[], bool], *, at_most_s: float = _WAIT_S) -> None:
         """Wait until something holds, or for long enough that what follows will show that it does not."""
         deadline = time.monotonic() + at_most_s
@@ -216,10 +222,27 @@ class Script:
         # The real server takes its time over workflows that have ended.
         self.await_until(gone, at_most_s=40)
 
-    def settle(self) -> None:
-        """Let a call that was begun arrive: these follow it on the same connection and do not overtake it."""
+    def await_update(self, name: str, update_id: str) -> None:
+        """Wait until the workflow knows of an update that was begun."""
+        request = workflowservice.PollWorkflowExecutionUpdateRequest(
+            namespace="default",
+            update_ref={"workflow_execution": self.execution(name), "update_id": update_id},  # type: ignore[arg-type]
+            wait_policy={},  # type: ignore[arg-type]
+        )
+
+        def known() -> bool:
+            return self._stub.PollWorkflowExecutionUpdate.future(request, timeout=10).exception() is None
+
+        self.await_until(known)
+
+    def settle(self, name: str) -> None:
+        """Let a call about a workflow that was begun, and that leaves no trace while it waits, arrive there."""
+        self.settle_behind(lambda: self.describe(name, silent=True))
+
+    def settle_behind(self, look: Callable[[], Any]) -> None:
+        """Let a call that was begun arrive: these take the same way behind it and do not overtake it all."""
         for _ in range(20):
-            self.call("GetSystemInfo", silent=True)
+            look()
 
     def note(self, text: str, message: Message | None = None) -> None:
         """Record something that is not the answer of one call."""

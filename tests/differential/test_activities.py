@@ -125,8 +125,8 @@ def test_schedule_to_close_timeout(s: Script) -> None:
 def test_schedule_to_close_timeout_between_attempts(s: Script) -> None:
     task = _scheduled(
         s,
-        schedule_to_close_timeout=timedelta(seconds=2),
-        retry_policy={"initial_interval": timedelta(milliseconds=900), "backoff_coefficient": 1.0},
+        schedule_to_close_timeout=timedelta(seconds=3),
+        retry_policy={"initial_interval": timedelta(seconds=1), "backoff_coefficient": 1.0},
     )
     s.fail_activity(task)
     s.fail_activity(s.poll_activity("acts"))
@@ -144,7 +144,7 @@ def test_start_to_close_timeout(s: Script) -> None:
 
 @scenario
 def test_start_to_close_timeout_with_retry(s: Script) -> None:
-    first = _scheduled(s, start_to_close_timeout=timedelta(seconds=1), retry_policy={**_FAST, "maximum_attempts": 2})
+    first = _scheduled(s, start_to_close_timeout=timedelta(seconds=2), retry_policy={**_FAST, "maximum_attempts": 2})
     s.heartbeat(first, details=payloads("one"))
     second = s.poll_activity("acts")
     s.describe("w")

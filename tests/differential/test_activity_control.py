@@ -381,7 +381,7 @@ def test_options_while_it_runs(s: Script) -> None:
     _control(
         s,
         "UpdateActivityOptions",
-        activity_options={"start_to_close_timeout": timedelta(seconds=1)},
+        activity_options={"start_to_close_timeout": timedelta(seconds=2)},
         update_mask={"paths": ["start_to_close_timeout"]},
     )
     s.heartbeat(task)

@@ -53,7 +53,7 @@ def test_timer_fires(s: Script) -> None:
     s.start("w")
     summary = {"summary": payload("a timer")}
     s.step(
-        c.start_timer("t1", 0.2),
+        c.start_timer("t1", 1),
         c.command("START_TIMER", timer_id="t2", start_to_fire_timeout=timedelta(hours=1), metadata=summary),
     )
     s.describe("w")
@@ -82,7 +82,7 @@ def test_timer_started_and_cancelled_in_one_task(s: Script) -> None:
 @scenario
 def test_timer_fires_while_a_task_runs_and_is_cancelled_by_it(s: Script) -> None:
     s.start("w")
-    s.step(c.start_timer("t1", 0.5))
+    s.step(c.start_timer("t1", 2))
     s.signal("w")
     task = s.poll()
     s.poll("nobody", timeout=3)

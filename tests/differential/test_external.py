@@ -64,7 +64,7 @@ def test_signal_child_only(s: Script) -> None:
     s.step(c.signal_external(s.name("stranger"), child_workflow_only=True))
     s.await_event("w", "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED")
     s.step(c.start_child(s.name("child"), s.name("children")))
-    s.await_event("w", "CHILD_WORKFLOW_EXECUTION_STARTED")
+    s.await_child("w", "child")
     s.step(c.signal_external(s.name("child"), child_workflow_only=True))
     s.await_event("w", "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED")
     s.history("child")

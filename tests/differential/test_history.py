@@ -55,7 +55,7 @@ def test_wait_for_the_close_event(s: Script) -> None:
         wait_new_event=True,
         history_event_filter_type="HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT",
     )
-    s.settle()
+    s.settle("w")
     s.signal("w")
     s.complete(task)
     s.step(c.complete())
@@ -87,7 +87,7 @@ def test_wait_for_new_events(s: Script) -> None:
         wait_new_event=True,
         next_page_token=page.next_page_token,
     )
-    s.settle()
+    s.settle("w")
     s.signal("w")
     page = wait()
     s.step(c.complete())

@@ -67,7 +67,7 @@ def test_result_that_is_too_large(s: Script) -> None:
 def test_before_the_first_task_has_completed(s: Script) -> None:
     s.start("w")
     query = s.query("w")
-    s.settle()
+    s.settle("w")
     task = s.poll()
     s.complete(task, **_attached(task))
     query()
@@ -81,7 +81,7 @@ def test_while_a_task_runs(s: Script) -> None:
     s.signal("w")
     task = s.poll()
     query = s.query("w")
-    s.settle()
+    s.settle("w")
     s.complete(task)
     direct = s.poll()
     _answer(s, direct)
@@ -93,7 +93,7 @@ def test_while_a_task_runs(s: Script) -> None:
 def test_attached_that_fails(s: Script) -> None:
     s.start("w")
     query = s.query("w", refused=True)
-    s.settle()
+    s.settle("w")
     task = s.poll()
     s.complete(task, **_attached(task, result_type="QUERY_RESULT_TYPE_FAILED", error_message="unknown query"))
     query()
@@ -103,7 +103,7 @@ def test_attached_that_fails(s: Script) -> None:
 def test_attached_that_is_not_answered(s: Script) -> None:
     s.start("w")
     query = s.query("w")
-    s.settle()
+    s.settle("w")
     s.complete(s.poll())
     _answer(s, s.poll())
     query()
@@ -113,7 +113,7 @@ def test_attached_that_is_not_answered(s: Script) -> None:
 def test_attached_to_a_task_that_fails(s: Script) -> None:
     s.start("w")
     query = s.query("w")
-    s.settle()
+    s.settle("w")
     s.fail_task(s.poll())
     task = s.poll()
     s.complete(task, **_attached(task))
@@ -124,7 +124,7 @@ def test_attached_to_a_task_that_fails(s: Script) -> None:
 def test_attached_to_the_last_task(s: Script) -> None:
     s.start("w")
     query = s.query("w")
-    s.settle()
+    s.settle("w")
     task = s.poll()
     s.complete(task, c.complete(), **_attached(task))
     query()
@@ -134,7 +134,7 @@ def test_attached_to_the_last_task(s: Script) -> None:
 def test_too_many_while_a_task_runs(s: Script) -> None:
     s.start("w")
     first = s.query("w")
-    s.settle()
+    s.settle("w")
     s.query("w", "second", refused=True)()
     task = s.poll()
     s.complete(task, **_attached(task))
@@ -222,7 +222,7 @@ def test_delayed_start(s: Script) -> None:
 def test_short_delay_is_waited_out(s: Script) -> None:
     s.start("w", workflow_start_delay=timedelta(seconds=1))
     query = s.query("w")
-    s.settle()
+    s.settle("w")
     task = s.poll()
     s.complete(task, **_attached(task))
     query()

@@ -332,7 +332,8 @@ def test_pause_and_unpause(s: Script) -> None:
 def test_initial_patch(s: Script) -> None:
     wanted = {"scheduled_time": {"seconds": NOON}}
     create(s, spec=_HOURLY, initial_patch={"trigger_immediately": wanted, "pause": "at once"})
-    describe_when(s, lambda described: described.schedule.state.paused)
+    # It is paused from the start, and fires a little later.
+    describe_when(s, actions(1))
 
 
 @scenario
@@ -349,7 +350,8 @@ def test_backfill(s: Script) -> None:
     backfill["start_time"] = {"seconds": NOON + 3600 * 10}
     backfill["end_time"] = {"seconds": NOON + 3600 * 12}
     patch(s, backfill_request=[backfill])
-    describe_when(s, _buffered(2))
+    # The first of them is started, and the others wait for it.
+    describe_when(s, lambda described: actions(4)(described) and _buffered(2)(described))
 
 
 @scenario
@@ -424,6 +426,7 @@ def test_lists(s: Script) -> None:
 
     s.await_until(lambda: count(f"{attribute} AND TemporalSchedulePaused = true") == 1)
     s.await_until(lambda: count(f"{attribute} AND TemporalSchedulePaused = false") == 1)
+    s.await_until(lambda: count(f"ScheduleId = '{s.name('c')}'") == 1)
     for query in (
         f"{attribute} AND TemporalSchedulePaused = true",
         f"{attribute} AND TemporalSchedulePaused = false",

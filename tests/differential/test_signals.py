@@ -131,7 +131,7 @@ def test_signal_with_start_that_is_refused(s: Script) -> None:
 
 @scenario
 def test_signal_with_start_with_delay(s: Script) -> None:
-    _signal_with_start(s, "w", workflow_start_delay=timedelta(seconds=1))
+    _signal_with_start(s, "w", workflow_start_delay=timedelta(seconds=2))
     s.history("w")
     s.step(c.complete())
     s.history("w")

@@ -1,6 +1,7 @@
 """Standalone activities: start policies, endings, retries, time-outs, cancellation, waiting, answers by id, lists."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -161,7 +162,7 @@ def test_start_to_close_timeout(s: Script) -> None:
 
 @scenario
 def test_start_to_close_timeout_with_retry(s: Script) -> None:
-    first = started(s, start_to_close_timeout=timedelta(seconds=1), retry_policy=_FAST)
+    first = started(s, start_to_close_timeout=timedelta(seconds=2), retry_policy=_FAST)
     s.heartbeat(first, details=payloads("one"))
     second = s.poll_activity("acts")
     describe(s)
@@ -191,7 +192,7 @@ def test_heartbeat_timeout(s: Script) -> None:
 
 @scenario
 def test_start_delay(s: Script) -> None:
-    start(s, start_delay=timedelta(seconds=1), schedule_to_close_timeout=timedelta(seconds=20))
+    start(s, start_delay=timedelta(seconds=2), schedule_to_close_timeout=timedelta(seconds=20))
     describe(s)
     s.complete_activity(s.poll_activity("acts"))
     describe(s)
@@ -374,11 +375,11 @@ def test_waiting_for_news(s: Script) -> None:
         run_id=first.run_id,
         long_poll_token=first.long_poll_token,
     )
-    s.settle()
+    s.settle_behind(lambda: describe(s, silent=True))
     task = s.poll_activity("acts")
     second = waiting()
     ended = s.later("PollActivityExecution", activity_id=s.name("a"))
-    s.settle()
+    s.settle_behind(lambda: describe(s, silent=True))
     s.complete_activity(task)
     ended()
     s.call(
@@ -403,6 +404,10 @@ def test_waiting_in_vain(s: Script) -> None:
     )
 
 
+def _counts(s: Script, query: str, count: int) -> bool:
+    return bool(s.call("CountActivityExecutions", query=query, silent=True).count == count)
+
+
 def _list(s: Script, query: str) -> None:
     """Note what is listed, without the search attribute by which the real server tells kinds of executions apart."""
     for found in s.call("ListActivityExecutions", query=query, silent=True).executions:
@@ -418,16 +423,17 @@ def test_lists(s: Script) -> None:
     start(s, "two", activity_type={"name": s.name("Kind")})
     start(s, "three", activity_type={"name": s.name("Other")})
     ours = f"ActivityType = '{s.name('Kind')}'"
-    s.await_until(lambda: s.call("CountActivityExecutions", query=ours, silent=True).count == 2)
     done = f"{ours} AND ExecutionStatus = 'Completed'"
-    s.await_until(lambda: s.call("CountActivityExecutions", query=done, silent=True).count == 1)
+    all_three = f"TaskQueue = '{s.name('acts')}'"
+    for query, count in ((ours, 2), (done, 1), (all_three, 3)):
+        s.await_until(partial(_counts, s, query, count))
     s.call("CountActivityExecutions", query=ours)
     _list(s, done)
     _list(s, f"{ours} AND ExecutionStatus = 'Running'")
     _list(s, f"CustomKeyword = '{s.name('k')}'")
     s.call("CountActivityExecutions", query=f"ActivityId = '{s.name('three')}'")
     s.call("CountActivityExecutions", query=f"{ours} GROUP BY ExecutionStatus")
-    s.call("CountActivityExecutions", query=f"TaskQueue = '{s.name('acts')}'")
+    s.call("CountActivityExecutions", query=all_three)
     s.call("CountWorkflowExecutions", query=f"WorkflowId = '{s.name('one')}'")
     s.call("ListActivityExecutions", query="Nonsense = 1", refused=True)
     s.call("CountActivityExecutions", query="ActivityType =", refused=True)

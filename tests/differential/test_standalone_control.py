@@ -97,7 +97,8 @@ def test_pause_and_the_last_attempt(s: Script) -> None:
 def test_paused_activities_time_out(s: Script) -> None:
     started(s, "running", start_to_close_timeout=timedelta(seconds=1), retry_policy=_FAST)
     _pause(s, "running")
-    start(s, "waiting", schedule_to_close_timeout=timedelta(seconds=1), start_to_close_timeout=None)
+    # The later one by a second.
+    start(s, "waiting", schedule_to_close_timeout=timedelta(seconds=2), start_to_close_timeout=None)
     _pause(s, "waiting")
     outcome(s, "waiting")
     describe(s, "running")
@@ -218,13 +219,13 @@ def test_reset_of_paused_ones(s: Script) -> None:
 
 @scenario
 def test_commands_in_the_start_delay(s: Script) -> None:
-    start(s, start_delay=timedelta(seconds=2))
+    start(s, start_delay=timedelta(seconds=4))
     _pause(s)
     _unpause(s)
     describe(s)
     _reset(s)
     describe(s)
-    _update(s, "start_delay", start_delay=timedelta(seconds=1))
+    _update(s, "start_delay", start_delay=timedelta(seconds=3))
     describe(s)
     s.complete_activity(s.poll_activity("acts"))
     describe(s)

@@ -117,7 +117,7 @@ def test_timeouts_are_capped_and_defaulted(s: Script) -> None:
 
 @scenario
 def test_start_delay(s: Script) -> None:
-    s.start("w", workflow_start_delay=timedelta(seconds=1))
+    s.start("w", workflow_start_delay=timedelta(seconds=2))
     s.describe("w")
     s.history("w")
     s.step(c.complete())
@@ -182,7 +182,7 @@ def test_retry_delay_named_by_the_failure(s: Script) -> None:
 def test_run_timeout_with_retry(s: Script) -> None:
     first = s.start(
         "w",
-        workflow_run_timeout=timedelta(seconds=1),
+        workflow_run_timeout=timedelta(seconds=2),
         retry_policy={"initial_interval": timedelta(milliseconds=50), "maximum_attempts": 2},
     )
     s.await_event("w", "WORKFLOW_EXECUTION_TIMED_OUT", run_id=first.run_id)

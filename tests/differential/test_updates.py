@@ -79,7 +79,7 @@ def test_rejected_while_something_else_happened(s: Script) -> None:
     _running(s)
     s.signal("w")
     update = s.update("w", "u1")
-    s.settle()
+    s.await_update("w", "u1")
     task = s.poll()
     [message] = task.messages
     u.say(s, task, u.rejected(message))
@@ -102,7 +102,7 @@ def test_completed_with_a_failure(s: Script) -> None:
 def test_comes_with_the_first_task(s: Script) -> None:
     s.start("w")
     update = s.update("w", "u1")
-    s.settle()
+    s.await_update("w", "u1")
     task = s.poll()
     [message] = task.messages
     u.say(s, task, u.accepted(message), u.completed(message))
@@ -115,7 +115,7 @@ def test_comes_while_a_task_runs(s: Script) -> None:
     s.start("w")
     first = s.poll()
     update = s.update("w", "u1")
-    s.settle()
+    s.await_update("w", "u1")
     s.complete(first, c.start_timer())
     task = s.poll()
     [message] = task.messages
@@ -128,9 +128,9 @@ def test_comes_while_a_task_runs(s: Script) -> None:
 def test_two_at_once(s: Script) -> None:
     _running(s)
     first = s.update("w", "u1")
-    s.settle()
+    s.await_update("w", "u1")
     second = s.update("w", "u2")
-    s.settle()
+    s.await_update("w", "u2")
     task = s.poll()
     one, two = task.messages
     u.say(s, task, u.accepted(one), u.rejected(two), u.completed(one))
@@ -145,7 +145,7 @@ def test_same_id_is_the_same_update(s: Script) -> None:
     first = s.update("w", "u1")
     task = s.poll()
     again = s.update("w", "u1")
-    s.settle()
+    s.settle("w")
     [message] = task.messages
     u.say(s, task, u.accepted(message), u.completed(message))
     first()
@@ -276,7 +276,7 @@ def test_workflow_completes_before_the_update_is_sent(s: Script) -> None:
     s.start("w")
     task = s.poll()
     update = s.update("w", "u1", refused=True)
-    s.settle()
+    s.await_update("w", "u1")
     s.complete(task, c.complete(), refused=True)
     update()
     s.history("w")
@@ -310,7 +310,7 @@ def test_workflow_continues_as_new(s: Script) -> None:
     s.signal("w")
     task = s.poll()
     update = s.update("w", "u1", refused=True)
-    s.settle()
+    s.await_update("w", "u1")
     s.complete(task, c.continue_as_new(), refused=True)
     s.history("w")
     again = s.poll()
@@ -448,6 +448,6 @@ def test_too_many_in_flight(s: Script) -> None:
     held = []
     for number in range(10):
         held.append(s.update("w", f"u{number}", refused=True))
-        s.settle()
+        s.await_update("w", f"u{number}")
     s.update("w", "one-more", refused=True)()
     s.terminate("w")

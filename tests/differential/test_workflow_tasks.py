@@ -310,7 +310,7 @@ def test_user_metadata_of_commands(s: Script) -> None:
             metadata=summary,
         ),
     )
-    s.await_event("w", "CHILD_WORKFLOW_EXECUTION_STARTED")
+    s.await_child("w", "child")
     s.history("w")
     s.history("child")
     s.describe("child")

@@ -37,7 +37,7 @@ class Directory:
             raise NamespaceNotFound(name)
         return NAMESPACE
 
-    async def by_id(self, namespace_id: NamespaceId) -> Namespace:
+    async def by_id(self, namespace_id: NamespaceId, *, fresh: bool = False) -> Namespace:
         return NAMESPACE
 
 

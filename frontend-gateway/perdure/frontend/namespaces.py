@@ -16,8 +16,9 @@ CACHE_ENTRIES_MAX = 10_000
 class Namespaces:
     """The gateway's `NamespaceDirectory`, and the only way in which it writes namespaces.
 
-    Entries do not age: where other processes write too, somebody has to `learn` what they write. `changed` is called
-    after each write of our own.
+    Entries do not age: where other processes write too, somebody has to `learn` what they write, and who must not be
+    late, such as whoever shows or changes a namespace, asks with `fresh`. `changed` is called after each write of our
+    own.
     """
 
     def __init__(self, store: NamespaceStore, changed: Callable[[], None] = lambda: None) -> None:
@@ -35,14 +36,16 @@ class Namespaces:
         namespace = self._by_id.get(namespace_id)
         return namespace.name if namespace is not None else namespace_id
 
-    async def find(self, name: str) -> Namespace:
+    async def find(self, name: str, *, fresh: bool = False) -> Namespace:
         """The namespace of this name in whatever state.
 
         Raises:
             NamespaceNotFound: there is none.
         """
-        namespace = self._by_name.get(name) or await self._store.by_name(NamespaceName(name))
+        known = None if fresh else self._by_name.get(name)
+        namespace = known or await self._store.by_name(NamespaceName(name))
         if namespace is None:
+            self._by_name.pop(name, None)
             raise NamespaceNotFound(name)
         self._remember(namespace)
         return namespace
@@ -54,9 +57,10 @@ class Namespaces:
             raise NamespaceNotFound(name)
         return namespace
 
-    async def by_id(self, namespace_id: NamespaceId) -> Namespace:
+    async def by_id(self, namespace_id: NamespaceId, *, fresh: bool = False) -> Namespace:
         """Raises NamespaceNotFound for unknown namespaces; a namespace being deleted is still found."""
-        namespace = self._by_id.get(namespace_id) or await self._store.by_id(namespace_id)
+        known = None if fresh else self._by_id.get(namespace_id)
+        namespace = known or await self._store.by_id(namespace_id)
         if namespace is None:
             raise NamespaceNotFound(namespace_id)
         self._remember(namespace)

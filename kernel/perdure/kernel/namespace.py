@@ -42,13 +42,13 @@ class Namespace(msgspec.Struct, frozen=True):
 
 
 class NamespaceDirectory(Protocol):
-    """Resolves namespaces, from a cache that is at most a second behind the store."""
+    """Resolves namespaces, from a cache that is at most a second behind the store; `fresh` looks into the store."""
 
     async def by_name(self, name: NamespaceName) -> Namespace:
         """Raises NamespaceNotFound for unknown and deleted namespaces."""
         ...
 
-    async def by_id(self, namespace_id: NamespaceId) -> Namespace:
+    async def by_id(self, namespace_id: NamespaceId, *, fresh: bool = False) -> Namespace:
         """Raises NamespaceNotFound for unknown namespaces; a namespace being deleted is still found."""
         ...
 

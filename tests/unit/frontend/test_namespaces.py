@@ -43,6 +43,21 @@ async def test_what_others_write_is_learnt() -> None:
     assert namespaces.cached(NAME) is None
 
 
+async def test_a_fresh_look_sees_what_others_wrote() -> None:
+    namespaces, store = cache()
+    await namespaces.find(NAME)
+    written = msgspec.structs.replace(RECORD, description="new", version=1)
+    store.records[RECORD.id] = written
+    assert await namespaces.find(NAME) == RECORD
+    assert await namespaces.find(NAME, fresh=True) == written
+    assert namespaces.cached(NAME) == written, "who looks is not told of the past again"
+    assert await namespaces.by_id(RECORD.id, fresh=True) == written
+    store.records[RECORD.id] = msgspec.structs.replace(written, name=NamespaceName("other"), version=2)
+    with pytest.raises(NamespaceNotFound):
+        await namespaces.find(NAME, fresh=True)
+    assert namespaces.cached(NAME) is None
+
+
 async def test_others_are_told_of_what_we_write() -> None:
     told: list[str] = []
     namespaces = Namespaces(MemoryNamespaces(), changed=lambda: told.append("changed"))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy
 from temporalio.api.schedule.v1 import SchedulePatch, TriggerImmediatelyRequest
 
+from perdure.history.handlers.schedule import STARTS_S_MAX
 from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import schedule
+from perdure.history.machines.schedule import ScheduleTransition
 from perdure.history.schedules.messages import ScheduleMessages
 from perdure.history.state.schedule import Stop
+from perdure.history.state.schedule_changes import ActionDecided, StartBuffered
 from perdure.kernel.ids import ExecutionKey, ExecutionKind, RunId, WorkflowId, WorkflowKey
 from tests.simulation.cluster import NAMESPACE
 from tests.support.history import QUEUE, HistoryBench, with_history
@@ -63,6 +67,33 @@ def test_a_description_shows_what_is_durable() -> None:
         )
         assert (await description).schedule.state.notes == "first"
         await first
+
+    with_history(main)
+
+
+def test_who_triggers_and_then_looks_sees_the_workflow() -> None:
+    async def main(bench: HistoryBench) -> None:
+        await create(bench)
+        await trigger(bench)
+        described = await bench.call("DescribeSchedule", schedule_id=KEY.workflow_id)
+        assert described.info.action_count == len(described.info.recent_actions) == 1
+
+    with_history(main)
+
+
+def test_a_start_that_takes_long_is_not_waited_for() -> None:
+    async def main(bench: HistoryBench) -> None:
+        loaded = await create(bench)
+
+        def decide_and_tell_nobody(tx: ScheduleTransition) -> None:
+            tx.change(StartBuffered(1, 1, manual=True))
+            tx.change(ActionDecided(tx.state.buffer[0].action_id, "report-1", overlapping=True))
+
+        bench.shard.decide(loaded, NAMESPACE, decide_and_tell_nobody)
+        began = asyncio.get_running_loop().time()
+        described = await bench.call("DescribeSchedule", schedule_id=KEY.workflow_id)
+        assert described.info.action_count == 0
+        assert asyncio.get_running_loop().time() - began == pytest.approx(STARTS_S_MAX)
 
     with_history(main)
 

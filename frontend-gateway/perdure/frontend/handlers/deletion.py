@@ -71,9 +71,9 @@ class NamespaceDeletion:
         if request.namespace and request.namespace_id:
             raise InvalidArgument("Only one of namespace name or Id should be set on request.")
         if request.namespace_id:
-            return await self._namespaces.by_id(NamespaceId(request.namespace_id))
+            return await self._namespaces.by_id(NamespaceId(request.namespace_id), fresh=True)
         check_namespace_name(request.namespace)
-        return await self._namespaces.find(request.namespace)
+        return await self._namespaces.find(request.namespace, fresh=True)
 
     async def _mark(self, namespace: Namespace, delay_ns: int) -> Namespace:
         """Rename and mark in one write. `deleted_at_ns` is the earliest instant at which the record itself may go."""
@@ -94,7 +94,7 @@ class NamespaceDeletion:
         for length in range(_SUFFIX_LENGTH_MIN, len(namespace.id) + 1):
             name = NamespaceName(f"{namespace.name}-deleted-{namespace.id[:length]}")
             try:
-                await self._namespaces.find(name)
+                await self._namespaces.find(name, fresh=True)
             except NamespaceNotFound:
                 return name
         raise Aborted(f"Namespace {namespace.name}: no free name to keep it under while it is deleted.")

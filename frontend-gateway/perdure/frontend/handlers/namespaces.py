@@ -78,9 +78,9 @@ class NamespaceHandlers:
         if request.namespace and request.id:
             raise InvalidArgument("GetNamespace operation failed. Both ID and Name specified in request.")
         if request.id:
-            return self._described(await self._namespaces.by_id(NamespaceId(request.id)))
+            return self._described(await self._namespaces.by_id(NamespaceId(request.id), fresh=True))
         check_namespace_name(request.namespace)
-        return self._described(await self._namespaces.find(request.namespace))
+        return self._described(await self._namespaces.find(request.namespace, fresh=True))
 
     async def list(self, request: ListNamespacesRequest) -> ListNamespacesResponse:
         if request.page_size < 0:
@@ -101,7 +101,7 @@ class NamespaceHandlers:
 
     async def update(self, request: UpdateNamespaceRequest) -> UpdateNamespaceResponse:
         check_namespace_name(request.namespace)
-        current = await self._namespaces.find(request.namespace)
+        current = await self._namespaces.find(request.namespace, fresh=True)
         check_state(current)
         changed = self._with_config(_with_info(current, request), request)
         _check_replication(request)
@@ -121,7 +121,7 @@ class NamespaceHandlers:
 
     async def deprecate(self, request: DeprecateNamespaceRequest) -> DeprecateNamespaceResponse:
         check_namespace_name(request.namespace)
-        current = await self._namespaces.find(request.namespace)
+        current = await self._namespaces.find(request.namespace, fresh=True)
         check_state(current)
         if current.state != DEPRECATED:
             await self._write(msgspec.structs.replace(current, state=DEPRECATED))

@@ -118,7 +118,7 @@ class SearchAttributeHandlers:
         if not name:
             return None
         check_namespace_name(name)
-        namespace = await self._namespaces.find(name)
+        namespace = await self._namespaces.find(name, fresh=True)
         check_state(namespace)
         return namespace
 

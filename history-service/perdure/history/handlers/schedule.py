@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from itertools import islice, takewhile
 
 from temporalio.api.common.v1 import SearchAttributes
@@ -37,6 +38,8 @@ from perdure.kernel.visibility import attributes
 
 #: Times that one call lists.
 MATCHING_TIMES_MAX = 1000
+#: How long a description waits for workflows that are being started.
+STARTS_S_MAX = 1.0
 
 
 async def create_schedule(engine: Engine, call: Call, request: CreateScheduleRequest) -> CreateScheduleResponse:
@@ -69,7 +72,7 @@ async def _get(engine: Engine, call: Call, schedule_id: str) -> LoadedSchedule:
 
 async def describe_schedule(engine: Engine, call: Call, request: DescribeScheduleRequest) -> DescribeScheduleResponse:
     """What a schedule is to do, has done, and will do next."""
-    loaded = await _get(engine, call, request.schedule_id)
+    loaded = await _with_its_starts(engine, call, await _get(engine, call, request.schedule_id))
     state = loaded.state
     response = DescribeScheduleResponse(
         schedule=views.definition(state, call.namespace.search_attributes),
@@ -81,6 +84,24 @@ async def describe_schedule(engine: Engine, call: Call, request: DescribeSchedul
     # What is shown must last: of what is decided while we wait for that nothing is in the answer.
     await loaded.committed()
     return response
+
+
+async def _with_its_starts(engine: Engine, call: Call, loaded: LoadedSchedule) -> LoadedSchedule:
+    """The schedule once the starts that are under way are made, or at the latest after a second.
+
+    Who triggers a schedule and then looks at it sees the workflow, even if that belongs to another process.
+
+    Raises:
+        NotFound: the schedule was deleted meanwhile.
+    """
+    under_way = frozenset(loaded.state.starting)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STARTS_S_MAX):
+            while not under_way.isdisjoint(loaded.state.starting):
+                await loaded.next_commit()
+                # It may have been deleted, or forgotten with its shard and loaded anew.
+                loaded = await _get(engine, call, loaded.key.workflow_id)
+    return loaded
 
 
 async def update_schedule(engine: Engine, call: Call, request: UpdateScheduleRequest) -> UpdateScheduleResponse:

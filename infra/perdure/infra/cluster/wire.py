@@ -39,6 +39,7 @@ REPEATABLE = frozenset(
 )
 
 _NAMESPACE = "perdure-namespace-id"
+_NAMESPACE_VERSION = "perdure-namespace-version"
 #: What roles want to know of the client.
 _FORWARDED = ("client-name", "client-version")
 
@@ -109,7 +110,7 @@ def timeout_s(call: Call, clock: Clock) -> float:
 
 
 def metadata_of(call: Call) -> dict[str, str]:
-    metadata = {_NAMESPACE: call.namespace_id}
+    metadata = {_NAMESPACE: call.namespace_id, _NAMESPACE_VERSION: str(call.namespace.version)}
     for name in _FORWARDED:
         if value := call.metadata.get(name):
             metadata[name] = value
@@ -124,9 +125,16 @@ class Calls:
         self.clock = clock
 
     async def received(self, incoming: IncomingCall) -> Call:
-        """Raises NamespaceNotFound."""
+        """The call in a namespace that is at least as new as the caller's: it may be for what was just added.
+
+        Raises:
+            NamespaceNotFound: the namespace is gone.
+        """
         metadata: Mapping[str, str] = incoming.metadata
-        namespace = await self._directory.by_id(NamespaceId(metadata[_NAMESPACE]))
+        namespace_id = NamespaceId(metadata[_NAMESPACE])
+        namespace = await self._directory.by_id(namespace_id)
+        if namespace.version < int(metadata.get(_NAMESPACE_VERSION, 0)):
+            namespace = await self._directory.by_id(namespace_id, fresh=True)
         deadline_ns = None
         if incoming.timeout_s is not None:
             deadline_ns = self.clock.now_ns() + int(incoming.timeout_s * SECOND_NS)

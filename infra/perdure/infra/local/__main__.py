@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -21,7 +22,7 @@ ROLES = ("gateway", "history", "matching") * 2
 _REGISTER = "/temporal.api.workflowservice.v1.WorkflowService/RegisterNamespace"
 
 
-async def main() -> None:
+async def main(port: int) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -29,8 +30,9 @@ async def main() -> None:
         for role in ROLES:
             node = await cluster.start(role)
             print(f"{role:9} {node.address or node.internal:22} {node.http}/metrics", flush=True)
-        async with proxy(lambda: [node.address for node in cluster.with_role("gateway")], PORT) as balancer:
-            await _register_default(balancer.address)
+        gateways = cluster.with_role("gateway")
+        await _register_default(gateways[0].address)
+        async with proxy(lambda: [node.address for node in gateways if node.alive], port) as balancer:
             print(
                 f"Perdure ready: gRPC {balancer.address}, namespace default. Ctrl-C ends it, with its data.", flush=True
             )
@@ -51,7 +53,9 @@ async def _register_default(address: str) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=PORT, help="where clients connect to")
     try:
-        asyncio.run(main())
+        asyncio.run(main(parser.parse_args().port))
     except (NotInstalled, PostgresFailed, RedisFailed, ProcessFailed, OSError) as error:
         sys.exit(f"perdure: {error}")
