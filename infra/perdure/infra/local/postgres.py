@@ -99,6 +99,17 @@ class LocalPostgres:
                 raise PostgresFailed(f"Postgres did not start: {self._last_words()}")
             time.sleep(_POLL_S)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that all others of this server are children of.
+
+        Raises:
+            PostgresFailed: it does not run.
+        """
+        if self._process is None:
+            raise PostgresFailed("Postgres does not run")
+        return self._process.pid
+
     def create_database(self, name: str) -> str:
         """Make an empty database and return its DSN.
 
