@@ -21,17 +21,17 @@ PROCESSES = ("gateway", "history", "history", "matching", "matching")
 CUTS = {
     ("gateway", "history"): (Cut.REFUSED, Cut.SILENT, Cut.UNHEARD),
     ("gateway", "matching"): (Cut.REFUSED, Cut.SILENT, Cut.UNANSWERED),
-    ("history", "matching"): tuple(Cut),
+    ("history", "matching"): (Cut.SILENT, Cut.UNHEARD, Cut.REFUSED),
 }
 WORKFLOWS = 20
-#: Longer than a silent peer is believed to be there.
-CUT_S = 3.0
+#: Silence is longer than a peer is believed to be there without a sign of life.
+SILENT_S, REFUSED_S = 3.0, 1.0
 
 
 async def cut(network: Network, roles: tuple[str, str], how: Cut, probes: Probes) -> None:
     loop = asyncio.get_running_loop()
     with network.cut(roles, how):
-        until_s = loop.time() + CUT_S
+        until_s = loop.time() + (REFUSED_S if how is Cut.REFUSED else SILENT_S)
         while loop.time() < until_s:
             served = await probes.all_served()
             assert not (served and "gateway" in roles), "nothing was cut"

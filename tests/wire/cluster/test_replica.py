@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 from temporalio.client import Client
@@ -22,7 +23,6 @@ PROCESSES = ("gateway,matching", "history", "history")
 WORKFLOWS = 20
 
 IS_SYNCHRONOUS = "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')"
-PROMOTE = "SELECT pg_promote()"
 
 
 async def start(cluster: LocalCluster) -> None:
@@ -57,37 +57,37 @@ async def test_nothing_acknowledged_is_lost_when_a_replica_takes_over() -> None:
             await start(cluster)
 
             async def fail_over() -> None:
-                loop = asyncio.get_running_loop()
-                t = loop.time()
                 await asyncio.to_thread(primary.kill)
-                print("killed", loop.time() - t)
                 async with connected_to(replica.dsn("db1")) as connection:
-                    assert await connection.fetchval(PROMOTE)
-                print("promoted", loop.time() - t)
-                await Client.connect(cluster.with_role("gateway")[0].address)
+                    assert await connection.fetchval("SELECT pg_promote()")
 
             async with connected(cluster) as client:
                 await under_load(client, random.Random(1), [fail_over], WORKFLOWS)
 
 
+async def archived(server: LocalPostgres) -> Path:
+    """Have a server keep its write-ahead log; where."""
+    archive = server.directory / "archive"
+    archive.mkdir()
+    if server.account:
+        shutil.chown(archive, server.account)
+    server.configure({"archive_mode": "on", "archive_command": f"cp %p {archive}/%f"})
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    return archive
+
+
 async def test_nothing_acknowledged_before_the_instant_of_a_recovery_is_lost() -> None:
     async with LocalCluster(environment=ENVIRONMENT) as cluster:
-        primary, dsn = cluster.postgres, cluster.dsns["db1"]
-        archive = primary.directory / "archive"
-        archive.mkdir()
-        if primary.account:
-            shutil.chown(archive, primary.account)
-        primary.configure({"archive_mode": "on", "archive_command": f"cp %p {archive}/%f"})
-        await asyncio.to_thread(primary.kill)
-        await asyncio.to_thread(primary.start)
-        recovered = await asyncio.to_thread(LocalPostgres, copy_of=primary)
+        dsn = cluster.dsns["db1"]
+        archive = await archived(cluster.postgres)
+        copy = await asyncio.to_thread(LocalPostgres, copy_of=cluster.postgres)
         await start(cluster)
-        instant = ""
+        instants: list[str] = []
 
         async def note_instant() -> None:
-            nonlocal instant
             async with connected_to(dsn) as connection:
-                instant = await connection.fetchval("SELECT clock_timestamp()::text")
+                instants.append(await connection.fetchval("SELECT clock_timestamp()::text"))
 
         async with connected(cluster) as client:
             promises = await back_up_under_load(client, note_instant)
@@ -96,16 +96,16 @@ async def test_nothing_acknowledged_before_the_instant_of_a_recovery_is_lost() -
         async with connected_to(dsn) as connection:
             last = await connection.fetchval("SELECT pg_walfile_name(pg_switch_wal())")
         await until(dsn, "SELECT last_archived_wal >= $1 FROM pg_stat_archiver", last)
-        recovered.configure(
+        copy.configure(
             {
                 "archive_mode": "off",
                 "restore_command": f"cp {archive}/%f %p",
-                "recovery_target_time": instant,
+                "recovery_target_time": instants[0],
                 "recovery_target_action": "promote",
             }
         )
-        recovered.recover("recovery")
-        with recovered:
+        copy.recover("recovery")
+        with copy as recovered:
             cluster.dsns = {name: recovered.dsn(name) for name in cluster.dsns}
             await until(cluster.dsns["db1"], "SELECT NOT pg_is_in_recovery()")
             await start(cluster)
