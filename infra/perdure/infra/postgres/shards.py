@@ -91,7 +91,8 @@ class PostgresShardStore:
     async def leases(self) -> ShardLeases:
         async def look(database: Database) -> Sequence[asyncpg.Record]:
             limit_s = _LOOK_AGAIN_S_MAX if database.name in self._unread else _LOOK_S_MAX
-            return await database.reads.run(lambda connection: connection.fetch(LEASES), within_s=limit_s)
+            # Not behind those who read executions, of whom there may be many.
+            return await database.claims.run(lambda connection: connection.fetch(LEASES), within_s=limit_s)
 
         found, errors = await _each((database, look(database)) for database in self._databases)
         if not found:
