@@ -34,6 +34,7 @@ class Network:
     @contextmanager
     def cut(self, roles: tuple[str, str], how: Cut) -> Iterator[None]:
         """Between all processes of one role and all of the other, until the block is left."""
+        self._callers.clear()
         cut = []
         for node, way in self._ways:
             if node.roles in roles:

@@ -173,6 +173,27 @@ async def test_nobody_waits_for_ever_for_a_server_that_says_nothing(
         await begin(stores, "second", epochs)
 
 
+async def test_nobody_waits_for_ever_in_a_transaction(
+    postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsns = await postgres.empty(1)
+    async with way_to(postgres.server, tmp_path) as way, opened(by_way_of(tmp_path, dsns)) as stores:
+        epochs = await stores.shards.acquire([SHARD], "owner")
+        await begin(stores, "first", epochs)
+        run = key(run_id="first")
+        in_two_statements = [write(deleted=[run]), write(journal=[record(run, 1, 1, 1)], heads=[head(run)])]
+        monkeypatch.setattr(database, "OPERATION_S_MAX", 1.0)
+        async with connected(dsns["main"]) as other, other.transaction():
+            await other.execute("SELECT FROM shards WHERE shard = $1 FOR UPDATE", SHARD)
+            writing = asyncio.create_task(stores.executions.write(in_two_statements, epochs))
+            await blocked(dsns["main"])
+            way.reaches = False
+            done, _ = await asyncio.wait([writing], timeout=10)
+        way.cut()
+        assert done
+        assert isinstance(writing.exception(), StoreUnavailable)
+
+
 async def test_a_beat_leaves_time_for_another_one_in_its_lease(
     postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
