@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import asyncpg
+import psutil
 
 from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.postgres import (
@@ -95,6 +96,21 @@ async def blocked(dsn: str) -> int:
         while (pid := await observer.fetchval(_BLOCKED)) is None:
             pass
         return int(pid)
+
+
+@contextmanager
+def suspended(server: LocalPostgres) -> Iterator[None]:
+    """Meanwhile no process of the server does anything: whoever connects, or is connected, hears nothing."""
+    first = psutil.Process(server.pid)
+    first.suspend()
+    processes = [first, *first.children(recursive=True)]
+    for process in processes[1:]:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class SharedOwnership:
         self._membership = membership
         self._news = news
         engine.dropped = self._dropped
+        # Nothing is shown before we have looked.
+        engine.trusted_until_s = 0.0
         #: Since when (on the event loop's clock) we wait for a living owner to give a shard back.
         self._awaited: dict[ShardId, float] = {}
         #: Until when (as above) a shard is left alone, since recovering it has failed.
@@ -210,7 +212,8 @@ class SharedOwnership:
         # Owners that have not written since do not know yet that somebody else has taken their shard.
         ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values() if shard.id not in kept]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
-        self._engine.trusted_until_s = lease_ends_s
+        # The look may have lasted, and we may have been seen alive meanwhile.
+        self._engine.trusted_until_s = max(self._engine.trusted_until_s, lease_ends_s)
         if any(self._is_dead(leases.get(shard)) for shard in self._wanted() - self._owned):
             # An owner that we do not know may have come since we looked.
             await self._membership.refresh()

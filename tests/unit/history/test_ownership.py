@@ -59,6 +59,8 @@ class Shards(SqliteShardStore):
 
     readable = True
     unknown: Set[ShardId] = frozenset()
+    #: How long a look lasts, in seconds.
+    look_s = 0.0
     #: What happens at the next looks.
     failures: Sequence[Exception] = ()
 
@@ -68,6 +70,7 @@ class Shards(SqliteShardStore):
             raise failure
         if not self.readable:
             raise StoreUnavailable("the disk is away")
+        await asyncio.sleep(self.look_s)
         known, _ = await super().leases()
         return ShardLeases([lease for lease in known if lease.shard not in self.unknown], self.unknown)
 
@@ -183,6 +186,25 @@ def test_the_shards_of_a_database_that_is_down_do_not_keep_others_waiting() -> N
         bench.service.engine.drop([ShardId(1), ShardId(2)])
         await bench.beat(lambda: ShardId(2) in bench.owned)
         assert bench.owned == {ShardId(n) for n in range(SHARD_COUNT)} - {ShardId(1)}
+
+    with_ownership(main)
+
+
+def test_a_look_that_outlasts_the_lease_does_not_shorten_it() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        bench.members.look()
+        bench.shards.look_s = 1.5 * LEASE_S
+        bench.shards.unknown = {ShardId(0)}
+        bench.service.engine.drop([ShardId(0)])
+        until_s = asyncio.get_running_loop().time() + 4 * bench.shards.look_s
+
+        def is_over() -> bool:
+            assert bench.service.engine.owned(ShardId(1)), "it is served all the time"
+            return asyncio.get_running_loop().time() > until_s
+
+        await bench.beat(is_over)
 
     with_ownership(main)
 

@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -112,10 +112,46 @@ async def connected(cluster: LocalCluster) -> AsyncIterator[Client]:
     """A client over all gateways, and a namespace for it."""
     async with proxy(lambda: [node.address for node in cluster.with_role("gateway")]) as balancer:
         client = await Client.connect(balancer.address)
-        await client.workflow_service.register_namespace(
-            RegisterNamespaceRequest(namespace="default", workflow_execution_retention_period=Duration(seconds=86_400))
-        )
+        await register(client, "default")
         yield client
+
+
+async def register(client: Client, namespace: str) -> None:
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=Duration(seconds=86_400))
+    )
+
+
+async def under_load(
+    client: Client, chance: random.Random, faults: Sequence[Callable[[], Awaitable[None]]], workflows: int = WORKFLOWS
+) -> None:
+    """Let one fault after the other happen while workflows run, at least so many, and check all of them in the end."""
+    activities = Activities()
+    acknowledgements = Acknowledgements()
+    async with worker(
+        client,
+        [Busy, Child],
+        [activities.once, activities.flaky],
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    ) as running:
+        driver = Driver(client, running.task_queue, acknowledgements.one_more)
+        numbers, results = itertools.count(), dict[str, Heard]()
+        over = asyncio.Event()
+
+        async def drive() -> None:
+            # There is load for as long as there are faults, however fast the cluster is.
+            while not over.is_set() or len(results) < workflows:
+                workflow_id = f"busy-{next(numbers)}"
+                results[workflow_id] = await driver.drive(workflow_id)
+
+        async with asyncio.timeout(150), asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(drive())
+            for fault in faults:
+                await acknowledgements.more(chance.randint(30, 110))
+                await fault()
+            over.set()
+        await check(driver, results, activities.runs_of_once)
 
 
 #: Some of the faults meet task queues of several partitions.
@@ -134,29 +170,4 @@ async def test_nothing_acknowledged_is_lost_or_done_twice(fault: str) -> None:
         for roles in ROLES:
             await cluster.start(roles)
         async with connected(cluster) as client:
-            activities = Activities()
-            acknowledgements = Acknowledgements()
-            async with worker(
-                client,
-                [Busy, Child],
-                [activities.once, activities.flaky],
-                graceful_shutdown_timeout=timedelta(seconds=5),
-            ) as running:
-                driver = Driver(client, running.task_queue, acknowledgements.one_more)
-                numbers, results = itertools.count(), dict[str, Heard]()
-                over = asyncio.Event()
-
-                async def drive() -> None:
-                    # There is load for as long as there are faults, however fast the cluster is.
-                    while not over.is_set() or len(results) < WORKFLOWS:
-                        workflow_id = f"busy-{next(numbers)}"
-                        results[workflow_id] = await driver.drive(workflow_id)
-
-                async with asyncio.timeout(150), asyncio.TaskGroup() as group:
-                    for _ in range(AT_ONCE):
-                        group.create_task(drive())
-                    for _ in range(2):
-                        await acknowledgements.more(chance.randint(30, 110))
-                        await FAULTS[fault](cluster, chance)
-                    over.set()
-                await check(driver, results, activities.runs_of_once)
+            await under_load(client, chance, [lambda: FAULTS[fault](cluster, chance)] * 2)

@@ -34,6 +34,8 @@ Heard = tuple[list[str], list[str]]
 SIGNALS = 4
 UPDATES = 2
 CLIENT_ATTEMPTS_MAX = 20
+#: How long to leave a workflow alone that cannot take updates.
+POSTPONED_S = 0.5
 _CLOSED = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
@@ -167,12 +169,17 @@ class Driver:
         for attempt in range(CLIENT_ATTEMPTS_MAX):
             try:
                 await call(attempt)
-            except WorkflowUpdateRPCTimeoutOrCancelledError:
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                if isinstance(error.__cause__, asyncio.CancelledError):
+                    raise error.__cause__ from None
                 continue
             except WorkflowAlreadyStartedError:
                 assert attempt > 0, "nobody else starts this workflow"
             except RPCError as error:
                 if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED) or _is_broken(error):
+                    continue
+                if _is_postponed(error):
+                    await asyncio.sleep(POSTPONED_S)
                     continue
                 # The call before was heard after all, and the workflow has finished.
                 assert error.status == RPCStatusCode.NOT_FOUND and attempt > 0, error
@@ -184,6 +191,11 @@ class Driver:
 def _is_broken(error: RPCError) -> bool:
     """Whether the connection broke with the call on it, which the SDK reports as it finds it and does not repeat."""
     return error.status == RPCStatusCode.UNKNOWN and "transport error" in error.message
+
+
+def _is_postponed(error: RPCError) -> bool:
+    """Whether the workflow takes no updates now, since its worker was out of reach for several tasks in a row."""
+    return error.status == RPCStatusCode.FAILED_PRECONDITION and "Workflow Task in failed state" in error.message
 
 
 async def check(driver: Driver, results: dict[str, Heard], runs_of_once: Counter[str]) -> None:

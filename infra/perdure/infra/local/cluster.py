@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -64,16 +65,18 @@ class LocalCluster:
         self,
         *,
         databases: int = 2,
+        servers: int = 1,
         redis: bool = True,
         durable: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`environment` is for all nodes, on top of ours.
+        """`environment` is for all nodes, on top of ours. The databases are spread over so many `servers`.
 
         Raises:
             NotInstalled: Postgres or Redis is missing and cannot be installed from here.
         """
-        self.postgres = LocalPostgres(durable=durable)
+        self.servers = [LocalPostgres(durable=durable) for _ in range(servers)]
+        self.postgres = self.servers[0]
         self.redis = LocalRedis() if redis else None
         self.nodes: list[Node] = []
         self._names = [f"db{number}" for number in range(1, databases + 1)]
@@ -83,11 +86,15 @@ class LocalCluster:
 
     async def __aenter__(self) -> LocalCluster:
         try:
-            self._stack.enter_context(self.postgres)
+            for server in self.servers:
+                self._stack.enter_context(server)
             if self.redis is not None:
                 self._stack.enter_context(self.redis)
             self._stack.push_async_callback(self._stop_nodes)
-            self.dsns = {name: self.postgres.create_database(name) for name in self._names}
+            self.dsns = {
+                name: server.create_database(name)
+                for name, server in zip(self._names, itertools.cycle(self.servers), strict=False)
+            }
             await schema.migrate(self.dsns)
         except BaseException:
             await self._stack.aclose()

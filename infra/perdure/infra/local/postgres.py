@@ -8,8 +8,10 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from perdure.infra.local.debian import program
 
@@ -34,8 +36,10 @@ class LocalPostgres:
     A context manager. Everything blocks; the first start takes a second or two.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
+    def __init__(self, *, durable: bool = True, copy_of: LocalPostgres | None = None) -> None:
         """`durable` is whether commits wait for the disk, as they must wherever it matters.
+
+        With `copy_of`, a server that runs, its data are a base backup of it, which `recover` says what to do with.
 
         Raises:
             NotInstalled: there is no Postgres, and it cannot be installed from here.
@@ -54,10 +58,16 @@ class LocalPostgres:
         self._log = self.directory / "postgres.log"
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._run(
-                *("initdb", "--pgdata", str(self._data), "--username", USER, "--auth", "trust"),
-                *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
-            )
+            if copy_of is None:
+                self._run(
+                    *("initdb", "--pgdata", str(self._data), "--username", USER, "--auth", "trust"),
+                    *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
+                )
+            else:
+                self._run(
+                    *("pg_basebackup", "--pgdata", str(self._data), "--host", str(copy_of.directory)),
+                    *("--username", USER, "--checkpoint", "fast", "--no-sync"),
+                )
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -65,6 +75,15 @@ class LocalPostgres:
     def dsn(self, database: str) -> str:
         """What clients connect to; it stays the same over restarts."""
         return f"postgresql://{USER}@/{database}?host={self.directory}"
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Write settings down, for the starts that follow."""
+        with (self._data / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def recover(self, how: Literal["recovery", "standby"]) -> None:
+        """Have the next start of a copy recover, as its settings say, or follow another server as its standby."""
+        (self._data / f"{how}.signal").touch()
 
     def start(self) -> None:
         """Returns when Postgres answers. May be called again after `kill`.
@@ -98,6 +117,17 @@ class LocalPostgres:
                 self.kill()
                 raise PostgresFailed(f"Postgres did not start: {self._last_words()}")
             time.sleep(_POLL_S)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that all others of this server are children of.
+
+        Raises:
+            PostgresFailed: it does not run.
+        """
+        if self._process is None:
+            raise PostgresFailed("Postgres does not run")
+        return self._process.pid
 
     def create_database(self, name: str) -> str:
         """Make an empty database and return its DSN.

@@ -22,8 +22,10 @@ T = TypeVar("T")
 
 #: Of a whole operation, waiting for a free connection and making it included.
 OPERATION_S_MAX = 20.0
-#: Of a statement, on the server: it ends there what we no longer wait for.
+#: Of a statement, on the server.
 STATEMENT_S_MAX = 15
+#: How often the server looks, while it works on a statement, whether we still wait for it.
+CHECK_S = 1
 #: Of silence in the middle of a transaction: who has been stopped there must not keep others from its shards for long.
 SILENCE_S_MAX = 2
 CONNECT_S_MAX = 5.0
@@ -34,6 +36,7 @@ SCANNERS_MAX = 4
 _ALWAYS = {
     "application_name": "perdure",
     "statement_timeout": f"{STATEMENT_S_MAX}s",
+    "client_connection_check_interval": f"{CHECK_S}s",
     "idle_in_transaction_session_timeout": f"{SILENCE_S_MAX}s",
     "jit": "off",
     "TimeZone": "UTC",
@@ -110,12 +113,14 @@ class Connections:
                 connection = await self._take()
                 try:
                     return await operation(connection)
+                except asyncio.CancelledError:
+                    # Not cancelled on the server, which would then show a commit that waits for its replica.
+                    connection.terminate()
+                    raise
                 finally:
                     self._give_back(connection)
         except TimeoutError:
             self.failures += 1
-            if connection is not None:
-                self._discard(connection)
             raise StoreUnavailable(f"database {self._database}: no answer within {within_s:g} s") from None
         except FAILURES as error:
             self.failures += 1

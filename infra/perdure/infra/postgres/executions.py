@@ -54,9 +54,11 @@ class PostgresExecutionStore:
             if len(parts) == 1:  # A transaction by itself.
                 await _write(connection, parts[0], epochs)
                 return
-            async with connection.transaction():
-                for part in parts:
-                    await _write(connection, part, epochs)
+            # In words: if it fails its connection is closed, and nobody waits for the answer to a ROLLBACK.
+            await connection.execute("BEGIN")
+            for part in parts:
+                await _write(connection, part, epochs)
+            await connection.execute("COMMIT")
 
         for database in holders.values():
             await database.writes.run(commit)

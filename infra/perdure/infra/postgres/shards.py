@@ -17,15 +17,18 @@ import structlog
 from perdure.infra.postgres.database import Database
 from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.kernel.ids import ShardId
-from perdure.kernel.persistence.executions import StoreError, StoreUnavailable
+from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.shards import ShardLease, ShardLeases
 
 logger = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-#: How long a database may take to say who owns its shards: the shards of the others wait for it.
-_LOOK_S_MAX = 2.0
+#: How long a database may take to say who owns its shards, and if it did not answer the last time. The shards of the
+#: others wait for it.
+_LOOK_S_MAX, _LOOK_AGAIN_S_MAX = 2.0, 0.5
+#: How long it may take to have shards taken from it, which waits for writes of others, or given back.
+_TAKE_S_MAX, _GIVE_S_MAX = 5.0, 2.0
 
 #: What the owner of a shard is called while it moves to another database. Nobody takes it then.
 MOVER = "(moving)"
@@ -65,7 +68,9 @@ class PostgresShardStore:
 
         async def take(database: Database, held: Sequence[ShardId]) -> Sequence[asyncpg.Record]:
             await self._databases.check(database)
-            return await database.claims.run(lambda connection: connection.fetch(ACQUIRE, held, owner))
+            return await database.claims.run(
+                lambda connection: connection.fetch(ACQUIRE, held, owner), within_s=_TAKE_S_MAX
+            )
 
         taken, errors = await _each((database, take(database, held)) for database, held in self._by_database(shards))
         if errors and not taken:
@@ -77,7 +82,7 @@ class PostgresShardStore:
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
         async def give(database: Database, held: Sequence[ShardId]) -> None:
             given = [epochs[shard] for shard in held]
-            await database.claims.run(lambda connection: connection.execute(RELEASE, held, given))
+            await database.claims.run(lambda connection: connection.execute(RELEASE, held, given), within_s=_GIVE_S_MAX)
 
         _, errors = await _each((database, give(database, held)) for database, held in self._by_database(epochs))
         if errors:
@@ -85,11 +90,9 @@ class PostgresShardStore:
 
     async def leases(self) -> ShardLeases:
         async def look(database: Database) -> Sequence[asyncpg.Record]:
-            try:
-                async with asyncio.timeout(_LOOK_S_MAX):
-                    return await database.reads.run(lambda connection: connection.fetch(LEASES))
-            except TimeoutError:
-                raise StoreUnavailable(f"database {database.name}: no answer within {_LOOK_S_MAX:g} s") from None
+            limit_s = _LOOK_AGAIN_S_MAX if database.name in self._unread else _LOOK_S_MAX
+            # Not behind those who read executions, of whom there may be many.
+            return await database.claims.run(lambda connection: connection.fetch(LEASES), within_s=limit_s)
 
         found, errors = await _each((database, look(database)) for database in self._databases)
         if not found:

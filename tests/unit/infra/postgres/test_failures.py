@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from tests.support.postgres import PostgresForTests, PostgresStores, blocked, co
 from tests.support.records import SHARD, head, key, record, write
 
 T = TypeVar("T")
+
+WAITING_FOR_REPLICA = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
 async def begin(stores: PostgresStores, run_id: str, epochs: Mapping[ShardId, int]) -> None:
@@ -170,6 +173,27 @@ async def test_nobody_waits_for_ever_for_a_server_that_says_nothing(
         await begin(stores, "second", epochs)
 
 
+async def test_nobody_waits_for_ever_in_a_transaction(
+    postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsns = await postgres.empty(1)
+    async with way_to(postgres.server, tmp_path) as way, opened(by_way_of(tmp_path, dsns)) as stores:
+        epochs = await stores.shards.acquire([SHARD], "owner")
+        await begin(stores, "first", epochs)
+        run = key(run_id="first")
+        in_two_statements = [write(deleted=[run]), write(journal=[record(run, 1, 1, 1)], heads=[head(run)])]
+        monkeypatch.setattr(database, "OPERATION_S_MAX", 1.0)
+        async with connected(dsns["main"]) as other, other.transaction():
+            await other.execute("SELECT FROM shards WHERE shard = $1 FOR UPDATE", SHARD)
+            writing = asyncio.create_task(stores.executions.write(in_two_statements, epochs))
+            await blocked(dsns["main"])
+            way.reaches = False
+            done, _ = await asyncio.wait([writing], timeout=10)
+        way.cut()
+        assert done
+        assert isinstance(writing.exception(), StoreUnavailable)
+
+
 async def test_a_beat_leaves_time_for_another_one_in_its_lease(
     postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,3 +254,32 @@ async def test_a_full_disk_heals(tmp_path: Path) -> None:
                 assert await stores.executions.load(SHARD, key(run_id=f"meanwhile-{len(acknowledged)}")) is None
             async with connected(dsns["main"]) as connection:
                 await connection.execute("ALTER TABLE journal SET TABLESPACE pg_default")
+
+
+async def test_what_waits_for_a_replica_is_not_shown_because_we_gave_up(postgres: PostgresForTests) -> None:
+    """If it was cancelled, Postgres would show a commit that a fail-over may still lose."""
+    dsns = await postgres.empty(1)
+    async with opened(dsns) as stores, connected(dsns["main"]) as operator:
+        epochs = await stores.shards.acquire([SHARD], "owner")
+        await operator.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        await operator.execute("SELECT pg_reload_conf()")
+        try:
+            for number in itertools.count():
+                last = f"run-{number}"
+                writing = asyncio.create_task(begin(stores, last, epochs))
+                while not writing.done() and not await operator.fetchval(WAITING_FOR_REPLICA):
+                    pass
+                if not writing.done():
+                    break
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            # A connection that was made later than one that cancels something.
+            async with connected(dsns["main"]) as observer:
+                assert await observer.fetchval(WAITING_FOR_REPLICA) == 1
+            assert await stores.executions.load(SHARD, key(run_id=last)) is None
+        finally:
+            await operator.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            await operator.execute("SELECT pg_reload_conf()")
+        while await stores.executions.load(SHARD, key(run_id=last)) is None:
+            pass
