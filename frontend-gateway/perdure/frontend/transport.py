@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 import grpc
@@ -22,7 +21,14 @@ from grpc_reflection.v1alpha import reflection
 
 from perdure.frontend.limits import OverLimit
 from perdure.frontend.limits.namespaces import NO_NAMESPACE
-from perdure.frontend.limits.overload import Admission, Damper, rank_of
+from perdure.frontend.limits.overload import (
+    HELD_OVER_LIMIT_S_MAX,
+    HELD_S_MAX,
+    LIMIT,
+    Admission,
+    Damper,
+    rank_of,
+)
 from perdure.frontend.metrics import CallMetrics, GatewayMetrics
 from perdure.frontend.pipeline import Endpoint, Pipeline
 from perdure.frontend.probe import Probe
@@ -90,10 +96,13 @@ class GrpcServer:
         self._clock = clock
         self._admission = Admission(metrics)
         self._probe = Probe(self._admission)
-        self._damper = Damper()
-        self._drained = asyncio.Event()
+        self._overload_damper = Damper(HELD_S_MAX)
+        self._limit_damper = Damper(HELD_OVER_LIMIT_S_MAX, lets_go=True)
+        self._draining = False
         #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
         self._waiting: set[asyncio.Task[Any]] = set()
+        #: Refusals that wait for their turn.
+        self._held: set[asyncio.Future[None]] = set()
         # Set at import time, which not all stubs see.
         self._health = cast(Any, health).aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -129,7 +138,7 @@ class GrpcServer:
 
     async def drain(self) -> None:
         """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
-        self._drained.set()
+        self._drain()
         await self._health.enter_graceful_shutdown()
         for task in list(self._waiting):
             task.cancel()
@@ -141,7 +150,7 @@ class GrpcServer:
         received and not yet handed over end as CANCELLED, which clients do not repeat. A connection that ends with the
         process they take for what it is.
         """
-        self._drained.set()
+        self._drain()
         loop = asyncio.get_running_loop()
         until_s = loop.time() + grace_s
         # Looked at now, rather than told by every call for as long as the server runs.
@@ -150,6 +159,11 @@ class GrpcServer:
         # For the last answers to leave.
         await asyncio.sleep(_LOOK_S)
         await self._probe.stop()
+
+    def _drain(self) -> None:
+        self._draining = True
+        for turn in list(self._held):
+            _come(turn)
 
     async def close(self) -> None:
         """Break off whatever is left, and give up the port. For a process that goes on without this server."""
@@ -182,7 +196,7 @@ class GrpcServer:
                 found = known[namespace] = gateway.of(rpc, namespace)
             return found
 
-        drained, probe = self._drained, self._probe
+        probe = self._probe
         # What waits is not being worked on.
         is_work = route.wait is Wait.NONE
 
@@ -191,7 +205,7 @@ class GrpcServer:
             gateway.in_flight += 1
             working, namespace = False, ""
             try:
-                if drained.is_set():
+                if self._draining:
                     raise _stopping()
                 probe.count()
                 request = decode(data)
@@ -209,7 +223,9 @@ class GrpcServer:
                 if working:
                     working = False
                     admission.end()
-                await self._hold_back(context)
+                # It is held back without what it has come from: thousands may be.
+                error.__traceback__ = request = None
+                await self._hold_back(context, error)
                 return self._refuse(counts(namespace), context, error)
             except Exception as error:
                 shown = service_error(error)
@@ -237,7 +253,7 @@ class GrpcServer:
             try:
                 return await endpoint(request, remaining_s, metadata)
             except asyncio.CancelledError:
-                if not self._drained.is_set():
+                if not self._draining:
                     raise
                 task.uncancel()
                 raise _stopping() from None
@@ -246,15 +262,23 @@ class GrpcServer:
 
         return endpoint_until_drained
 
-    async def _hold_back(self, context: _Context) -> None:
+    async def _hold_back(self, context: _Context, refusal: OverLimit) -> None:
         """Wait for the turn of a refusal; the client is to hear it before it gives up."""
-        delay_s = self._damper.delay_s(self._clock.now_ns())
+        damper = self._overload_damper if refusal.limit == LIMIT else self._limit_damper
+        delay_s = damper.delay_s(self._clock.now_ns())
         if (remaining_s := context.time_remaining()) is not None:
             delay_s = min(delay_s, remaining_s / 2)
-        if delay_s > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._drained.wait()
+        if delay_s <= 0 or self._draining:
+            return
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        timer = loop.call_later(delay_s, _come, turn)
+        self._held.add(turn)
+        try:
+            await turn
+        finally:
+            timer.cancel()
+            self._held.discard(turn)
 
     def _refuse(self, counts: CallMetrics, context: _Context, error: ServiceError) -> Message | None:
         """Set, and not raised by `abort`, which would make a refusal a third dearer."""
@@ -274,6 +298,11 @@ def _traced(tracer: Tracer, rpc: str, endpoint: Endpoint) -> Endpoint:
             return await endpoint(request, remaining_s, metadata)
 
     return traced_endpoint
+
+
+def _come(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
 
 
 def _stopping() -> Unavailable:

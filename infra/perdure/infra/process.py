@@ -14,7 +14,7 @@ import uvloop
 
 from perdure.kernel.protoenums import bind_values
 
-_GC_THRESHOLDS = (20_000, 20, 20)
+_GC_THRESHOLDS = (5_000, 20, 20)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -31,10 +31,14 @@ LIMIT = "system_overload"
 IN_FLIGHT_MAX = 5000
 #: Waits of which the shortest counts.
 SAMPLES = 3
-#: Refusals leave at this rate if they can, and are held back for so long at most. Refusing costs a good part of what
-#: serving does, and clients that come back at once must not spend the process on it.
+#: Refusals leave at this rate if they can. Refusing costs a good part of what serving does, and clients that come back
+#: at once must not spend the process on it.
 REFUSALS_PER_S = 200
+#: For so long a refusal is held back at most, if it is the process that is overloaded.
 HELD_S_MAX = 5.0
+#: And if it is a namespace that is over its limit. There is time for others then, which the thousands of calls of a
+#: client that does not wait for answers would take up by only being there: the garbage collector looks at each.
+HELD_OVER_LIMIT_S_MAX = 0.5
 
 
 class Rank(IntEnum):
@@ -121,16 +125,24 @@ class Admission:
 
 
 class Damper:
-    """Spreads refusals over time."""
+    """Spreads refusals over time.
 
-    __slots__ = ("_next_ns",)
+    Those that would have to be held back for longer than `held_s_max` leave then, or at once with `lets_go`.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_held_ns_max", "_lets_go", "_next_ns")
+
+    def __init__(self, held_s_max: float, *, lets_go: bool = False) -> None:
+        self._held_ns_max = int(held_s_max * SECOND_NS)
+        self._lets_go = lets_go
         self._next_ns = 0
 
     def delay_s(self, now_ns: int) -> float:
         """How long to hold back the refusal that is ready now."""
-        last_ns = now_ns + int(HELD_S_MAX * SECOND_NS)
-        turn_ns = min(max(self._next_ns, now_ns), last_ns)
-        self._next_ns = turn_ns + SECOND_NS // REFUSALS_PER_S
-        return (turn_ns - now_ns) / SECOND_NS
+        delay_ns = max(self._next_ns - now_ns, 0)
+        if delay_ns > self._held_ns_max:
+            if self._lets_go:
+                return 0.0
+            delay_ns = self._held_ns_max
+        self._next_ns = now_ns + delay_ns + SECOND_NS // REFUSALS_PER_S
+        return delay_ns / SECOND_NS

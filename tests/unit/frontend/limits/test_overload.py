@@ -103,14 +103,24 @@ def test_the_refusal_names_its_cause() -> None:
 
 
 def test_refusals_leave_one_after_the_other_and_none_is_kept_for_long() -> None:
-    damper = Damper()
+    damper = Damper(2.0)
     now_ns = 100 * SECOND_NS
     delays = [damper.delay_s(now_ns) for _ in range(10_000)]
     assert delays[0] == 0
     assert delays[1:4] == pytest.approx([turn / overload.REFUSALS_PER_S for turn in (1, 2, 3)])
     assert delays == sorted(delays)
-    assert max(delays) == overload.HELD_S_MAX
-    assert damper.delay_s(now_ns + 6 * SECOND_NS) == 0
+    assert max(delays) == 2.0
+    assert damper.delay_s(now_ns + 3 * SECOND_NS) == 0
+
+
+def test_only_so_many_are_held_back_if_the_others_are_let_go() -> None:
+    damper = Damper(2.0, lets_go=True)
+    now_ns = 100 * SECOND_NS
+    delays = [damper.delay_s(now_ns) for _ in range(10_000)]
+    held = 2 * overload.REFUSALS_PER_S
+    assert delays[: held + 1] == pytest.approx([turn / overload.REFUSALS_PER_S for turn in range(held + 1)])
+    assert set(delays[held + 1 :]) == {0.0}
+    assert damper.delay_s(now_ns + SECOND_NS) == pytest.approx(1.0, abs=0.01), "those before have not left yet"
 
 
 #: What calls cost a process with one processor, in seconds, as measured: a refusal is cheap, but it is not free.
@@ -164,7 +174,7 @@ class Process:
         self._clock = clock
         self._shedding = shedding
         self._admission = Admission(GatewayMetrics())
-        self._damper = Damper()
+        self._damper = Damper(overload.HELD_S_MAX)
 
     async def client(self, rank: Rank, namespace: str = "default", pause_s: float = 0.0) -> None:
         """One that comes back at once, whatever it was told, or after a pause."""
