@@ -105,14 +105,19 @@ async def _on(server: Server, clients: int) -> Round:
     return result
 
 
-async def _compare(clients: tuple[int, ...]) -> bool:
-    best = max([await _measure(count) for count in clients], key=lambda one: one.goodput)
-    crowd = await _measure(OVERLOAD * max(clients))
-    share = crowd.goodput / best.goodput
-    of_cpu = share * best.cpu_s / crowd.cpu_s
+async def _compare(counts: tuple[int, ...], rounds: int) -> bool:
+    """In turns, since what a machine can do changes from minute to minute."""
+    best = max([await _measure(count) for count in counts], key=lambda one: one.goodput).clients
+    shares, of_cpu = [], []
+    for _ in range(rounds):
+        enough, crowd = await _measure(best), await _measure(OVERLOAD * max(counts))
+        shares.append(crowd.goodput / enough.goodput)
+        of_cpu.append(shares[-1] * enough.cpu_s / crowd.cpu_s)
+    share = statistics.median(shares)
     print(
-        f"{OVERLOAD} times the clients get {100 * share:.0f} % of the best goodput, "
-        f"{100 * of_cpu:.0f} % of it for the same CPU of the server"
+        f"{OVERLOAD} times the clients get {100 * share:.0f} % of the best goodput "
+        f"({', '.join(f'{100 * each:.0f}' for each in shares)}), "
+        f"{100 * statistics.median(of_cpu):.0f} % of it for the same CPU of the server"
     )
     return share >= SHARE_MIN
 
@@ -120,7 +125,9 @@ async def _compare(clients: tuple[int, ...]) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS, help="numbers that keep it busy")
-    sys.exit(0 if uvloop.run(_compare(tuple(parser.parse_args().clients))) else 1)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    sys.exit(0 if uvloop.run(_compare(tuple(chosen.clients), chosen.rounds)) else 1)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import grpc.aio
 from perdure.frontend.limits.overload import Admission
 
 #: Calls to itself are this far apart, whether the one before is answered or not.
-PERIOD_S = 0.025
+PERIOD_S = 0.05
 #: The same while nobody waits: each costs about as much as any other call.
 QUIET_PERIOD_S = 0.1
 #: Other calls between two of them without which the process cannot be overloaded.

@@ -33,7 +33,7 @@ IN_FLIGHT_MAX = 5000
 SAMPLES = 3
 #: Refusals leave at this rate if they can. Refusing costs a good part of what serving does, and clients that come back
 #: at once must not spend the process on it.
-REFUSALS_PER_S = 200
+REFUSALS_PER_S = 100
 #: For so long a refusal is held back at most, if it is the process that is overloaded.
 HELD_S_MAX = 5.0
 #: And if it is a namespace that is over its limit. There is time for others then, which the thousands of calls of a
