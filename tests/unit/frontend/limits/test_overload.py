@@ -120,7 +120,7 @@ def test_only_so_many_are_held_back_if_the_others_are_let_go() -> None:
     held = 2 * overload.REFUSALS_PER_S
     assert delays[: held + 1] == pytest.approx([turn / overload.REFUSALS_PER_S for turn in range(held + 1)])
     assert set(delays[held + 1 :]) == {0.0}
-    assert damper.delay_s(now_ns + SECOND_NS) == pytest.approx(1.0, abs=0.01), "those before have not left yet"
+    assert damper.delay_s(now_ns + SECOND_NS) == pytest.approx(1.0, abs=0.02), "those before have not left yet"
 
 
 #: What calls cost a process with one processor, in seconds, as measured: a refusal is cheap, but it is not free.
