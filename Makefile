@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOTS := kernel history-service matching-service frontend-gateway infra
+ROOTS := auth kernel history-service matching-service frontend-gateway infra
 SOURCES := $(ROOTS) tests $(wildcard loadtests)
 
 .DEFAULT_GOAL := help

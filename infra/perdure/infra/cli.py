@@ -11,6 +11,7 @@ import typer
 
 from perdure.infra import logs, protos
 from perdure.infra.admin import admin
+from perdure.infra.cloud import cloud
 from perdure.infra.startup import StartFailed
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
 config_commands = typer.Typer(help="Settings of a cluster.")
 app.add_typer(config_commands, name="config")
 app.add_typer(admin, name="admin")
+app.add_typer(cloud, name="cloud")
 
 _Roles = Annotated[str | None, typer.Option("--role", help="Roles of this process: gateway, history, matching.")]
 _Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]

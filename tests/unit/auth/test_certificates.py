@@ -258,7 +258,9 @@ class TestIssuing:
         again = load_issued(authority.certificate_pem, authority.key_pem)
         assert accepted.check([generate_leaf(again, NOW, validity=DAY).certificate], NOW) == NOW + DAY
         crl = revoke(Party(authority.certificate, authority.key), Party(leaf.certificate, leaf.key))
-        revoking = ClientCertificates([authority.certificate], revocations=parse_revocations(crl, [authority.certificate]))
+        revoking = ClientCertificates(
+            [authority.certificate], revocations=parse_revocations(crl, [authority.certificate])
+        )
         with pytest.raises(CertificateRefused, match="revoked"):
             revoking.check([leaf.certificate], NOW)
 

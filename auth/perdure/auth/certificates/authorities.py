@@ -24,7 +24,8 @@ _FIELD = "accepted_client_ca"
 def parse_authorities(pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates of a bundle, each of which is fit to be an authority.
 
-    Whether they are valid now is not asked: a bundle may be prepared in advance, and one that has expired opens nothing.
+    Whether they are valid now is not asked: a bundle may be prepared in advance, and one that is out of date opens
+    nothing.
 
     Raises:
         InvalidArgument: the bundle is not one, or too large; or a certificate in it cannot be an authority.

@@ -26,6 +26,14 @@ class Algorithm(Enum):
     ECDSA = "ecdsa"
     RSA = "rsa"
 
+    @classmethod
+    def named(cls, name: str) -> Algorithm:
+        """Raises ValueError: there is none of this name."""
+        try:
+            return cls(name.lower())
+        except ValueError:
+            raise ValueError(f"there is no algorithm {name!r}: use {' or '.join(each.value for each in cls)}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -51,8 +59,10 @@ def generate_authority(
     """An authority that may sign client certificates and revocation lists.
 
     Raises:
-        ValueError: the validity is not between a day more than `MARGIN` and `AUTHORITY_DAYS_MAX`.
+        ValueError: there is no name, or the validity is not between a day more than `MARGIN` and `AUTHORITY_DAYS_MAX`.
     """
+    if not organization:
+        raise ValueError("an authority needs the name of its organization")
     longest, shortest = timedelta(days=AUTHORITY_DAYS_MAX), MARGIN + timedelta(days=1)
     if not shortest <= validity <= longest:
         raise ValueError(f"an authority is valid for {shortest.days} to {longest.days} days")
@@ -145,9 +155,7 @@ def _name(*, organization: str = "", organizational_unit: str = "", common_name:
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in values.items() if value])
 
 
-def _usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
+def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,

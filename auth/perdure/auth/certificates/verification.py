@@ -44,9 +44,9 @@ class ClientCertificates:
         self._revocations = revocations or Revocations()
 
     def check(self, chain: Sequence[x509.Certificate], now: datetime) -> datetime:
-        """Until when, at the latest, the certificate at the head of the chain is accepted; the others lead to its issuer.
+        """Until when, at the latest, the first certificate of the chain is accepted; the others lead to its issuer.
 
-        `now` is in UTC and has a time zone.
+        `now` has a time zone.
 
         Raises:
             CertificateRefused: it is not.
