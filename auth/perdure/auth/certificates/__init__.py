@@ -1,5 +1,5 @@
 """Client certificates: which authorities a namespace trusts, and which of their certificates open it.
 
-The rules are those of the cloud that we are compatible with (docs: "Manage certificates"), and revocation lists, which it
-lacks.
+The rules are those of the cloud that we are compatible with (its documentation of certificates), and revocation lists,
+which it lacks.
 """
