@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection
 from perdure.frontend.limits import OverLimit
 from perdure.frontend.limits.namespaces import NO_NAMESPACE
 from perdure.frontend.limits.overload import (
+    HELD_MAX,
     HELD_OVER_LIMIT_S_MAX,
     HELD_S_MAX,
     LIMIT,
@@ -223,7 +224,7 @@ class GrpcServer:
                 if working:
                     working = False
                     admission.end()
-                # It is held back without what it has come from: thousands may be.
+                # It is held back without the frames that it has come through: thousands may be.
                 error.__traceback__ = request = None
                 await self._hold_back(context, error)
                 return self._refuse(counts(namespace), context, error)
@@ -264,6 +265,8 @@ class GrpcServer:
 
     async def _hold_back(self, context: _Context, refusal: OverLimit) -> None:
         """Wait for the turn of a refusal; the client is to hear it before it gives up."""
+        if len(self._held) >= HELD_MAX:
+            return
         damper = self._overload_damper if refusal.limit == LIMIT else self._limit_damper
         delay_s = damper.delay_s(self._clock.now_ns())
         if (remaining_s := context.time_remaining()) is not None:

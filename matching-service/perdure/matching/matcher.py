@@ -134,8 +134,13 @@ class Matcher(Generic[Waiter, Query]):
         for waiter in leaving:
             del self._waiters[waiter]
         if worker is None:
-            leaving += self._partitions
-            self._partitions.clear()
+            leaving += self.dismiss_partitions()
+        return leaving
+
+    def dismiss_partitions(self) -> list[Waiter]:
+        """Forget the other partitions that wait, and return them."""
+        leaving = list(self._partitions)
+        self._partitions.clear()
         return leaving
 
     def release(self, now_ns: int) -> list[tuple[Waiter, Task]]:

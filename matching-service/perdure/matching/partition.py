@@ -52,8 +52,10 @@ class Partition:
         self.metrics = QueueMetrics()
         self.queue = queue
         self.sticky = sticky
-        #: The root did not answer when it was last asked for a task.
-        self.fetch_failed = False
+        #: When the root failed to answer whether it has a task, if nothing was done about it yet; 0 if it did not.
+        self.fetch_failed_ns = 0
+        #: When a task was last handed to another partition, which may have died with it; 0 if none was.
+        self.handed_on_ns = 0
         self._share = 1 if sticky else limits.task_queue_partitions
         self.pollers = PollerHistory()
         self._clock = clock
@@ -184,8 +186,14 @@ class Partition:
             item = await self._wait(until_ns - now_ns, None)
         assert not isinstance(item, PendingQuery), "queries go to pollers"
         if item is not None:
+            self.handed_on_ns = self._clock.now_ns()
             self._ask_for_more()
         return item
+
+    def dismiss_partitions(self) -> None:
+        """Have the other partitions that wait for a task ask again. Those that are gone do not."""
+        for waiter in self._matcher.dismiss_partitions():
+            self._wake(waiter, None)
 
     def leave_to_root(self) -> list[Task]:
         """The waiting tasks, if no worker has polled this partition lately: the root may know one."""
@@ -220,6 +228,8 @@ class Partition:
         """
         matcher = self._matcher
         if matcher.waiting or matcher.queries or matcher.overflowed or (matcher.backlog and not self.sticky):
+            return False
+        if self.fetch_failed_ns:
             return False
         return self._last_used_ns <= self._clock.now_ns() - RETENTION_NS
 

@@ -34,6 +34,8 @@ _SHUTDOWNS_REMEMBERED_MAX = 10_000
 _LEFT_PER_TURN = 100
 #: How long a partition waits for a task of the root before it looks whether it still needs one.
 _FETCH_NS = 10 * SECOND_NS
+#: For so long a process may be dead before everybody knows.
+_UNHEARD_NS = 20 * SECOND_NS
 
 
 class TaskQueues:
@@ -119,12 +121,9 @@ class TaskQueues:
                     task = await self.fetch(queue.root, until_ns)
                 except ServiceError:
                     # The root is moving, or busy. Whoever polls next tries again.
-                    partition.fetch_failed = True
+                    partition.fetch_failed_ns = self.runtime.clock.now_ns()
                     return
-                if partition.fetch_failed:
-                    # A task may have been on the answer that did not come.
-                    partition.fetch_failed = False
-                    self._refill(queue.root)
+                self._make_up_for_failure(partition)
                 if task is not None:
                     self.metrics.fetched += 1
                     self.offer(task._replace(queue=queue))
@@ -134,8 +133,18 @@ class TaskQueues:
 
     def leave_stranded_to_root(self) -> None:
         """Let the tasks of partitions that no worker polls any more meet one at the root."""
+        long_ago_ns = self.runtime.clock.now_ns() - _FETCH_NS
         for partition in list(self._partitions.values()):
             self._leave_to_root(partition)
+            if partition.fetch_failed_ns < long_ago_ns:
+                # No worker has made it ask again.
+                self._make_up_for_failure(partition)
+
+    def _make_up_for_failure(self, partition: Partition) -> None:
+        """A task may have been on the answer of the root that did not come."""
+        if partition.fetch_failed_ns:
+            partition.fetch_failed_ns = 0
+            self._refill(partition.queue.root)
 
     def _leave_to_root(self, partition: Partition) -> None:
         for task in partition.leave_to_root():
@@ -159,12 +168,21 @@ class TaskQueues:
 
         History does so as well, but may have been told earlier than we, and tasks came here from other queues since.
         """
-        for number, queue in enumerate(list(self._partitions), 1):
-            if not is_ours(queue) and (partition := self._partitions.pop(queue, None)) is not None:
+        for number, (queue, partition) in enumerate(list(self._partitions.items()), 1):
+            if is_ours(queue):
+                self._forget_the_dead(partition)
+            elif self._partitions.pop(queue, None) is not None:
+                self._make_up_for_failure(partition)
                 for task in partition.drain(NotOwner(f"task queue {queue.name}")):
                     self.offer_elsewhere(task)
             if number % _LEFT_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    def _forget_the_dead(self, root: Partition) -> None:
+        """Members have come or gone: whoever waits for a task of this root may be dead, or have died with one."""
+        root.dismiss_partitions()
+        if root.handed_on_ns > self.runtime.clock.now_ns() - _UNHEARD_NS:
+            self._refill(root.queue)
 
     def evict_idle(self) -> None:
         """Drop the partitions that nobody has used lately, and forget workers that are long gone."""

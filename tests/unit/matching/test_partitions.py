@@ -7,6 +7,7 @@ import asyncio
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task
@@ -141,5 +142,43 @@ def test_a_task_that_was_lost_on_its_way_from_the_root_is_asked_for_again() -> N
         matching.offer(world.task("last"))
         assert await poll(world, 1) == "last"
         assert world.history.refills == [WORKFLOWS], "once is enough"
+
+    scenario(main, LIMITS)
+
+
+def test_a_task_that_was_lost_is_asked_for_also_when_its_worker_does_not_come_back() -> None:
+    async def main(world: World) -> None:
+        matching = world.matching
+        await matching.start()
+
+        async def fetch(root: TaskQueueKey, until_ns: int) -> Task | None:
+            await matching.fetch(root, until_ns)
+            raise PeerUnreachable("the root", "the connection broke", may_have_executed=True)
+
+        matching.join(lambda *_: True, matching.offer, matching.offer, fetch)
+        matching.offer(world.task("lost"))
+        assert await poll(world, 1, timeout_s=3) == ""
+        await asyncio.sleep(25)
+        assert world.history.refills == [WORKFLOWS]
+        await matching.stop()
+
+    scenario(main, LIMITS)
+
+
+def test_what_a_process_took_that_may_have_died_is_asked_for_again() -> None:
+    async def main(world: World) -> None:
+        matching = world.matching
+        until_ns = world.clock.now_ns() + 60 * SECOND_NS
+        dead = [asyncio.ensure_future(matching.fetch(WORKFLOWS, until_ns)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        matching.offer(world.task("taken to the grave"))
+        await asyncio.sleep(0.1)
+        matching.join(lambda *_: True, matching.offer, matching.offer, matching.fetch)
+        await matching.leave()
+        assert [await each for each in dead][1] is None, "a task must not wait for the dead"
+        assert world.history.refills == [WORKFLOWS]
+        await asyncio.sleep(60)
+        await matching.leave()
+        assert world.history.refills == [WORKFLOWS], "by now everybody knows who is dead"
 
     scenario(main, LIMITS)

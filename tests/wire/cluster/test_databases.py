@@ -31,8 +31,10 @@ WORKFLOWS = 20
 async def stopped(server: LocalPostgres) -> AsyncIterator[None]:
     """Connections are refused."""
     await asyncio.to_thread(server.kill)
-    yield
-    await asyncio.to_thread(server.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.start)
 
 
 @asynccontextmanager

@@ -86,13 +86,17 @@ FAMILIES = (REQUESTS, ERRORS, LATENCY)
 class Connections:
     """Connections with the same settings, at most so many, made when they are needed."""
 
-    def __init__(self, database: str, dsn: str, settings: Mapping[str, str], limit: int) -> None:
+    def __init__(
+        self, database: str, dsn: str, settings: Mapping[str, str], limit: int, *, commits: bool = True
+    ) -> None:
+        """`commits`: what is done on them may be a commit, which is never cancelled on the server."""
         #: How long operations took, those included that failed, and how many failed.
         self.latency = Histogram()
         self.failures = 0
         self._database = database
         self._dsn = dsn
         self._settings = dict(settings)
+        self._commits = commits
         self._free = asyncio.Semaphore(limit)
         self._idle: list[asyncpg.Connection] = []
         self._is_closed = False
@@ -114,13 +118,16 @@ class Connections:
                 try:
                     return await operation(connection)
                 except asyncio.CancelledError:
-                    # Not cancelled on the server, which would then show a commit that waits for its replica.
-                    connection.terminate()
+                    if self._commits:
+                        # The server would then show a commit that waits for its replica.
+                        connection.terminate()
                     raise
                 finally:
                     self._give_back(connection)
         except TimeoutError:
             self.failures += 1
+            if connection is not None:
+                self._discard(connection)
             raise StoreUnavailable(f"database {self._database}: no answer within {within_s:g} s") from None
         except FAILURES as error:
             self.failures += 1
@@ -174,8 +181,8 @@ class Database:
         self._dsn = dsn
         #: One connection: writes to a database take turns, in the order in which they were asked for.
         self.writes = Connections(name, dsn, BY_KEY, 1)
-        self.reads = Connections(name, dsn, BY_KEY, READERS_MAX)
-        self.scans = Connections(name, dsn, AD_HOC, SCANNERS_MAX)
+        self.reads = Connections(name, dsn, BY_KEY, READERS_MAX, commits=False)
+        self.scans = Connections(name, dsn, AD_HOC, SCANNERS_MAX, commits=False)
         #: For taking shards, which may have to wait for writes of others, and for telling that we are alive, which must
         #: not have to wait for anything.
         self.claims = Connections(name, dsn, BY_KEY, 1)

@@ -8,6 +8,7 @@ what earlier owners wrote is committed, and nothing of theirs can be any more.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -24,8 +25,8 @@ logger = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-#: How long a database may take to say who owns its shards, and if it did not answer the last time. The shards of the
-#: others wait for it.
+#: How long a database may take to say who owns its shards, and every other time after it did not. The shards of the
+#: others wait for it, and a new connection to a busy server takes its time.
 _LOOK_S_MAX, _LOOK_AGAIN_S_MAX = 2.0, 0.5
 #: How long it may take to have shards taken from it, which waits for writes of others, or given back.
 _TAKE_S_MAX, _GIVE_S_MAX = 5.0, 2.0
@@ -57,8 +58,8 @@ class PostgresShardStore:
 
     def __init__(self, databases: PostgresDatabases) -> None:
         self._databases = databases
-        #: Databases that could not be read when we last looked.
-        self._unread: set[str] = set()
+        #: Databases that could not be read when we last looked, and how many looks have failed since they could.
+        self._unread: Counter[str] = Counter()
 
     async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
         if not shards:
@@ -90,16 +91,16 @@ class PostgresShardStore:
 
     async def leases(self) -> ShardLeases:
         async def look(database: Database) -> Sequence[asyncpg.Record]:
-            limit_s = _LOOK_AGAIN_S_MAX if database.name in self._unread else _LOOK_S_MAX
+            limit_s = _LOOK_AGAIN_S_MAX if self._unread[database.name] % 2 else _LOOK_S_MAX
             # Not behind those who read executions, of whom there may be many.
             return await database.claims.run(lambda connection: connection.fetch(LEASES), within_s=limit_s)
 
         found, errors = await _each((database, look(database)) for database in self._databases)
         if not found:
             raise next(iter(errors.values()))
-        for name in errors.keys() - self._unread:
+        for name in errors.keys() - self._unread.keys():
             logger.warning("the owners of a database's shards are unknown", database=name, error=str(errors[name]))
-        self._unread = set(errors)
+        self._unread = Counter({name: self._unread[name] + 1 for name in errors})
         # One that moves may be seen in both databases.
         known = {ShardId(shard): ShardLease(shard, *rest) for rows in found.values() for shard, *rest in rows}
         unknown = {shard for name in errors for shard in self._databases.held_by(name)}

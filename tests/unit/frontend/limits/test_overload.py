@@ -113,6 +113,14 @@ def test_refusals_leave_one_after_the_other_and_none_is_kept_for_long() -> None:
     assert damper.delay_s(now_ns + 3 * SECOND_NS) == 0
 
 
+@pytest.mark.parametrize("lets_go", [False, True])
+def test_a_clock_that_is_set_back_ends_no_holding_back(lets_go: bool) -> None:
+    damper = Damper(2.0, lets_go=lets_go)
+    damper.delay_s(5000 * SECOND_NS)
+    assert damper.delay_s(SECOND_NS) == 0
+    assert damper.delay_s(SECOND_NS) > 0
+
+
 def test_only_so_many_are_held_back_if_the_others_are_let_go() -> None:
     damper = Damper(2.0, lets_go=True)
     now_ns = 100 * SECOND_NS
@@ -279,7 +287,7 @@ def test_namespaces_that_ask_for_the_same_are_treated_alike() -> None:
             yield from (process.client(Rank.BEGIN, namespace) for _ in range(5 * ENOUGH))
 
     crowd = run_clients(clients)
-    assert 0.5 < crowd.served["one"] / crowd.served["other"] < 2, "who came first is a bit ahead"
+    assert 0.7 < crowd.served["one"] / crowd.served["other"] < 1.5, "who came first stays ahead by a third"
     assert crowd.turned_away["one"] > 0
     assert crowd.turned_away["other"] > 0
 
@@ -294,5 +302,12 @@ def test_demand_is_that_of_the_last_seconds() -> None:
     assert not demand.is_modest("loud")
     demand.count("quiet", 2 * SECOND_NS)
     assert not demand.is_modest("quiet"), "nobody else asks any more"
-    demand.count("quiet", SECOND_NS)
-    assert not demand.is_modest("quiet"), "the clock was set back"
+
+
+def test_demand_survives_a_clock_that_is_set_back() -> None:
+    demand = Demand()
+    for _ in range(100):
+        demand.count("loud", 100 * SECOND_NS)
+    for second in range(3):
+        demand.count("quiet", second * SECOND_NS)
+    assert not demand.is_modest("quiet"), "nobody else asks any more"
