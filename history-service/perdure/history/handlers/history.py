@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from temporalio.api.enums.v1 import HistoryEventFilterType
 from temporalio.api.history.v1 import History
@@ -71,7 +72,8 @@ async def _all_events(
 ) -> GetWorkflowExecutionHistoryResponse:
     shard.flush(loaded, call.namespace)
     if request.wait_new_event:
-        await _wait(engine, call, shard, loaded, page.next_event_id)
+        loaded = await _wait(engine, call, loaded, page.next_event_id)
+        shard = loaded.shard
     # A history that is read once ends where it ended when the reading began.
     end = page.until or loaded.state.next_event_id
     running = loaded.state.running
@@ -93,7 +95,7 @@ async def _close_event(
     engine: Engine, call: Call, loaded: LoadedExecution, page: HistoryPage, *, wait: bool
 ) -> GetWorkflowExecutionHistoryResponse:
     if wait:
-        await _wait(engine, call, loaded.shard, loaded, closed=True)
+        loaded = await _wait(engine, call, loaded, closed=True)
     response = GetWorkflowExecutionHistoryResponse(history=History())
     await loaded.committed()
     close_event = loaded.state.close_event
@@ -105,27 +107,28 @@ async def _close_event(
 
 
 async def _wait(
-    engine: Engine,
-    call: Call,
-    shard: Shard,
-    loaded: LoadedExecution,
-    from_event_id: int = 0,
-    *,
-    closed: bool = False,
-) -> None:
-    """Wait until there is something from `from_event_id` on (or the run is closed), or until time is up."""
+    engine: Engine, call: Call, loaded: LoadedExecution, from_event_id: int = 0, *, closed: bool = False
+) -> LoadedExecution:
+    """The run as soon as there is something from `from_event_id` on (or it is closed), or when time is up.
+
+    Raises:
+        NotFound: the run was deleted meanwhile.
+        NotOwner: its shard has another owner by now.
+    """
     now = engine.runtime.clock.now_ns()
     deadline = now + engine.limits.long_poll_ns
     if call.deadline_ns is not None:
         deadline = min(deadline, call.deadline_ns)
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout((deadline - now) / SECOND_NS):
             while loaded.state.running and (closed or loaded.state.next_event_id <= from_event_id):
                 await loaded.next_commit()
+                if loaded.shard.closed:
+                    # It was forgotten with its shard, and there will be no news of what we have here.
+                    loaded = await engine.get(call, loaded.key.workflow_id, loaded.key.run_id)
                 if not closed:
-                    shard.flush(loaded, call.namespace)
-    except TimeoutError:
-        pass
+                    loaded.shard.flush(loaded, call.namespace)
+    return loaded
 
 
 async def _task_page(
