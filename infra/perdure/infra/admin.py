@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from perdure.kernel.membership import SHARDS_MAX
+
 if TYPE_CHECKING:
     from perdure.infra.settings import Settings
 
@@ -31,14 +33,15 @@ def migrate(
     database: _Databases = None,
     config: _Config = None,
     shards: Annotated[
-        int | None, typer.Option(help="Number of shards of a new cluster; fixed for ever.", min=1)
+        int | None, typer.Option(help="Number of shards of a new cluster; fixed for ever.", min=1, max=SHARDS_MAX)
     ] = None,
 ) -> None:
     """Make or bring up to date the schema of all databases. May be run again at any time."""
     from perdure.infra.postgres import schema
 
     settings = _settings(database, config)
-    done = _run(schema.migrate(settings.databases, settings.shards if shards is None else shards))
+    count = settings.shards if shards is None else shards
+    done = _run(schema.migrate(settings.databases, count, exactly=shards is not None))
     print("\n".join(done) if done else "nothing to do")
 
 

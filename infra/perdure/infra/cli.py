@@ -34,7 +34,10 @@ app.add_typer(config_commands, name="config")
 app.add_typer(admin, name="admin")
 app.add_typer(cloud, name="cloud")
 
-_Roles = Annotated[str | None, typer.Option("--role", help="Roles of this process: gateway, history, matching.")]
+_Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", help="Roles of this process, with commas or repeated: gateway, history, matching."),
+]
 _Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]
 _Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 _GrpcPort = Annotated[int | None, typer.Option(help="Port of the gRPC API.")]
@@ -116,7 +119,9 @@ def serve(
     """Run some roles in this process, in a cluster with others. `perdure config show` tells what they are set to."""
     settings = _load(role, config, host, port, http_port, internal_port, advertise, log_level).settings
     if not settings.databases:
-        raise _UsageError("settings: databases: at least one is needed")
+        raise _UsageError(
+            "settings: databases: at least one is needed, as PERDURE_DATABASES__MAIN or in a --config file"
+        )
     logs.configure(settings.log_level)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     protos.without_sdk()
@@ -147,7 +152,7 @@ def show(
 
 
 def _load(
-    roles: str | None,
+    roles: list[str] | None,
     config: Path | None,
     host: str | None,
     port: int | None,
@@ -166,7 +171,7 @@ def _load(
         "advertise": advertise,
     }
     flags = {
-        "roles": roles,
+        "roles": ",".join(roles) if roles else None,
         "listen": {name: value for name, value in listen.items() if value is not None},
         "log_level": log_level,
     }

@@ -13,11 +13,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from perdure.kernel.limits import Limits, NamespaceLimits
-from perdure.kernel.membership import Role
+from perdure.kernel.membership import SHARDS_MAX, Role
 
 ENVIRONMENT_PREFIX = "PERDURE_"
 ENVIRONMENT_DELIMITER = "__"
-SHARDS_MAX = 16_384
 #: What waits for a lease to end (`perdure.history.ownership.PATIENCE_S`, `postgres.moves.FAREWELL_S_MAX`) waits longer
 #: than this, by what clocks differ: a process whose lease lasted longer would show what another has changed since.
 LEASE_S_MAX = 4.0

@@ -15,6 +15,9 @@ from zlib import crc32
 
 from perdure.kernel.ids import NamespaceId, ShardId, WorkflowId
 
+#: Of one cluster. Each costs every process a little, and more than processes are of no use.
+SHARDS_MAX = 16_384
+
 
 class Role(StrEnum):
     """What a process can be; one process may be several."""

@@ -46,6 +46,8 @@ class PostgresDatabases:
         #: What says that databases belong together, and which of them are known to.
         self._mark: object = None
         self._checked: set[str] = set()
+        #: Databases that hold shards and of which we have no address.
+        self._nameless: set[str] = set()
         #: Per database, how many shards had left it when we looked, before the map was read.
         self._departures: dict[str, int] = {}
         self.directory = next(iter(self._by_name.values()))
@@ -64,6 +66,7 @@ class PostgresDatabases:
         try:
             await databases._check(all_there)
             await databases.refresh()
+            databases._require_addresses()
         except BaseException:
             await databases.close()
             raise
@@ -133,23 +136,33 @@ class PostgresDatabases:
             if departures == known:
                 return [rows for rows, _ in answers]
             await self.refresh()
+            self._require_addresses()
             self._departures = departures
 
     async def refresh(self) -> None:
         """Read the map again.
 
+        Shards that have moved to a database of which we have no address stay where they were for us, which is where
+        nobody can take them: the others are served as before.
+
         Raises:
             StoreUnavailable, StoreUnusable: the directory cannot be read.
-            BadDatabases: a database that holds shards is not among ours.
         """
         rows = await self.directory.reads.run(lambda connection: connection.fetch(_MAP))
-        unknown = {name for _, name in rows} - self._by_name.keys()
-        if unknown:
-            raise BadDatabases(f"no address is given for database {', '.join(sorted(unknown))}, which holds shards")
-        self._of_shard = {ShardId(shard): self._by_name[name] for shard, name in rows}
+        nameless = {name for _, name in rows} - self._by_name.keys()
+        if nameless - self._nameless:
+            logger.error("no address is given for a database that holds shards", databases=sorted(nameless))
+        self._nameless = nameless
+        self._of_shard |= {ShardId(shard): self._by_name[name] for shard, name in rows if name not in nameless}
         self._held = {}
         for shard, name in rows:
             self._held.setdefault(name, []).append(ShardId(shard))
+
+    def _require_addresses(self) -> None:
+        """Raises BadDatabases if a database that holds shards is not among ours."""
+        if self._nameless:
+            names = ", ".join(sorted(self._nameless))
+            raise BadDatabases(f"no address is given for database {names}, which holds shards")
 
     async def _check(self, all_there: bool) -> None:
         async def look(connection: asyncpg.Connection) -> _Cluster:

@@ -66,14 +66,15 @@ async def check(connection: asyncpg.Connection, name: str, *parts: str) -> None:
             )
 
 
-async def migrate(dsns: Mapping[str, str], shard_count: int = SHARD_COUNT) -> list[str]:
+async def migrate(dsns: Mapping[str, str], shard_count: int = SHARD_COUNT, *, exactly: bool = False) -> list[str]:
     """Bring all databases up to date, the first of which is the directory, and say what was done.
 
     May be run again, and by several at once. What is there keeps its number of shards and its map of them; of a new
     cluster the shards are shared out among the databases.
 
     Raises:
-        BadDatabases: a database is not empty but not ours, or belongs to another cluster or under another name.
+        BadDatabases: a database is not empty but not ours, or belongs to another cluster or under another name; or
+            the cluster has another number of shards, and `exactly` that number is wanted.
         StoreUnavailable, StoreUnusable: a database cannot be reached, or refuses.
     """
     done: list[str] = []
@@ -91,6 +92,9 @@ async def migrate(dsns: Mapping[str, str], shard_count: int = SHARD_COUNT) -> li
                 raise store_error(name, error) from error
         try:
             mark = await _found_cluster(connections[directory], list(dsns), shard_count)
+            there = await connections[directory].fetchval("SELECT shard_count FROM cluster")
+            if exactly and there != shard_count:
+                raise BadDatabases(f"the cluster has {there} shards for ever: {shard_count} needs a new one")
             for name, connection in connections.items():
                 await _claim(connection, name, mark)
                 held = await connections[directory].fetch("SELECT shard FROM shard_map WHERE database = $1", name)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import asyncpg
 import pytest
 
 from perdure.infra.postgres import BadDatabases, moves
+from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.infra.postgres.maintenance import Busy, maintenance
 from perdure.infra.postgres.moves import Move, ShardMover, Step
-from perdure.infra.postgres.schema import SHARD_TABLES
+from perdure.infra.postgres.schema import SHARD_TABLES, migrate
+from perdure.infra.postgres.shards import PostgresShardStore
 from perdure.kernel.ids import ShardId
 from perdure.kernel.news import NoNews, Topic
 from perdure.kernel.persistence.executions import CurrentRun, ShardLost, Snapshot
@@ -220,3 +223,26 @@ async def test_nonsense_is_refused(dsns: dict[str, str]) -> None:
             await mover.move([ShardId(511), ShardId(512)], "more1", asyncio.Event())
     with pytest.raises(BadDatabases, match="no address is given for database more1, which holds shards"):
         await move({"main": dsns["main"]}, "main")
+
+
+async def test_a_process_that_does_not_know_the_new_database_goes_on_with_the_other_shards(
+    postgres: PostgresForTests,
+) -> None:
+    dsns = postgres.new(2)
+    await migrate({"main": dsns["main"]}, shard_count=8)
+    behind = await PostgresDatabases.open({"main": dsns["main"]})
+    try:
+        await migrate(dsns)
+        await move(dsns, "more1")
+        shards = PostgresShardStore(behind)
+        assert list(await shards.acquire([MOVING, STAYING], "me")) == [STAYING]
+        known, _ = await shards.leases()
+        assert STAYING in {lease.shard for lease in known}
+        with pytest.raises(BadDatabases, match="no address is given for database more1"):
+            await behind.ask_all(lambda database: database.reads, no_question)
+    finally:
+        await behind.close()
+
+
+async def no_question(connection: asyncpg.Connection, shards: Sequence[ShardId]) -> list[asyncpg.Record]:
+    return list(await connection.fetch("SELECT 1"))

@@ -94,6 +94,8 @@ def test_the_command(postgres: PostgresForTests) -> None:
 
     done = run(*flags, "--shards", "4")
     assert (done.returncode, done.stderr) == (0, "")
+    other = run(*flags, "--shards", "8")
+    assert (other.returncode, other.stderr) == (1, "perdure: the cluster has 4 shards for ever: 8 needs a new one\n")
     assert "main: directory/0001_initial.sql\n" in done.stdout
     assert run(*flags).stdout == "nothing to do\n"
 
