@@ -112,7 +112,7 @@ async def test_a_read_of_a_history_counts_as_what_it_does(waits: bool, limit: st
     assert bench.gateway.metrics.refusals == {("default", limit): 1}
 
 
-async def test_too_much_work_for_the_process_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_much_work_for_the_process_is_refused_before_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overload, "_CROWD", (2, 1, 1, 1, 1))
     bench = GatewayBench()
     working, go_on = asyncio.Event(), asyncio.Event()
@@ -125,7 +125,7 @@ async def test_too_much_work_for_the_process_is_refused_before_it_is_decoded(mon
     async with running(bench) as client:
         first = asyncio.create_task(client.call("DescribeWorkflowExecution", DESCRIBE))
         await working.wait()
-        answer = await client.call("DescribeWorkflowExecution", b"no message at all")
+        answer = await client.call("DescribeWorkflowExecution", {"namespace": "no such namespace"})
         progress = asyncio.create_task(
             client.call(
                 "RespondActivityTaskCompletedById", {"namespace": "default", "workflowId": "w", "activityId": "a"}
