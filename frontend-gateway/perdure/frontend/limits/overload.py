@@ -34,7 +34,6 @@ SAMPLES = 3
 #: Refusals leave at this rate if they can. Refusing costs a good part of what serving does, and clients that come back
 #: at once must not spend the process on it.
 REFUSALS_PER_S = 100
-_STEP_NS = SECOND_NS // REFUSALS_PER_S
 #: For so long a refusal is held back at most, if it is the process that is overloaded; and so many are.
 HELD_S_MAX = 5.0
 HELD_MAX = 5000
@@ -141,13 +140,14 @@ class Damper:
 
     def delay_s(self, now_ns: int) -> float:
         """How long to hold back the refusal that is ready now."""
+        step_ns = SECOND_NS // REFUSALS_PER_S
         delay_ns = max(self._next_ns - now_ns, 0)
-        if delay_ns > self._held_ns_max + _STEP_NS:
+        if delay_ns > self._held_ns_max + step_ns:
             # The clock was set back.
             delay_ns = 0
         if delay_ns > self._held_ns_max:
             if self._lets_go:
                 return 0.0
             delay_ns = self._held_ns_max
-        self._next_ns = now_ns + delay_ns + _STEP_NS
+        self._next_ns = now_ns + delay_ns + step_ns
         return delay_ns / SECOND_NS
