@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.auth.certificates.authorities import BYTES_MAX, CERTIFICATES_MAX, parse_authorities
@@ -181,6 +181,7 @@ class TestAuthorities:
             parse_authorities(pem)
         assert caught.value.message.startswith("accepted_client_ca: ")
 
+    @settings(derandomize=True, max_examples=300)
     @given(st.binary(max_size=200), st.integers(0, len(ROOT.pem) - 1))
     def test_garbage_is_the_callers_error(self, noise: bytes, at: int) -> None:
         damaged = ROOT.pem[:at] + noise + ROOT.pem[at + len(noise) :]

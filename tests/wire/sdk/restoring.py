@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from tests.support.sdk import worker
 from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, Told, check_history
@@ -86,7 +88,21 @@ async def back_up_under_load(client: Client, back_up: Callable[[], Awaitable[Non
 
 async def _finish(client: Client, workflow_id: str) -> Heard:
     handle = client.get_workflow_handle_for(Busy.run, workflow_id)
-    if (await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        await handle.signal(Busy.finish)
     async with asyncio.timeout(60):
+        if (await _status(handle)) == WorkflowExecutionStatus.RUNNING:
+            await handle.signal(Busy.finish)
         return await handle.result()
+
+
+async def _status(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus | None:
+    """Asked until there is an answer: a server that has just begun takes up what was restored."""
+    while True:
+        try:
+            return (await handle.describe()).status
+        except RPCError as error:
+            if error.status not in (
+                RPCStatusCode.UNAVAILABLE,
+                RPCStatusCode.CANCELLED,
+                RPCStatusCode.DEADLINE_EXCEEDED,
+            ):
+                raise

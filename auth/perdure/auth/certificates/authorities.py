@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -40,11 +40,15 @@ def parse_authorities(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise _refused("is not a list of X.509 certificates in PEM format") from None
     if len(certificates) > CERTIFICATES_MAX:
         raise _refused(f"has {len(certificates)} certificates, the limit is {CERTIFICATES_MAX}")
-    for certificate in certificates:
-        _check(certificate, certificates)
-    for one, other in combinations(certificates, 2):
-        if distinguished_name(one) == distinguished_name(other) and one.public_key() != other.public_key():
-            raise _refused(f"has two authorities of one name: {shown(one)}")
+    try:
+        for certificate in certificates:
+            _check(certificate, certificates)
+        for one, other in combinations(certificates, 2):
+            if distinguished_name(one) == distinguished_name(other) and one.public_key() != other.public_key():
+                raise _refused(f"has two authorities of one name: {shown(one)}")
+    except ValueError:
+        # Parts of a certificate are read when they are asked for.
+        raise _refused("has a certificate that cannot be read") from None
     return certificates
 
 
@@ -59,22 +63,29 @@ def distinguished_name(certificate: x509.Certificate) -> str:
 
 
 def weakness_of(certificate: x509.Certificate) -> str:
-    """What is wrong with its algorithms, or nothing."""
-    if not isinstance(certificate.signature_hash_algorithm, HASHES):
+    """What is wrong with its algorithms, or nothing.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        digest = None
+    if not isinstance(digest, HASHES):
         return "is not signed with SHA-256 or better"
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except UnsupportedAlgorithm:
+        key = None
     if isinstance(key, rsa.RSAPublicKey):
         return "" if key.key_size >= RSA_BITS_MIN else f"has an RSA key of less than {RSA_BITS_MIN} bits"
     return "" if isinstance(key, ec.EllipticCurvePublicKey) else "has a key that is neither RSA nor ECDSA"
 
 
 def _check(certificate: x509.Certificate, bundle: Sequence[x509.Certificate]) -> None:
-    try:
-        extensions = certificate.extensions
-        weakness = weakness_of(certificate)
-    except ValueError:
-        raise _refused(f"{shown(certificate)} cannot be read") from None
-    if weakness:
+    extensions = certificate.extensions
+    if weakness := weakness_of(certificate):
         raise _refused(f"{shown(certificate)} {weakness}")
     if certificate.version is not x509.Version.v3:
         raise _refused(f"{shown(certificate)} is not of version 3")
@@ -91,7 +102,7 @@ def _check(certificate: x509.Certificate, bundle: Sequence[x509.Certificate]) ->
 def _has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

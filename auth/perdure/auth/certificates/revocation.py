@@ -54,9 +54,9 @@ def _parse(pem: bytes, authorities: Sequence[x509.Certificate]) -> x509.Certific
         parsed = x509.load_pem_x509_crl(pem)
         strong = isinstance(parsed.signature_hash_algorithm, HASHES)
         is_delta = any(isinstance(extension.value, x509.DeltaCRLIndicator) for extension in parsed.extensions)
+        issuer = parsed.issuer.rfc4514_string()
     except (ValueError, UnsupportedAlgorithm):
         raise _refused("contain one that cannot be read") from None
-    issuer = parsed.issuer.rfc4514_string()
     if not strong:
         raise _refused(f"contain one of {issuer} that is not signed with SHA-256 or better")
     if is_delta:
@@ -71,7 +71,7 @@ def _signed(authority: x509.Certificate, crl: x509.CertificateRevocationList) ->
         return False
     try:
         return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (TypeError, InvalidSignature):
+    except (TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm):
         return False
 
 

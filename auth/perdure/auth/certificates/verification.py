@@ -55,7 +55,13 @@ class ClientCertificates:
             raise CertificateRefused("the namespace trusts no authority")
         if not 0 < len(chain) <= CHAIN_MAX:
             raise CertificateRefused(f"the chain has {len(chain)} certificates, the limit is {CHAIN_MAX}")
-        path = self._path(self._store, chain, now)
+        try:
+            return self._checked(self._path(self._store, chain, now))
+        except ValueError:
+            # Parts of a certificate are read when they are asked for.
+            raise CertificateRefused("a certificate of the chain cannot be read") from None
+
+    def _checked(self, path: Sequence[x509.Certificate]) -> datetime:
         for certificate in path:
             if weakness := weakness_of(certificate):
                 raise CertificateRefused(f"{certificate.subject.rfc4514_string()} {weakness}")
