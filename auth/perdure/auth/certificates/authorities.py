@@ -18,6 +18,15 @@ RSA_BITS_MIN = 2048
 #: Of signatures. Others are broken, or known to hardly anybody.
 HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
+#: What the library raises for certificates and lists that are broken, also when a part of them is asked for later.
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 _FIELD = "accepted_client_ca"
 
 
@@ -36,7 +45,7 @@ def parse_authorities(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise _refused("contains a private key, which nobody but its owner may have: use another one from now on")
     try:
         certificates = tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError:
+    except UNREADABLE:
         raise _refused("is not a list of X.509 certificates in PEM format") from None
     if len(certificates) > CERTIFICATES_MAX:
         raise _refused(f"has {len(certificates)} certificates, the limit is {CERTIFICATES_MAX}")
@@ -46,7 +55,7 @@ def parse_authorities(pem: bytes) -> tuple[x509.Certificate, ...]:
         for one, other in combinations(certificates, 2):
             if distinguished_name(one) == distinguished_name(other) and one.public_key() != other.public_key():
                 raise _refused(f"has two authorities of one name: {shown(one)}")
-    except ValueError:
+    except UNREADABLE:
         # Parts of a certificate are read when they are asked for.
         raise _refused("has a certificate that cannot be read") from None
     return certificates
@@ -66,7 +75,7 @@ def weakness_of(certificate: x509.Certificate) -> str:
     """What is wrong with its algorithms, or nothing.
 
     Raises:
-        ValueError: it cannot be read.
+        UNREADABLE: it cannot be read.
     """
     try:
         digest = certificate.signature_hash_algorithm

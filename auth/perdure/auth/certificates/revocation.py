@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from perdure.auth.certificates.authorities import HASHES
+from perdure.auth.certificates.authorities import HASHES, UNREADABLE
 from perdure.kernel.errors import InvalidArgument
 
 LISTS_MAX = 16
@@ -55,7 +55,7 @@ def _parse(pem: bytes, authorities: Sequence[x509.Certificate]) -> x509.Certific
         strong = isinstance(parsed.signature_hash_algorithm, HASHES)
         is_delta = any(isinstance(extension.value, x509.DeltaCRLIndicator) for extension in parsed.extensions)
         issuer = parsed.issuer.rfc4514_string()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise _refused("contain one that cannot be read") from None
     if not strong:
         raise _refused(f"contain one of {issuer} that is not signed with SHA-256 or better")

@@ -16,7 +16,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from perdure.auth.certificates.authorities import distinguished_name, weakness_of
+from perdure.auth.certificates.authorities import UNREADABLE, distinguished_name, weakness_of
 from perdure.auth.certificates.filters import CertificateFilter, passes
 from perdure.auth.certificates.revocation import Revocations
 
@@ -57,7 +57,7 @@ class ClientCertificates:
             raise CertificateRefused(f"the chain has {len(chain)} certificates, the limit is {CHAIN_MAX}")
         try:
             return self._checked(self._path(self._store, chain, now))
-        except ValueError:
+        except UNREADABLE:
             # Parts of a certificate are read when they are asked for.
             raise CertificateRefused("a certificate of the chain cannot be read") from None
 
