@@ -88,7 +88,7 @@ def test_product_code_uses_only_the_protocol_of_the_sdk() -> None:
 def test_only_the_transport_sees_grpc() -> None:
     frontend = ROOT / "frontend-gateway" / "perdure" / "frontend"
     seeing = {path.name for path in frontend.rglob("*.py") if "import grpc" in path.read_text()}
-    assert seeing == {"transport.py", "probe.py", "status.py"}
+    assert seeing == {"transport.py", "probe.py", "status.py", "tls.py"}
 
 
 def test_the_lock_names_no_address() -> None:

@@ -19,6 +19,7 @@ from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import Internal
+from perdure.kernel.identity import KnownCaller
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import DEVELOPMENT, Limits
 from perdure.kernel.masking import service_error
@@ -49,7 +50,6 @@ LEASE_S = 3.0
 GRACE_S = 5.0
 
 Roles = frozenset[Role]
-_FIELDS = {method.name: frozenset(method.input_type.fields_by_name) for method in WORKFLOW_SERVICE.methods}
 
 
 class Process:
@@ -181,10 +181,10 @@ class Process:
     async def _serve(self, rpc: str, request: Message, timeout_s: float) -> Message:
         endpoint = self._endpoints.get(rpc)
         if endpoint is None:
-            endpoint = self._pipeline.endpoint(rpc, WORKFLOW_ROUTES[rpc], _FIELDS[rpc])
+            endpoint = self._pipeline.endpoint(WORKFLOW_SERVICE.methods_by_name[rpc], WORKFLOW_ROUTES[rpc])
             self._endpoints[rpc] = endpoint
         try:
-            return await endpoint(request, timeout_s, {})
+            return await endpoint(request, timeout_s, KnownCaller())
         except Exception as error:
             shown = service_error(error)
             if shown is None:

@@ -53,7 +53,7 @@ class GatewayBench:
 @asynccontextmanager
 async def running(bench: GatewayBench) -> AsyncIterator[Client]:
     """The gateway serving, and a client of it."""
-    port = await bench.gateway.start("127.0.0.1:0")
+    port = (await bench.gateway.start("127.0.0.1:0")).public
     options: list[tuple[str, Any]] = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         try:

@@ -216,7 +216,7 @@ async def test_a_cancelled_call_is_no_failure() -> None:
 
 async def test_a_port_in_use_is_an_error_of_its_own() -> None:
     first, second = GatewayBench(), GatewayBench()
-    port = await first.gateway.start("127.0.0.1:0")
+    port = (await first.gateway.start("127.0.0.1:0")).public
     try:
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             await second.gateway.start(f"127.0.0.1:{port}")

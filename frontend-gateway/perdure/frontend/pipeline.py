@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import NamespaceState
 from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
@@ -16,19 +17,22 @@ from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
 from perdure.frontend import longpoll
 from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, NamespaceGates, toll_of
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.redaction import redact
 from perdure.frontend.routes import Priority, Role, Route
 from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, Unimplemented
+from perdure.kernel.identity import ANYBODY, Admission, Caller, Guard
+from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
 from perdure.kernel.names import check_names
 from perdure.kernel.namespace import DELETED, DEPRECATED, REGISTERED, Namespace
 from perdure.kernel.runtime import Runtime
 
-#: Serves a decoded request: the request, the seconds its client still waits (None: for ever), its text metadata.
-Endpoint = Callable[[Any, float | None, Mapping[str, str]], Awaitable[Message]]
+#: Serves a decoded request: the request, the seconds its client still waits (None: for ever), who calls.
+Endpoint = Callable[[Any, float | None, Caller], Awaitable[Message]]
 #: Serves a request of one namespace.
 NamespacedHandler = Callable[[str, Call, Any], Awaitable[Message]]
 #: Serves a request that the gateway answers itself and that may concern any namespace or none.
@@ -39,6 +43,9 @@ NAMESPACE_LENGTH_MAX = 1000
 _STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution", "StartActivityExecution"})
 #: Fields that turn a read into one that waits for something to happen.
 _WATCHING = {"GetWorkflowExecutionHistory": "wait_new_event", "DescribeActivityExecution": "long_poll_token"}
+#: By which some requests name their namespace if not by its name.
+_ID_FIELDS = ("namespace_id", "id")
+_OPEN = Admission(ANYBODY)
 _STATES_FOR_STARTS = (REGISTERED,)
 _STATES = (REGISTERED, DEPRECATED)
 _STATE_NAMES = {REGISTERED: "Registered", DEPRECATED: "Deprecated", DELETED: "Deleted"}
@@ -55,34 +62,45 @@ class Handlers(NamedTuple):
 
 class Pipeline:
     def __init__(
-        self, runtime: Runtime, limits: Limits, namespaces: Namespaces, gates: NamespaceGates, handlers: Handlers
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        namespaces: Namespaces,
+        gates: NamespaceGates,
+        handlers: Handlers,
+        guard: Guard | None = None,
     ) -> None:
+        """Without a `guard` everybody may do everything."""
+        self._guard = guard
         self._runtime = runtime
         self._limits = limits
         self._namespaces = namespaces
         self._gates = gates
         self._handlers = handlers
 
-    def endpoint(self, rpc: str, route: Route, request_fields: frozenset[str]) -> Endpoint:
+    def endpoint(self, method: MethodDescriptor, route: Route) -> Endpoint:
         """What serves this RPC.
 
         Raises:
             LookupError: the route says the gateway answers, but no handler is there.
         """
+        rpc = method.name
         match route.role:
             case Role.NOT_YET:
                 return _not_yet(rpc)
             case Role.GATEWAY:
-                return self._own(rpc, route, self._handlers.own[rpc])
+                return self._own(method, route, self._handlers.own[rpc])
             case Role.HISTORY:
                 handler = self._handlers.composed.get(rpc, self._handlers.history)
             case Role.MATCHING:
                 handler = self._handlers.composed.get(rpc, self._handlers.matching)
             case Role.VISIBILITY:
                 handler = self._handlers.composed[rpc]
-        return self._namespaced(rpc, route, handler, has_token="task_token" in request_fields)
+        return self._namespaced(method, route, handler)
 
-    def _namespaced(self, rpc: str, route: Route, handler: NamespacedHandler, *, has_token: bool) -> Endpoint:
+    def _namespaced(self, method: MethodDescriptor, route: Route, handler: NamespacedHandler) -> Endpoint:
+        rpc, full_name, guard = method.name, method.full_name, self._guard
+        has_token = "task_token" in method.input_type.fields_by_name
         runtime, limits, namespaces, gates = self._runtime, self._limits, self._namespaces, self._gates
         wait = route.wait
         toll = toll_of(rpc, route)
@@ -94,18 +112,21 @@ class Pipeline:
         check = CHECKS.get(rpc)
         states = _STATES_FOR_STARTS if rpc in _STARTS else _STATES
 
-        async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             check_names(request)
             if has_token and not request.task_token:
                 raise InvalidArgument("Task token not set on request.")
             name: str = request.namespace
+            if has_token and not name:
+                # Whose it is decides on who may hand it in, but nobody makes us look things up who is nobody.
+                if guard is not None:
+                    await guard.authenticate(caller)
+                name = (await namespaces.by_id(tokens.namespace_of(request.task_token))).name
+            admission = _OPEN if guard is None else await guard.admit(full_name, caller, NamespaceName(name))
             namespace = namespaces.cached(name)
             if namespace is None:
-                if has_token and not name:
-                    namespace = await namespaces.by_id(tokens.namespace_of(request.task_token))
-                else:
-                    check_namespace_name(name, "Namespace is empty.")
-                    namespace = await namespaces.find(name)
+                check_namespace_name(name, "Namespace is empty.")
+                namespace = await namespaces.find(name)
             if namespace.state not in states:
                 raise invalid_state(namespace, states)
             now_ns = runtime.clock.now_ns()
@@ -116,20 +137,38 @@ class Pipeline:
                 deadline_ns = longpoll.deadline(wait, now_ns, remaining_s, limits)
                 if check is not None:
                     check(request, Scene(namespace, limits, runtime))
-                return await handler(rpc, Call(namespace, deadline_ns, metadata), request)
+                call = Call(namespace, deadline_ns, caller.metadata, admission.principal)
+                response = await handler(rpc, call, request)
+                if not admission.payloads:
+                    redact(response)
+                return response
             finally:
                 gate.leave(due)
 
         return serve
 
-    def _own(self, rpc: str, route: Route, handler: OwnHandler) -> Endpoint:
+    def _own(self, method: MethodDescriptor, route: Route, handler: OwnHandler) -> Endpoint:
         clock, namespaces, gates = self._runtime.clock, self._namespaces, self._gates
-        toll = toll_of(rpc, route)
-        if toll is None:
-            return _unlimited(handler)
+        guard, full_name = self._guard, method.full_name
+        fields = method.input_type.fields_by_name
+        id_field = next((field for field in _ID_FIELDS if field in fields), None)
+        toll = toll_of(method.name, route)
 
-        async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+        async def admit(request: Any, caller: Caller) -> None:
+            if guard is None:
+                return
+            name = request.namespace if "namespace" in fields else ""
+            if not name and id_field and (namespace_id := getattr(request, id_field)):
+                await guard.authenticate(caller)
+                name = (await namespaces.by_id(NamespaceId(namespace_id))).name
+            await guard.admit(full_name, caller, NamespaceName(name) if name else None)
+
+        if toll is None:
+            return _unlimited(handler, admit)
+
+        async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             check_names(request)
+            await admit(request, caller)
             now_ns = clock.now_ns()
             # Names that are made up must not each have a gate.
             gate = gates.of(request.namespace if namespaces.cached(request.namespace) else NO_NAMESPACE, now_ns)
@@ -169,15 +208,16 @@ def invalid_state(namespace: Namespace, allowed: tuple[int, ...]) -> NamespaceIn
 
 
 def _not_yet(rpc: str) -> Endpoint:
-    async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+    async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
         raise Unimplemented(f"{rpc} is not implemented yet.")
 
     return serve
 
 
-def _unlimited(handler: OwnHandler) -> Endpoint:
-    async def serve(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+def _unlimited(handler: OwnHandler, admit: Callable[[Any, Caller], Awaitable[None]]) -> Endpoint:
+    async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
         check_names(request)
+        await admit(request, caller)
         return await handler(request)
 
     return serve

@@ -16,7 +16,9 @@ from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
-from perdure.frontend.transport import GrpcServer
+from perdure.frontend.tls import ServerTls
+from perdure.frontend.transport import GrpcServer, Ports
+from perdure.kernel.identity import Guard
 from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.persistence.cluster import ClusterStore
@@ -43,8 +45,10 @@ class Gateway:
         limits_of: Callable[[str], NamespaceLimits],
         gateways: Callable[[], int] = lambda: 1,
         tracer: Tracer | None = None,
+        guard: Guard | None = None,
     ) -> None:
-        """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now.
+        """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now. Without a
+        `guard` everybody may do everything.
 
         Raises:
             RouteTableError: a method of a service has no route.
@@ -68,20 +72,16 @@ class Gateway:
             ),
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
-        pipeline = Pipeline(runtime, limits, namespaces, gates, handlers)
+        pipeline = Pipeline(runtime, limits, namespaces, gates, handlers, guard)
         self._server = GrpcServer(
             pipeline, self.metrics, runtime.clock, lambda name: namespaces.cached(name) is not None, tracer
         )
 
-    async def start(self, address: str) -> int:
-        """Serve on `host:port` and say which port it is (port 0 means any).
-
-        Raises:
-            OSError: the address cannot be had.
-        """
-        port = await self._server.start(address)
+    async def start(self, address: str, tls: ServerTls | None = None, mutual_address: str = "") -> Ports:
+        """See `GrpcServer.start`. Raises OSError: an address cannot be had."""
+        ports = await self._server.start(address, tls, mutual_address)
         await self._deletion.start()
-        return port
+        return ports
 
     async def drain(self) -> None:
         """Ask clients to go elsewhere and break off calls that only wait. Task polls end when matching stops."""

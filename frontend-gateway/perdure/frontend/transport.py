@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -35,8 +36,10 @@ from perdure.frontend.pipeline import Endpoint, Pipeline
 from perdure.frontend.probe import Probe
 from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Route, Wait, verify
 from perdure.frontend.status import translate
+from perdure.frontend.tls import ServerTls
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
+from perdure.kernel.identity import Caller
 from perdure.kernel.masking import service_error
 from perdure.kernel.serving import about, serving
 from perdure.kernel.tracing import SpanKind, Tracer
@@ -53,6 +56,7 @@ PENDING_MAX = 20_000
 HEALTH_SERVICES = ("", WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
 
 #: Where a server is reached that listens on all addresses.
+_OWN_ADDRESS = "127.0.0.1:0"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 _OPTIONS = (
@@ -76,8 +80,15 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _LOOK_S = 0.02
 
 
+class Ports(NamedTuple):
+    """`mutual` is for clients that show certificates."""
+
+    public: int
+    mutual: int | None = None
+
+
 class GrpcServer:
-    """Serves the pipeline on one port."""
+    """Serves the pipeline on one port, or on two with TLS."""
 
     def __init__(
         self,
@@ -110,8 +121,7 @@ class GrpcServer:
         for service, routes in SERVICES:
             methods = {}
             for method, route in verify(service, routes):
-                fields = frozenset(method.input_type.fields_by_name)
-                endpoint = pipeline.endpoint(method.name, route, fields)
+                endpoint = pipeline.endpoint(method, route)
                 if tracer is not None:
                     endpoint = _traced(tracer, method.name, endpoint)
                 methods[method.name] = self._method(method, route, endpoint)
@@ -120,22 +130,33 @@ class GrpcServer:
         names = (*HEALTH_SERVICES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, cast(Any, _Unregistered(self._server)))
 
-    async def start(self, address: str) -> int:
-        """Serve on `host:port` and say which port it is (port 0 means any).
+    async def start(self, address: str, tls: ServerTls | None = None, mutual_address: str = "") -> Ports:
+        """Serve on `host:port` and say which port it is (port 0 means any). With `tls`, on `mutual_address` too, for
+        clients that show certificates.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: an address cannot be had.
         """
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: is the port in use?") from error
+        port = self._listen(address, tls.server() if tls else None)
+        mutual = self._listen(mutual_address, tls.mutual()) if tls and mutual_address else None
         for name in HEALTH_SERVICES:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        own = port
+        if tls:
+            # The process would have to be sent the name that its certificate is for.
+            address, own = _OWN_ADDRESS, self._listen(_OWN_ADDRESS, None)
         await self._server.start()
         host = address.rpartition(":")[0]
-        self._probe.aim(f"{_LOOPBACK.get(host, host)}:{port}")
-        return port
+        self._probe.aim(f"{_LOOPBACK.get(host, host)}:{own}")
+        return Ports(port, mutual)
+
+    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
+        try:
+            if credentials is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: is the port in use?") from error
 
     async def drain(self) -> None:
         """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
@@ -217,9 +238,9 @@ class GrpcServer:
                     working = True
                     admission.begin()
                 serving.set((rpc, request))
-                metadata = _TextMetadata(context)
-                trace_context.set(metadata)
-                return await endpoint(request, context.time_remaining(), metadata)
+                caller = _GrpcCaller(context)
+                trace_context.set(caller.metadata)
+                return await endpoint(request, context.time_remaining(), caller)
             except OverLimit as error:
                 if working:
                     working = False
@@ -245,14 +266,12 @@ class GrpcServer:
     def _until_drained(self, endpoint: Endpoint) -> Endpoint:
         """Has a call broken off when the server stops, with an answer that makes clients ask again."""
 
-        async def endpoint_until_drained(
-            request: Any, remaining_s: float | None, metadata: Mapping[str, str]
-        ) -> Message:
+        async def endpoint_until_drained(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             task = asyncio.current_task()
             assert task is not None
             self._waiting.add(task)
             try:
-                return await endpoint(request, remaining_s, metadata)
+                return await endpoint(request, remaining_s, caller)
             except asyncio.CancelledError:
                 if not self._draining:
                     raise
@@ -296,9 +315,9 @@ class GrpcServer:
 def _traced(tracer: Tracer, rpc: str, endpoint: Endpoint) -> Endpoint:
     """Has each call told to whoever collects traces, as the server's part of its client's trace."""
 
-    async def traced_endpoint(request: Any, remaining_s: float | None, metadata: Mapping[str, str]) -> Message:
+    async def traced_endpoint(request: Any, remaining_s: float | None, caller: Caller) -> Message:
         with tracer.span(rpc, SpanKind.SERVER, {"rpc.system": "grpc", "rpc.method": rpc, **about(request)}):
-            return await endpoint(request, remaining_s, metadata)
+            return await endpoint(request, remaining_s, caller)
 
     return traced_endpoint
 
@@ -337,6 +356,29 @@ class _Unregistered:
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: object) -> None:
         """The generic handlers have them."""
+
+
+class _GrpcCaller:
+    """A `Caller`. What is to be known of him is asked of grpc only when somebody wants to know."""
+
+    __slots__ = ("_context", "metadata")
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+        self.metadata = _TextMetadata(context)
+
+    @property
+    def address(self) -> str:
+        """From grpc's `ipv4:127.0.0.1:50000` or `ipv6:[::1]:50000`, which may be percent-encoded."""
+        kind, _, place = unquote(self._context.peer()).partition(":")
+        return place.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+
+    @property
+    def certificates(self) -> str:
+        shown = self._context.auth_context()
+        # What leads from the certificate to an authority comes without the certificate itself.
+        parts = [*shown.get("x509_pem_cert", ()), *shown.get("x509_pem_cert_chain", ())]
+        return b"".join(parts).decode("ascii", "replace")
 
 
 class _TextMetadata(Mapping[str, str]):

@@ -92,7 +92,7 @@ class EmbeddedServer:
             await self._ensure_namespaces()
             await self._ownership.start()
             await self._matching.start()
-            port = await self._gateway.start(f"{self._options.ip}:{self._options.port}")
+            port = (await self._gateway.start(f"{self._options.ip}:{self._options.port}")).public
             http_port = await self._http.start(self._options.ip, self._options.http_port)
         except BaseException:
             await self.stop(grace_s=0)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from perdure.kernel.identity import ANYBODY, Principal
+
 if TYPE_CHECKING:
     from perdure.kernel.namespace import Namespace
 
@@ -21,11 +23,13 @@ class Call:
     `namespace` is the resolved namespace of a data-plane call (handlers must not trust the name in the request).
     `deadline_ns` is the instant on the server's clock after which nobody waits for the answer, or None.
     `metadata` holds the caller's text metadata, lower-case keys (`client-name`, `client-version`, ...).
+    `principal` is who calls.
     """
 
     namespace: Namespace
     deadline_ns: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    principal: Principal = ANYBODY
 
     @property
     def namespace_id(self) -> str:

@@ -152,6 +152,12 @@ class MultiOperationFailed(ServiceError):
         self.instance_code = code
 
 
+class Unauthenticated(ServiceError):
+    """Nobody knows who calls. The message does not say what was wrong with what was shown."""
+
+    code = Code.UNAUTHENTICATED
+
+
 class PermissionDenied(ServiceError):
     code = Code.PERMISSION_DENIED
 

@@ -122,7 +122,7 @@ class ClusterServer:
             address = listen.advertise or f"{listen.host}:{internal}"
             await self._node.start(address)
             if self._gateway is not None:
-                grpc = await self._gateway.start(f"{listen.host}:{listen.grpc_port}")
+                grpc = (await self._gateway.start(f"{listen.host}:{listen.grpc_port}")).public
             http = await self._http.start(listen.host, listen.http_port)
             await self._node.join()
         except BaseException:

@@ -1,0 +1,105 @@
+"""TLS towards clients: renewed certificates and new authorities are taken over without a restart.
+
+grpc asks with each handshake whether something has changed, from a thread of its own. Connections that are open stay
+open. Whoever a connection belongs to is looked at with every call (`Caller.certificates`), so what happens here decides
+only on who gets through the door: certificates of any authority that any namespace trusts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import grpc
+import structlog
+
+_log = structlog.get_logger("perdure.frontend")
+
+
+class Authorities(NamedTuple):
+    """Whom any namespace trusts, in PEM, and the number of changes that led there."""
+
+    revision: int
+    pem: bytes
+
+
+def nobody() -> Authorities:
+    """For a server of which no namespace trusts anybody."""
+    return Authorities(0, b"")
+
+
+class ServerTls:
+    """The certificate of this server, and the authorities of its clients."""
+
+    def __init__(self, certificate: Path, key: Path, authorities: Callable[[], Authorities] = nobody) -> None:
+        """`authorities` is asked from other threads. All of it has to be readable: with a certificate in it that is
+        not, there are no more handshakes.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        self._certificate = certificate
+        self._key = key
+        self._authorities = authorities
+        self._read()
+
+    def server(self) -> grpc.ServerCredentials:
+        """For a port on which clients show no certificates."""
+        configuration = grpc.ssl_server_certificate_configuration([self._read()])
+        return grpc.dynamic_ssl_server_credentials(configuration, cast(Any, _Fetcher(self, mutual=False)))
+
+    def mutual(self) -> grpc.ServerCredentials:
+        """For a port on which they must."""
+        fetcher = _Fetcher(self, mutual=True)
+        return grpc.dynamic_ssl_server_credentials(
+            fetcher.first(), cast(Any, fetcher), require_client_authentication=True
+        )
+
+    def _read(self) -> tuple[bytes, bytes]:
+        return self._key.read_bytes(), self._certificate.read_bytes()
+
+    def _state(self) -> tuple[int, ...]:
+        """What differs as soon as the files do."""
+        stats = self._certificate.stat(), self._key.stat()
+        return tuple(number for stat in stats for number in (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+class _Fetcher:
+    """Gives grpc another configuration if there is one, else None, which the stubs do not know of."""
+
+    def __init__(self, tls: ServerTls, *, mutual: bool) -> None:
+        self._tls = tls
+        self._mutual = mutual
+        self._lock = threading.Lock()
+        self._taken: tuple[object, ...] = self._current()
+
+    def first(self) -> grpc.ServerCertificateConfiguration:
+        return self._configuration()
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        with self._lock:
+            try:
+                current = self._current()
+                if current == self._taken:
+                    return None
+                configuration = self._configuration()
+            except OSError as error:
+                # Someone is in the midst of replacing them.
+                _log.warning("TLS files cannot be read, those from before are used on", error=str(error))
+                return None
+            self._taken = current
+            return configuration
+
+    def _current(self) -> tuple[object, ...]:
+        revision = self._tls._authorities().revision if self._mutual else 0
+        return revision, *self._tls._state()
+
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        key, certificate = self._tls._read()
+        if not self._mutual:
+            return grpc.ssl_server_certificate_configuration([(key, certificate)])
+        # Never empty, which grpc refuses. Nobody but this server can show its certificate, and no namespace trusts it.
+        authorities = self._tls._authorities().pem or certificate
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
