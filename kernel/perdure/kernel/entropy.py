@@ -28,5 +28,9 @@ class Entropy:
         number = (now_ns // MILLISECOND_NS & (1 << 48) - 1) << 80 | 7 << 76 | random_a << 64 | 0b10 << 62 | random_b
         return str(uuid.UUID(int=number))
 
+    def bits(self, count: int) -> int:
+        """A number of so many random bits. Fit for secrets, unless there is a seed."""
+        return self._random.getrandbits(count)
+
     def uniform(self, low: float, high: float) -> float:
         return self._random.uniform(low, high)

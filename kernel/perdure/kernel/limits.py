@@ -146,3 +146,34 @@ class NamespaceLimits(_Named):
 DEVELOPMENT = NamespaceLimits(
     requests_per_second=100_000, visibility_per_second=100_000, changes_per_second=100_000, pending_calls_max=100_000
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlLimits(_Named):
+    """What one account may have and do in the control plane. Rates are per second."""
+
+    namespaces_max: int = _limit(10, "cloud.namespacesPerAccount", "namespaces of an account")
+    users_max: int = _limit(300, "cloud.usersPerAccount", "users of an account, with those who are invited")
+    service_accounts_max: int = _limit(500, "cloud.serviceAccountsPerAccount", "service accounts of an account")
+    groups_max: int = _limit(200, "cloud.userGroupsPerAccount", "groups of an account")
+    group_members_max: int = _limit(1000, "cloud.membersPerUserGroup", "users in a group")
+    api_keys_per_user_max: int = _limit(10, "cloud.apiKeysPerUser", "API keys of a user that have not expired")
+    api_keys_per_service_account_max: int = _limit(
+        20, "cloud.apiKeysPerServiceAccount", "API keys of a service account that have not expired"
+    )
+    custom_roles_max: int = _limit(25, "cloud.customRolesPerAccount", "custom roles of an account")
+    custom_roles_per_principal_max: int = _limit(10, "cloud.customRolesPerPrincipal", "custom roles of one identity")
+    nexus_endpoints_max: int = _limit(100, "cloud.nexusEndpointsPerAccount", "Nexus endpoints of an account")
+    connectivity_rules_max: int = _limit(50, "cloud.connectivityRulesPerAccount", "connectivity rules of an account")
+    connectivity_rules_per_namespace_max: int = _limit(
+        5, "cloud.connectivityRulesPerNamespace", "connectivity rules of one namespace"
+    )
+    tags_per_namespace_max: int = _limit(10, "cloud.tagsPerNamespace", "tags of one namespace")
+    operations_in_flight_max: int = _limit(
+        10, "cloud.operationsInFlight", "operations of an account that are not finished"
+    )
+    account_requests_per_second: int = _limit(160, "cloud.accountRPS", "control-plane requests of an account")
+    user_requests_per_second: int = _limit(40, "cloud.userRPS", "control-plane requests of a user")
+    service_account_requests_per_second: int = _limit(
+        80, "cloud.serviceAccountRPS", "control-plane requests of a service account"
+    )

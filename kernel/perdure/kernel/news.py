@@ -17,6 +17,7 @@ class Topic(StrEnum):
     MEMBERS = "members"
     SHARDS = "shards"
     NAMESPACES = "namespaces"
+    ACCESS = "access"
 
 
 class News(Protocol):

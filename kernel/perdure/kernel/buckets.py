@@ -1,32 +1,22 @@
-"""PURE: token buckets, the first of which keeps some tokens for those who are more important."""
+"""PURE: token buckets, which keep some tokens for those who are more important."""
 
 from __future__ import annotations
 
-from perdure.frontend.routes import Priority
 from perdure.kernel.clock import SECOND_NS
-
-#: The part of a full bucket that a call must leave to the priorities before its own.
-RESERVED = {
-    Priority.SYSTEM: 0.0,
-    Priority.EVENT: 0.05,
-    Priority.CHANGE: 0.1,
-    Priority.STATUS: 0.2,
-    Priority.BACKGROUND: 0.3,
-    Priority.WATCH: 0.4,
-}
-_RESERVED = tuple(RESERVED[priority] for priority in Priority)
 
 
 class TokenBucket:
-    """Fills with `rate` tokens per second up to `burst`, and starts full.
+    """Fills with `rate` tokens per second up to `burst`, and starts full. `reserved` has for each priority, the most
+    important first, the part of a full bucket that it must leave to those before it.
 
     One bucket for all priorities: when more is asked for than flows in, the level settles where only the most important
     of the callers find what they must leave behind.
     """
 
-    __slots__ = ("_at_ns", "_burst", "_per_ns", "_reserves", "_tokens")
+    __slots__ = ("_at_ns", "_burst", "_per_ns", "_reserved", "_reserves", "_tokens")
 
-    def __init__(self, rate: float, burst: float, now_ns: int) -> None:
+    def __init__(self, rate: float, burst: float, now_ns: int, reserved: tuple[float, ...] = (0.0,)) -> None:
+        self._reserved = reserved
         self._at_ns = now_ns
         self._burst = self._tokens = 1.0
         self.resize(rate, burst)
@@ -39,9 +29,9 @@ class TokenBucket:
         before, self._burst = self._burst, max(burst, 1.0)
         if self._tokens > 0:
             self._tokens *= self._burst / before
-        self._reserves = tuple(part * (self._burst - 1) for part in _RESERVED)
+        self._reserves = tuple(part * (self._burst - 1) for part in self._reserved)
 
-    def take(self, now_ns: int, priority: int = Priority.SYSTEM) -> bool:
+    def take(self, now_ns: int, priority: int = 0) -> bool:
         """Whether there was a token for this priority, which is gone now."""
         left = self._level(now_ns) - 1
         if left < self._reserves[priority]:

@@ -1,0 +1,159 @@
+"""The control plane's database: SQLite for one process, Postgres for several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+
+from perdure.api.data.transaction import Transaction
+from perdure.kernel.persistence.executions import StoreError
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_BUSY_MS = 5_000
+_POOL_SIZE = 8
+#: Errors of Postgres after which the same transaction may succeed: serialization failure, deadlock.
+_LOST_RACES = ("40001", "40P01")
+
+
+class UnknownSchema(StoreError):
+    """The database has another schema than this server knows. The message says what to do."""
+
+
+class LostRace(StoreError):
+    """Somebody else was faster. The transaction may be tried again, from its beginning."""
+
+
+class ControlDatabase:
+    """Transactions that are as if one came after the other. `open` and `close` are each called once."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+        # SQLite has one writer; those who wait do so here, instead of trying again and again.
+        self._writer: Any = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+    @classmethod
+    async def open(cls, url: str, *, migrate: bool = False) -> ControlDatabase:
+        """`url` is `sqlite:///PATH` or `postgresql://...`. With `migrate` the schema is made, or renewed.
+
+        Raises:
+            UnknownSchema: it has another one.
+            StoreError: the database cannot be used.
+        """
+        database = cls(_engine(url))
+        try:
+            async with database._engine.begin() as connection:
+                await connection.run_sync(_migrate if migrate else _check)
+        except (SQLAlchemyError, OSError) as error:
+            await database.close()
+            raise StoreError(f"the control plane's database cannot be used: {_reason(error)}") from error
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """What is read is of one instant.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        async with self._transaction() as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """Committed when the block ends, undone if it raises.
+
+        Raises:
+            LostRace: it was undone for the sake of another.
+            StoreError: the database cannot be used, and it is not known whether it was committed.
+        """
+        async with self._writer, self._transaction() as transaction:
+            yield transaction
+            await transaction.finish()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        try:
+            async with self._sessions() as session, session.begin():
+                yield Transaction(session)
+        except IntegrityError as error:
+            raise LostRace(_reason(error)) from error
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") in _LOST_RACES:
+                raise LostRace(_reason(error)) from error
+            raise StoreError(_reason(error)) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(_reason(error)) from error
+
+
+def _engine(url: str) -> AsyncEngine:
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        engine = create_async_engine(f"sqlite+aiosqlite://{rest}")
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        return engine
+    return create_async_engine(
+        f"postgresql+asyncpg://{rest}", isolation_level="SERIALIZABLE", pool_size=_POOL_SIZE, pool_pre_ping=True
+    )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _migrate(connection: Connection) -> None:
+    config = _config(connection)
+    _refuse_newer(connection, config)
+    command.upgrade(config, "head")
+
+
+def _check(connection: Connection) -> None:
+    config = _config(connection)
+    _refuse_newer(connection, config)
+    wanted = ScriptDirectory.from_config(config).get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found != wanted:
+        raise UnknownSchema(
+            f"the control plane's database has schema {found or 'none'}, this server needs {wanted}: "
+            "run 'perdure admin migrate'"
+        )
+
+
+def _refuse_newer(connection: Connection, config: Config) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise UnknownSchema(f"the control plane's database has schema {found}, which is newer than this server")
+
+
+def _reason(error: BaseException) -> str:
+    """One line, without the statement and its parameters."""
+    original = getattr(error, "orig", None) or error
+    return str(original).splitlines()[0] if str(original) else type(original).__name__

@@ -1,0 +1,143 @@
+"""What can be asked of the control plane's database, and written to it, within one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from perdure.api.data.tables import AccessRevisionRow, AccessRow, MemberRow, OperationRow, ResourceRow
+from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
+
+_SOLE = 1
+
+
+class Transaction:
+    """Rows that are read here may be changed; that is written when the transaction ends."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._published: dict[tuple[str, str], bytes | None] = {}
+
+    # Resources
+
+    def add(self, row: ResourceRow | MemberRow | OperationRow) -> None:
+        self._session.add(row)
+
+    async def remove(self, row: ResourceRow | MemberRow) -> None:
+        await self._session.delete(row)
+
+    async def resource(self, kind: str, resource_id: str) -> ResourceRow | None:
+        return await self._session.get(ResourceRow, (kind, resource_id))
+
+    async def named(self, account_id: str, kind: str, name: str) -> ResourceRow | None:
+        await self._session.flush()
+        found = select(ResourceRow).where(
+            ResourceRow.account_id == account_id, ResourceRow.kind == kind, ResourceRow.name == name
+        )
+        return (await self._session.scalars(found)).one_or_none()
+
+    async def resources(
+        self, account_id: str, kind: str, *, after: str = "", limit: int | None = None, owner_id: str | None = None
+    ) -> Sequence[ResourceRow]:
+        """Those of an account, in the order of their names, strictly after the cursor."""
+        await self._session.flush()
+        found = (
+            select(ResourceRow)
+            .where(ResourceRow.account_id == account_id, ResourceRow.kind == kind, ResourceRow.name > after)
+            .order_by(ResourceRow.name)
+            .limit(limit)
+        )
+        if owner_id is not None:
+            found = found.where(ResourceRow.owner_id == owner_id)
+        return (await self._session.scalars(found)).all()
+
+    async def everywhere(self, kind: str, name: str) -> Sequence[ResourceRow]:
+        """Those of this name in any account."""
+        await self._session.flush()
+        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.name == name)
+        return (await self._session.scalars(found)).all()
+
+    async def count(self, account_id: str, kind: str, owner_id: str | None = None) -> int:
+        await self._session.flush()
+        found = select(func.count()).where(ResourceRow.account_id == account_id, ResourceRow.kind == kind)
+        if owner_id is not None:
+            found = found.where(ResourceRow.owner_id == owner_id)
+        return (await self._session.execute(found)).scalar_one()
+
+    # Groups
+
+    async def member(self, group_id: str, user_id: str) -> MemberRow | None:
+        return await self._session.get(MemberRow, (group_id, user_id))
+
+    async def members(self, group_id: str, after: str = "", limit: int | None = None) -> Sequence[MemberRow]:
+        await self._session.flush()
+        found = select(MemberRow).where(MemberRow.group_id == group_id, MemberRow.user_id > after)
+        return (await self._session.scalars(found.order_by(MemberRow.user_id).limit(limit))).all()
+
+    async def groups_of(self, user_id: str) -> Sequence[str]:
+        await self._session.flush()
+        return (await self._session.scalars(select(MemberRow.group_id).where(MemberRow.user_id == user_id))).all()
+
+    async def leave_groups(self, user_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(MemberRow).where(MemberRow.user_id == user_id))
+
+    # Operations
+
+    async def operation(self, account_id: str, operation_id: str) -> OperationRow | None:
+        return await self._session.get(OperationRow, (account_id, operation_id))
+
+    async def unfinished(self, states: Sequence[int], now_ns: int, limit: int) -> Sequence[OperationRow]:
+        """Those that nobody has in his hands, the oldest first."""
+        await self._session.flush()
+        found = (
+            select(OperationRow)
+            .where(OperationRow.state.in_(states), OperationRow.claimed_until_ns <= now_ns)
+            .order_by(OperationRow.started_at_ns)
+            .limit(limit)
+        )
+        return (await self._session.scalars(found)).all()
+
+    async def count_operations(self, account_id: str, states: Sequence[int]) -> int:
+        await self._session.flush()
+        found = select(func.count()).where(OperationRow.account_id == account_id, OperationRow.state.in_(states))
+        return (await self._session.execute(found)).scalar_one()
+
+    # What gateways are told
+
+    def publish(self, record: AccessRecord) -> None:
+        """Show it to all gateways. The last one of a kind and id counts."""
+        self._published[kind_of(record), id_of(record)] = encode(record)
+
+    def withdraw(self, kind: str, record_id: str) -> None:
+        self._published[kind, record_id] = None
+
+    @property
+    def publishes(self) -> bool:
+        return bool(self._published)
+
+    async def changed_since(self, revision: int, limit: int) -> Sequence[tuple[int, Removed | bytes]]:
+        found = select(AccessRow).where(AccessRow.revision > revision).order_by(AccessRow.revision).limit(limit)
+        return [
+            (row.revision, Removed(row.kind, row.id) if row.record is None else row.record)
+            for row in await self._session.scalars(found)
+        ]
+
+    async def finish(self) -> None:
+        """To be called last: whoever publishes holds up all others until he commits."""
+        await self._session.flush()
+        if not self._published:
+            return
+        advance = (
+            update(AccessRevisionRow)
+            .where(AccessRevisionRow.id == _SOLE)
+            .values(revision=AccessRevisionRow.revision + len(self._published))
+            .returning(AccessRevisionRow.revision)
+        )
+        last = (await self._session.execute(advance)).scalar_one()
+        first = last - len(self._published) + 1
+        for revision, ((kind, record_id), record) in enumerate(self._published.items(), first):
+            await self._session.merge(AccessRow(kind=kind, id=record_id, revision=revision, record=record))
+        await self._session.flush()

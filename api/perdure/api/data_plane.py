@@ -1,0 +1,39 @@
+"""What the control plane asks of the data plane."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import Namespace
+
+
+class NameTaken(Exception):
+    """Another namespace is called so."""
+
+
+class DataPlane(Protocol):
+    """All of it may be asked again, and then does nothing more.
+
+    Whatever cannot be done now raises what the store raises.
+    """
+
+    async def put(self, namespace: Namespace) -> None:
+        """Let there be this namespace: as it says, but for `version`, which is the data plane's own.
+
+        Raises:
+            NameTaken: another one, with another id, has its name.
+        """
+        ...
+
+    async def rename(self, namespace_id: NamespaceId, name: NamespaceName, state: int) -> None:
+        """Let it be called so from now on, and be in this state; nothing if there is none.
+
+        Raises:
+            NameTaken: see `put`.
+        """
+        ...
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        """Let it be gone with all that it holds, which may take a while longer than the call."""
+        ...

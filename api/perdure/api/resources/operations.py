@@ -1,0 +1,62 @@
+"""What became of an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest, GetAsyncOperationResponse
+from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
+from temporalio.api.cloud.operation.v1 import AsyncOperation
+
+from perdure.api.calls import ControlCall, Method, at_account
+from perdure.api.data.tables import OperationRow
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import InvalidArgument, NotFound
+
+PENDING = int(AsyncOperation.STATE_PENDING)
+IN_PROGRESS = int(AsyncOperation.STATE_IN_PROGRESS)
+FAILED = int(AsyncOperation.STATE_FAILED)
+FULFILLED = int(AsyncOperation.STATE_FULFILLED)
+UNFINISHED = (PENDING, IN_PROGRESS)
+#: How long to wait before asking again.
+CHECK_NS = SECOND_NS
+
+_METHODS: Mapping[str, MethodDescriptor] = {
+    method.name: method for method in cloud.DESCRIPTOR.services_by_name["CloudService"].methods
+}
+
+
+async def _get(call: ControlCall, request: GetAsyncOperationRequest) -> GetAsyncOperationResponse:
+    if not request.async_operation_id:
+        raise InvalidArgument("async_operation_id: must be given.")
+    row = await call.transaction.operation(call.account_id, request.async_operation_id)
+    if row is None:
+        raise NotFound(f"async_operation_id: operation {request.async_operation_id} is not found.")
+    return GetAsyncOperationResponse(async_operation=shown(row))
+
+
+def shown(row: OperationRow) -> AsyncOperation:
+    state = AsyncOperation.State.ValueType(row.state)
+    result = AsyncOperation(
+        id=row.id,
+        state=state,
+        state_deprecated=AsyncOperation.State.Name(state).removeprefix("STATE_").lower(),
+        operation_type=row.rpc,
+        failure_reason=row.failure,
+    )
+    asked = GetMessageClass(_METHODS[row.rpc].input_type).FromString(row.request)
+    packed = AnyMessage()
+    packed.Pack(asked)
+    result.operation_input.CopyFrom(packed)
+    if row.state in UNFINISHED:
+        result.check_duration.FromNanoseconds(CHECK_NS)
+    result.started_time.FromNanoseconds(row.started_at_ns)
+    if row.finished_at_ns:
+        result.finished_time.FromNanoseconds(row.finished_at_ns)
+    return result
+
+
+METHODS: Mapping[str, Method] = {"GetAsyncOperation": Method(_get, at_account)}

@@ -1,0 +1,130 @@
+"""What gateways are told of identities and namespaces, whenever something changes that they decide by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from temporalio.api.cloud.identity.v1 import (
+    Access,
+    CustomRoleSpec,
+    NamespaceAccess,
+    ServiceAccountSpec,
+    UserGroupSpec,
+    UserSpec,
+)
+
+from perdure.api.data import Transaction
+from perdure.api.data.tables import ResourceRow
+from perdure.api.resources import kinds
+from perdure.api.resources.accesses import permissions_of, roles_of
+from perdure.api.resources.rows import spec_of
+from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
+from perdure.kernel.identity import PrincipalKind
+from perdure.kernel.ids import NamespaceName
+
+_IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
+
+
+def access_of(row: ResourceRow) -> Access:
+    """What a user, group or service account has been given itself."""
+    match row.kind:
+        case kinds.USER:
+            return spec_of(row, UserSpec).access
+        case kinds.USER_GROUP:
+            return spec_of(row, UserGroupSpec).access
+        case kinds.SERVICE_ACCOUNT:
+            spec = spec_of(row, ServiceAccountSpec)
+            if not spec.HasField("namespace_scoped_access"):
+                return spec.access
+            scoped = spec.namespace_scoped_access
+            return Access(
+                account_access={"role": kinds.ROLE_OF_NAMESPACE_SCOPED},  # type: ignore[arg-type]
+                namespace_accesses={scoped.namespace: NamespaceAccess(permission=scoped.access.permission)},
+            )
+    raise AssertionError(row.kind)
+
+
+def set_access(row: ResourceRow, access: Access) -> bytes:
+    """The specification of a user, group or service account with another access."""
+    spec: UserSpec | UserGroupSpec | ServiceAccountSpec
+    match row.kind:
+        case kinds.USER:
+            spec = spec_of(row, UserSpec)
+        case kinds.USER_GROUP:
+            spec = spec_of(row, UserGroupSpec)
+        case _:
+            spec = spec_of(row, ServiceAccountSpec)
+    spec.access.CopyFrom(access)
+    return spec.SerializeToString(deterministic=True)
+
+
+async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
+    """A user or service account, with what it has through its groups."""
+    accesses = [access_of(row)]
+    if row.kind == kinds.USER:
+        for group_id in await transaction.groups_of(row.id):
+            group = await transaction.resource(kinds.USER_GROUP, group_id)
+            if group is not None:
+                accesses.append(access_of(group))
+    transaction.publish(
+        PrincipalRecord(
+            id=row.id,
+            account_id=row.account_id,
+            kind=PrincipalKind.USER if row.kind == kinds.USER else PrincipalKind.SERVICE_ACCOUNT,
+            name=row.name,
+            roles=tuple(sorted(roles_of(*accesses))),
+            namespaces={NamespaceName(name): int(each) for name, each in permissions_of(accesses).items()},
+            custom=await _custom(transaction, row.account_id, accesses),
+            active=not row.details.get("invitation"),
+        )
+    )
+
+
+async def publish_group(transaction: Transaction, group_id: str) -> None:
+    """Everybody who is in it."""
+    for member in await transaction.members(group_id):
+        user = await transaction.resource(kinds.USER, member.user_id)
+        if user is not None:
+            await publish_identity(transaction, user)
+
+
+async def publish_all(transaction: Transaction, account_id: str) -> None:
+    """All identities of an account."""
+    for kind in _IDENTITIES:
+        for row in await transaction.resources(account_id, kind):
+            await publish_identity(transaction, row)
+
+
+async def forget_namespace(transaction: Transaction, account_id: str, namespace: str) -> None:
+    """Nobody has a permission on it any more, so that another of its name begins without."""
+    for kind in (*_IDENTITIES, kinds.USER_GROUP):
+        for row in await transaction.resources(account_id, kind):
+            access = access_of(row)
+            if namespace in access.namespace_accesses:
+                del access.namespace_accesses[namespace]
+                row.spec = set_access(row, access)
+                row.version += 1
+    await publish_all(transaction, account_id)
+
+
+async def _custom(
+    transaction: Transaction, account_id: str, accesses: Iterable[Access]
+) -> tuple[CustomPermissionRecord, ...]:
+    role_ids = {role_id for access in accesses for role_id in access.account_access.custom_roles}
+    found: list[CustomPermissionRecord] = []
+    for role_id in sorted(role_ids):
+        row = await transaction.resource(kinds.CUSTOM_ROLE, role_id)
+        if row is None or row.account_id != account_id:
+            continue
+        spec = spec_of(row, CustomRoleSpec)
+        found += [
+            CustomPermissionRecord(
+                spec.name,
+                each.resources.resource_type,
+                tuple(each.actions),
+                tuple(each.resources.resource_ids),
+                each.resources.allow_all,
+            )
+            for each in spec.permissions
+        ]
+    return tuple(found)

@@ -1,0 +1,135 @@
+"""Users: people in an account. Who they are elsewhere, and how they prove it, is `perdure.api.people`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from temporalio.api.cloud.cloudservice.v1 import (
+    CreateUserRequest,
+    CreateUserResponse,
+    DeleteUserRequest,
+    DeleteUserResponse,
+    GetUserRequest,
+    GetUserResponse,
+    GetUsersRequest,
+    GetUsersResponse,
+    UpdateUserRequest,
+    UpdateUserResponse,
+)
+from temporalio.api.cloud.identity.v1 import AccountAccess, User, UserSpec
+
+from perdure.api.calls import ControlCall, Method, at_account
+from perdure.api.data.tables import ResourceRow
+from perdure.api.resources import accesses, api_keys, emails, kinds, rows
+from perdure.api.resources.paging import page
+from perdure.api.resources.publishing import access_of, publish_identity
+from perdure.auth.policy.grants import Target
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument
+from perdure.kernel.namespace import DAY_NS
+
+INVITATION_NS = 14 * DAY_NS
+
+_FIELD = "user_id"
+
+
+async def _create(call: ControlCall, request: CreateUserRequest) -> CreateUserResponse:
+    spec = _checked(call, request.spec)
+    if await call.transaction.count(call.account_id, kinds.USER) >= call.limits.users_max:
+        raise rows.too_many(call.limits, "users_max", "too many users")
+    invitation = {"created_at_ns": call.now_ns, "expires_at_ns": call.now_ns + INVITATION_NS}
+    row = await rows.create(call, kinds.USER, call.new_id(), spec.email, spec, invitation=invitation)
+    await publish_identity(call.transaction, row)
+    return CreateUserResponse(user_id=row.id)
+
+
+async def _get(call: ControlCall, request: GetUserRequest) -> GetUserResponse:
+    return GetUserResponse(user=shown(await rows.find(call, kinds.USER, request.user_id, field=_FIELD)))
+
+
+async def _list(call: ControlCall, request: GetUsersRequest) -> GetUsersResponse:
+    email = emails.folded(request.email)
+
+    def wanted(row: ResourceRow) -> bool:
+        spec = rows.spec_of(row, UserSpec)
+        return email in ("", row.name) and (not request.namespace or request.namespace in spec.access.namespace_accesses)
+
+    found, token = await page(call, request, kinds.USER, wanted)
+    return GetUsersResponse(users=[shown(row) for row in found], next_page_token=token)
+
+
+async def _update(call: ControlCall, request: UpdateUserRequest) -> UpdateUserResponse:
+    row = await rows.find(call, kinds.USER, request.user_id, field=_FIELD)
+    spec = _checked(call, request.spec)
+    if spec.email != row.name:
+        raise InvalidArgument("spec.email: cannot be changed.")
+    await check_owner_remains(call, row, spec.access.account_access.role)
+    rows.change(call, row, request.resource_version, spec)
+    await publish_identity(call.transaction, row)
+    return UpdateUserResponse()
+
+
+async def _delete(call: ControlCall, request: DeleteUserRequest) -> DeleteUserResponse:
+    row = await rows.find(call, kinds.USER, request.user_id, field=_FIELD)
+    await check_owner_remains(call, row, AccountAccess.ROLE_UNSPECIFIED)
+    await api_keys.remove_all(call, row)
+    await call.transaction.leave_groups(row.id)
+    await rows.delete(call, row, request.resource_version)
+    call.transaction.withdraw("principal", row.id)
+    return DeleteUserResponse()
+
+
+async def check_owner_remains(call: ControlCall, row: ResourceRow, role: int) -> None:
+    """Raises FailedPrecondition: nobody would be left who owns the account."""
+    if role == AccountAccess.ROLE_OWNER or access_of(row).account_access.role != AccountAccess.ROLE_OWNER:
+        return
+    for other in await call.transaction.resources(call.account_id, kinds.USER):
+        is_owner = access_of(other).account_access.role == AccountAccess.ROLE_OWNER
+        if other.id != row.id and is_owner and not other.details.get("invitation"):
+            return
+    raise FailedPrecondition("An account needs an owner: make somebody else one first.")
+
+
+def shown(row: ResourceRow) -> User:
+    result = User(spec=rows.spec_of(row, UserSpec))
+    accesses.show(result.spec.access)
+    rows.show(row, result)
+    if invitation := row.details.get("invitation"):
+        result.invitation.created_time.FromNanoseconds(invitation["created_at_ns"])
+        result.invitation.expired_time.FromNanoseconds(invitation["expires_at_ns"])
+    return result
+
+
+def _checked(call: ControlCall, spec: UserSpec) -> UserSpec:
+    emails.check(spec.email, "spec.email")
+    result = UserSpec(email=emails.folded(spec.email))
+    maximum = call.limits.custom_roles_per_principal_max
+    result.access.CopyFrom(accesses.checked(spec.access, call.account_id, custom_roles_max=maximum))
+    return result
+
+
+async def _at_new(call: ControlCall, request: CreateUserRequest) -> Target:
+    access = accesses.lenient(request.spec.access)
+    return Target(call.account_id, assigns=accesses.roles_of(access), opens=frozenset(access.namespace_accesses))
+
+
+async def _at_changed(call: ControlCall, request: UpdateUserRequest) -> Target:
+    row = await call.transaction.resource(kinds.USER, request.user_id)
+    return accesses.target_of_change(call.account_id, _access(call, row), accesses.lenient(request.spec.access))
+
+
+async def _at_deleted(call: ControlCall, request: DeleteUserRequest) -> Target:
+    row = await call.transaction.resource(kinds.USER, request.user_id)
+    return accesses.target_of_change(call.account_id, _access(call, row), accesses.NOTHING)
+
+
+def _access(call: ControlCall, row: ResourceRow | None) -> accesses.Access:
+    return access_of(row) if row is not None and row.account_id == call.account_id else accesses.NOTHING
+
+
+METHODS: Mapping[str, Method] = {
+    "CreateUser": Method(_create, _at_new, changes=True),
+    "GetUser": Method(_get, at_account),
+    "GetUsers": Method(_list, at_account),
+    "UpdateUser": Method(_update, _at_changed, changes=True),
+    "DeleteUser": Method(_delete, _at_deleted, changes=True),
+}
