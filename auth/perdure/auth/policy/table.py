@@ -118,12 +118,15 @@ def read(policy: str) -> Table:
     rpcs_of: dict[str, list[str]] = {_EVERY_RIGHT: list(right_of)}
     for rpc, right in right_of.items():
         rpcs_of.setdefault(right, []).append(rpc)
-    included = {each: frozenset({each, *enforcer.get_implicit_roles_for_user(each)}) for each in SUBJECTS}
+    # What `g` of the matchers asks. The enforcer's get_implicit_... follow g2 and g3 as well.
+    includes = enforcer.get_role_manager().has_link
+    included = {each: frozenset(other for other in SUBJECTS if includes(each, other)) for each in SUBJECTS}
     lines: dict[str, dict[str, tuple[Line, ...]]] = {each: {} for each in SUBJECTS}
     for subject, held in lines.items():
-        for giver, right, when in enforcer.get_implicit_permissions_for_user(subject):
-            for rpc in rpcs_of[right]:
-                held[rpc] = (*held.get(rpc, ()), Line(giver, when))
+        for giver, right, when in grants:
+            if giver in included[subject]:
+                for rpc in rpcs_of[right]:
+                    held[rpc] = (*held.get(rpc, ()), Line(giver, when))
     opened: dict[str, tuple[Action, ...]] = {}
     for kind, action, short, when in actions:
         rpc = full_name(short)
