@@ -17,7 +17,8 @@ from perdure.auth.policy.grants import (
     ResourceKind,
     Target,
 )
-from perdure.auth.policy.table import ANYONE, OPERATOR, PERMISSIONS, ROLES, PolicyError, Table
+from perdure.auth.policy.table import PolicyError, Table
+from perdure.auth.policy.words import ANYONE, DATA_PLANE, OPERATOR, PERMISSIONS, ROLES, SUBJECTS, service_of, short_name
 
 
 class Decision(NamedTuple):
@@ -108,7 +109,7 @@ class Policy:
             raise PolicyError(f"policy.csv: {rpc} has no row")
         call = self._call(principal_id, grants, target)
         if rpc not in self._rules.scopes[grants.scope]:
-            because = f"API keys of scope {grants.scope} do not reach {table.short_name(rpc)}"
+            because = f"API keys of scope {grants.scope} do not reach {short_name(rpc)}"
             return Decision(False, because, hidden=self._hidden(grants, target, call))
         found = [*self._granted(rpc, grants, call), *self._through_custom_roles(rpc, grants, call)]
         # What is not restricted to the visible goes first.
@@ -181,7 +182,7 @@ class Policy:
             return f"account {target.account_id} is not the caller's"
         where = f" on {', '.join(target.namespaces)}" if target.namespaces else " on the namespace"
         ways = []
-        for subject in table.SUBJECTS:
+        for subject in SUBJECTS:
             for line in self._rules.lines[subject].get(rpc, ()):
                 if line.subject == subject:
                     place = where if subject in PERMISSIONS.values() else ""
@@ -196,9 +197,7 @@ class Policy:
             rpc
             for subject in subjects
             for rpc, lines in self._rules.lines[subject].items()
-            if rpc in reached
-            and rpc.rsplit(".", 2)[1] in table.DATA_PLANE
-            and any(line.when == ALWAYS for line in lines)
+            if rpc in reached and service_of(rpc) in DATA_PLANE and any(line.when == ALWAYS for line in lines)
         )
 
 

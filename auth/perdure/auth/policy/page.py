@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from perdure.auth.policy import table
 from perdure.auth.policy.conditions import ALWAYS, CONDITIONS
 from perdure.auth.policy.grants import AccountRole, KeyScope, Permission
-from perdure.auth.policy.table import ANYONE, OPERATOR, PERMISSIONS, ROLES, Table
+from perdure.auth.policy.table import Table
+from perdure.auth.policy.words import ANYONE, OPERATOR, PERMISSIONS, ROLES, short_name
 
 _INTRODUCTION = """\
 # Permissions
@@ -15,14 +16,14 @@ _INTRODUCTION = """\
 Who may call what, on both planes. Made by `python -m perdure.auth.policy.page` from the table by which Perdure decides,
 `auth/perdure/auth/policy/policy.csv`; a test compares. An RPC that has no row in it keeps the gateway from starting.
 
-- **Account roles** are about the account and open the control plane. Owner and Global Admin have the permission Admin on
-  all namespaces of their account, which cannot be taken from them. Everybody else reaches a namespace by a permission on
-  it. Somebody in several groups has all that any of them has.
+- **Account roles** are about the account and open the control plane. Owner and Global Admin have the permission Admin
+  on all namespaces of their account, which cannot be taken from them. Everybody else reaches a namespace by a
+  permission on it. Somebody in several groups has all that any of them has.
 - **Metrics Read** opens the metrics endpoint and nothing below.
 - A **client certificate** opens the data plane of its namespaces as the permission Write does.
 - **Scopes** are of API keys. A key never does more than its owner may; one with a scope other than `full` does less.
-- The **operator** administers the installation, and belongs to no account. What only he may do is refused to all tenants:
-  they manage namespaces and Nexus endpoints through the control plane.
+- The **operator** administers the installation, and belongs to no account. What only he may do is refused to all
+  tenants: they manage namespaces and Nexus endpoints through the control plane.
 - What belongs to another account does not exist. The control plane answers NOT_FOUND for it, as for a namespace of
   one's own account on which one has no permission. The data plane answers PERMISSION_DENIED for a namespace on which
   one has no permission, whether it exists or not.
@@ -94,7 +95,7 @@ def _matrix(rules: Table, service: str, cells: _Cells) -> str:
     rows: list[str] = []
     right_before = ""
     for rpc, right in rules.rights.items():
-        short = table.short_name(rpc)
+        short = short_name(rpc)
         if short.partition(".")[0] != service:
             continue
         values = cells(rpc)
@@ -141,7 +142,7 @@ def _cell(rules: Table, rpc: str, subjects: Iterable[str]) -> str:
 
 def _actions(rules: Table) -> Iterable[str]:
     rows = [
-        (action.kind, action.name, table.short_name(rpc).partition(".")[2], action.when)
+        (action.kind, action.name, short_name(rpc).partition(".")[2], action.when)
         for rpc, actions in rules.actions.items()
         for action in actions
     ]
