@@ -1,4 +1,4 @@
-"""PURE but for `load`: who may call what, with the reason."""
+"""Who may call what, with the reason."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from perdure.auth.policy import table
 from perdure.auth.policy.conditions import ALWAYS, CONDITIONS, VISIBLE, Call
-from perdure.auth.policy.grants import (
-    CustomPermission,
-    Grants,
-    KeyScope,
-    Permission,
-    ResourceKind,
-    Target,
-)
+from perdure.auth.policy.grants import CustomPermission, Grants, KeyScope, Permission, ResourceKind, Target
 from perdure.auth.policy.table import PolicyError, Table
 from perdure.auth.policy.words import ANYONE, DATA_PLANE, OPERATOR, PERMISSIONS, ROLES, SUBJECTS, service_of, short_name
 
@@ -68,6 +61,7 @@ class Policy:
 
     @property
     def rules(self) -> Table:
+        """All that follows from the table."""
         return self._rules
 
     def verify(self, services: Iterable[ServiceDescriptor]) -> None:
@@ -81,6 +75,11 @@ class Policy:
         if wrong:
             raise PolicyError("policy.csv: " + "; ".join(wrong))
 
+    def actions(self, kind: ResourceKind) -> frozenset[str]:
+        """The actions that custom roles can have on such resources."""
+        every = (action for actions in self._rules.actions.values() for action in actions)
+        return frozenset(action.name for action in every if action.kind is kind)
+
     def data_plane(self, permission: Permission | None, scope: KeyScope, *, operator: bool = False) -> frozenset[str]:
         """What whoever has this permission on a namespace may call there. Always the same set: it costs a look-up."""
         return self._data_plane[permission, scope, operator]
@@ -91,7 +90,7 @@ class Policy:
 
     def permission_on(self, grants: Grants, account_id: str, namespace: str) -> Permission | None:
         """What somebody may on a namespace of this account, be it given to him or included in a role."""
-        if not account_id or grants.account_id != account_id:
+        if not _at_home(grants, account_id):
             return None
         everywhere = self._rules.everywhere
         held = [everywhere[role] for role in grants.roles if role in everywhere]
@@ -111,11 +110,9 @@ class Policy:
         if rpc not in self._rules.scopes[grants.scope]:
             because = f"API keys of scope {grants.scope} do not reach {short_name(rpc)}"
             return Decision(False, because, hidden=self._hidden(grants, target, call))
-        found = [*self._granted(rpc, grants, call), *self._through_custom_roles(rpc, grants, call)]
-        # What is not restricted to the visible goes first.
-        found.sort(key=lambda each: each.only_visible)
-        if found:
-            return found[0]
+        ways = [*self._granted(rpc, grants, call), *self._through_custom_roles(rpc, grants, call)]
+        if ways:
+            return min(ways, key=lambda way: way.only_visible)
         return Decision(False, self._needed(rpc, grants, target), hidden=self._hidden(grants, target, call))
 
     def _call(self, principal_id: str, grants: Grants, target: Target) -> Call:
@@ -132,16 +129,14 @@ class Policy:
     def _granted(self, rpc: str, grants: Grants, call: Call) -> Iterator[Decision]:
         for subject, where in self.held(grants, call.target):
             for line in self._rules.lines[subject].get(rpc, ()):
-                condition = CONDITIONS[line.when]
-                if condition.holds(call):
-                    because = " ".join(part for part in (f"{subject}{where}", condition.meaning) if part)
-                    yield Decision(True, because, only_visible=line.when == VISIBLE)
+                if CONDITIONS[line.when].holds(call):
+                    yield Decision(True, _said(f"{subject}{where}", line.when), only_visible=line.when == VISIBLE)
 
     def held(self, grants: Grants, target: Target) -> Iterator[tuple[str, str]]:
         """All that somebody is to this target, in the words of the table, and where."""
         if grants.operator:
             yield OPERATOR, ""
-        if target.account_id and target.account_id == grants.account_id:
+        if _at_home(grants, target.account_id):
             for role in sorted(grants.roles):
                 yield ROLES[role], ""
             permissions = [self.permission_on(grants, target.account_id, each) for each in target.namespaces]
@@ -153,41 +148,33 @@ class Policy:
 
     def _through_custom_roles(self, rpc: str, grants: Grants, call: Call) -> Iterator[Decision]:
         """A custom role adds to a built-in one and is nothing by itself."""
-        if not grants.roles or not call.target.account_id or call.target.account_id != grants.account_id:
+        if not grants.roles or not _at_home(grants, call.target.account_id):
             return
         for action in self._rules.actions.get(rpc, ()):
             for permission in grants.custom:
-                if (
-                    permission.kind is action.kind
-                    and action.name in permission.actions
-                    and _covered(permission, call.target)
-                    and CONDITIONS[action.when].holds(call)
-                ):
+                matches = permission.kind is action.kind and action.name in permission.actions
+                if matches and _covered(permission, call.target) and CONDITIONS[action.when].holds(call):
                     yield Decision(True, f"custom role {permission.role}", only_visible=action.when == VISIBLE)
 
     def _hidden(self, grants: Grants, target: Target, call: Call) -> bool:
-        if target.account_id and target.account_id != grants.account_id:
+        if target.account_id and not _at_home(grants, target.account_id):
             return True
+        shown = [permission for permission in grants.custom if permission.kind is ResourceKind.NAMESPACE]
         return any(
-            call.on(namespace) is None
-            and not any(
-                permission.kind is ResourceKind.NAMESPACE and permission.covers(namespace)
-                for permission in grants.custom
-            )
+            call.on(namespace) is None and not any(permission.covers(namespace) for permission in shown)
             for namespace in target.namespaces
         )
 
     def _needed(self, rpc: str, grants: Grants, target: Target) -> str:
-        if target.account_id and target.account_id != grants.account_id:
+        if target.account_id and not _at_home(grants, target.account_id):
             return f"account {target.account_id} is not the caller's"
-        where = f" on {', '.join(target.namespaces)}" if target.namespaces else " on the namespace"
-        ways = []
-        for subject in SUBJECTS:
-            for line in self._rules.lines[subject].get(rpc, ()):
-                if line.subject == subject:
-                    place = where if subject in PERMISSIONS.values() else ""
-                    meaning = CONDITIONS[line.when].meaning
-                    ways.append(" ".join(part for part in (f"{subject}{place}", meaning) if part))
+        on = f" on {', '.join(target.namespaces) or 'the namespace'}"
+        ways = [
+            _said(f"{subject}{on if subject in PERMISSIONS.values() else ''}", line.when)
+            for subject in SUBJECTS
+            for line in self._rules.lines[subject].get(rpc, ())
+            if line.subject == subject
+        ]
         return "needs " + ", or ".join(ways)
 
     def _compiled(self, permission: Permission | None, scope: KeyScope, operator: bool) -> frozenset[str]:
@@ -199,6 +186,15 @@ class Policy:
             for rpc, lines in self._rules.lines[subject].items()
             if rpc in reached and service_of(rpc) in DATA_PLANE and any(line.when == ALWAYS for line in lines)
         )
+
+
+def _at_home(grants: Grants, account_id: str) -> bool:
+    """Nobody's account is no account: an operator without one is not at home in what belongs to none."""
+    return bool(account_id) and grants.account_id == account_id
+
+
+def _said(subject: str, when: str) -> str:
+    return f"{subject} {CONDITIONS[when].meaning}".rstrip()
 
 
 def _covered(permission: CustomPermission, target: Target) -> bool:

@@ -120,6 +120,12 @@ def test_an_action_of_a_custom_role_opens_one_rpc(kind: ResourceKind, action: st
     assert opens(roles=frozenset()) == set(), "a built-in role is still needed"
 
 
+def test_there_are_no_other_actions() -> None:
+    for kind in ResourceKind:
+        expected = {f"cloud.{pair.split()[0]}" for pair in expectations.ACTIONS[kind].split(",")}
+        assert POLICY.actions(kind) == expected
+
+
 def allowed(rpc: str, grants: Grants, target: Target) -> bool:
     return POLICY.decide(f"{CLOUD.full_name}.{rpc}", ME, grants, target).allowed
 

@@ -22,7 +22,7 @@ from perdure.auth.policy.grants import (
 )
 from tests.unit.auth.policy.services import DATA_PLANE_RPCS, POLICY, RPCS
 
-ACTIONS = sorted({action.name for actions in POLICY.rules.actions.values() for action in actions})
+ACTIONS = sorted({action for kind in ResourceKind for action in POLICY.actions(kind)})
 ENFORCER = table.enforcer_of(table.packaged("policy.csv"))
 
 people = st.sampled_from(["user-1", "user-2"])
