@@ -1,0 +1,1 @@
+"""Who may call which RPC: one table, and decisions by it."""
