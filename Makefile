@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOTS := auth kernel history-service matching-service frontend-gateway infra
+ROOTS := api auth kernel history-service matching-service frontend-gateway infra
 SOURCES := $(ROOTS) tests $(wildcard loadtests)
 
 .DEFAULT_GOAL := help

@@ -77,4 +77,3 @@ async def at_namespace(call: ControlCall, request: Any) -> Target:
 def account_of_namespace(name: str) -> str:
     """The account of a namespace follows from its name: `<name>.<account>`."""
     return name.rpartition(".")[2]
-

@@ -133,7 +133,9 @@ class OperationRunner:
 
             await self._finish(operation, FAILED, str(error), fail)
         except Exception as error:
-            _log.warning("operation is tried again", rpc=operation.rpc, id=operation.id, error=str(error), exc_info=True)
+            _log.warning(
+                "operation is tried again", rpc=operation.rpc, id=operation.id, error=str(error), exc_info=True
+            )
             await self._put_off(operation)
         else:
             await self._finish(operation, FULFILLED, "", outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -116,7 +116,7 @@ class CloudService:
             call.operation_id = request.async_operation_id or call.entropy.uuid()
             if (repeated := await self._repeated(method, call, request)) is not None:
                 return repeated
-            response: Any = await self._handle(method, row, call, request)
+            response = await self._handle(method, row, call, request)
             if call.deferred:
                 await self._check_in_flight(call)
             operation = _operation(method, call, request, response)
@@ -126,8 +126,7 @@ class CloudService:
             self._news.tell(Topic.ACCESS)
         if call.deferred:
             self._deferred()
-        response.async_operation.CopyFrom(operations.shown(operation))
-        return response
+        return _with_operation(response, operation)
 
     async def _repeated(self, method: MethodDescriptor, call: ControlCall, request: Any) -> Message | None:
         """The answer from before, if this has been asked before."""
@@ -137,9 +136,7 @@ class CloudService:
         same = known.rpc == method.name and known.request == _without_id(request)
         if not same or known.principal_id != call.principal.id:
             raise AlreadyExists(f"async_operation_id: {call.operation_id} was used for something else.")
-        response: Any = GetMessageClass(method.output_type).FromString(known.response)
-        response.async_operation.CopyFrom(operations.shown(known))
-        return response
+        return _with_operation(GetMessageClass(method.output_type).FromString(known.response), known)
 
     async def _admit(self, request: Any, caller: Caller) -> Identified:
         identified = await self._guard.identify(caller)
@@ -173,6 +170,12 @@ class CloudService:
             regions=self._regions,
             endpoints=self._endpoints,
         )
+
+
+def _with_operation(response: Any, row: OperationRow) -> Message:
+    response.async_operation.CopyFrom(operations.shown(row))
+    message: Message = response
+    return message
 
 
 def _operation(method: MethodDescriptor, call: ControlCall, request: Any, response: Any) -> OperationRow:

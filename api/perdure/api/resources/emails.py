@@ -8,7 +8,9 @@ from perdure.kernel.errors import InvalidArgument
 
 LENGTH_MAX = 254
 #: Whether mail arrives is the only true test; this keeps out what cannot be one.
-_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}")
+_ADDRESS = re.compile(
+    r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}"
+)
 
 
 def folded(address: str) -> str:

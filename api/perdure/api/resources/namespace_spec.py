@@ -40,7 +40,7 @@ ATTRIBUTES_MAX: Mapping[int, int] = {
     NamespaceSpec.SEARCH_ATTRIBUTE_TYPE_KEYWORD_LIST: 5,
 }
 _TYPES = {name.removeprefix("SEARCH_ATTRIBUTE_TYPE_").lower(): number for name, number in _Type.items() if number}
-_TYPE_NAMES = {number: name for name, number in _TYPES.items()}
+_TYPE_NAMES: Mapping[int, str] = {number: name for name, number in _TYPES.items()}
 #: Replaced by others; what clients from before say in them is taken over.
 _DEPRECATED = ("regions", "custom_search_attributes")
 
@@ -141,9 +141,7 @@ def _check_authentication(spec: NamespaceSpec) -> None:
 
 def filters_of(spec: NamespaceSpec) -> list[CertificateFilter]:
     return [
-        CertificateFilter(
-            each.common_name, each.organization, each.organizational_unit, each.subject_alternative_name
-        )
+        CertificateFilter(each.common_name, each.organization, each.organizational_unit, each.subject_alternative_name)
         for each in spec.mtls_auth.certificate_filters
     ]
 

@@ -31,7 +31,7 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account, at_namespace
 from perdure.api.data.tables import ResourceRow
-from perdure.api.resources import accesses, kinds, namespace_spec, rows, tags
+from perdure.api.resources import kinds, namespace_spec, rows, tags
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of, publish_identity, set_access
 from perdure.auth.policy.grants import AccountRole
@@ -130,7 +130,9 @@ async def _delete(call: ControlCall, request: DeleteNamespaceRequest) -> DeleteN
     row = await rows.find(call, kinds.NAMESPACE, request.namespace, field=_FIELD)
     spec = rows.spec_of(row, NamespaceSpec)
     if spec.lifecycle.enable_delete_protection:
-        raise FailedPrecondition("The namespace is protected: switch off spec.lifecycle.enable_delete_protection first.")
+        raise FailedPrecondition(
+            "The namespace is protected: switch off spec.lifecycle.enable_delete_protection first."
+        )
     rows.change(call, row, request.resource_version, state=_DELETING)
     call.deferred = True
     return DeleteNamespaceResponse()
@@ -147,9 +149,7 @@ async def _update_tags(call: ControlCall, request: UpdateNamespaceTagsRequest) -
     return UpdateNamespaceTagsResponse()
 
 
-async def _capacity(
-    call: ControlCall, request: GetNamespaceCapacityInfoRequest
-) -> GetNamespaceCapacityInfoResponse:
+async def _capacity(call: ControlCall, request: GetNamespaceCapacityInfoRequest) -> GetNamespaceCapacityInfoResponse:
     row = await rows.find(call, kinds.NAMESPACE, request.namespace, field=_FIELD)
     spec = rows.spec_of(row, NamespaceSpec)
     response = GetNamespaceCapacityInfoResponse()

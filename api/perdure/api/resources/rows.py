@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.cloud.resource.v1 import ResourceState
-
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.api.calls import ControlCall

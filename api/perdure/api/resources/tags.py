@@ -21,7 +21,9 @@ def changed(
     removed = set(removed)
     for key, value in upserted.items():
         if not _WORD.fullmatch(key) or not _WORD.fullmatch(value):
-            raise InvalidArgument(f"tags: {key}={value}: must have 1 to 63 characters of a-z 0-9 . _ - @ on both sides.")
+            raise InvalidArgument(
+                f"tags: {key}={value}: must have 1 to 63 characters of a-z 0-9 . _ - @ on both sides."
+            )
         if key in removed:
             raise InvalidArgument(f"tags: {key} is both added and removed.")
     after = {key: value for key, value in {**before, **upserted}.items() if key not in removed}

@@ -16,7 +16,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateUserRequest,
     UpdateUserResponse,
 )
-from temporalio.api.cloud.identity.v1 import AccountAccess, User, UserSpec
+from temporalio.api.cloud.identity.v1 import Access, AccountAccess, User, UserSpec
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
@@ -51,7 +51,9 @@ async def _list(call: ControlCall, request: GetUsersRequest) -> GetUsersResponse
 
     def wanted(row: ResourceRow) -> bool:
         spec = rows.spec_of(row, UserSpec)
-        return email in ("", row.name) and (not request.namespace or request.namespace in spec.access.namespace_accesses)
+        return email in ("", row.name) and (
+            not request.namespace or request.namespace in spec.access.namespace_accesses
+        )
 
     found, token = await page(call, request, kinds.USER, wanted)
     return GetUsersResponse(users=[shown(row) for row in found], next_page_token=token)
@@ -122,7 +124,7 @@ async def _at_deleted(call: ControlCall, request: DeleteUserRequest) -> Target:
     return accesses.target_of_change(call.account_id, _access(call, row), accesses.NOTHING)
 
 
-def _access(call: ControlCall, row: ResourceRow | None) -> accesses.Access:
+def _access(call: ControlCall, row: ResourceRow | None) -> Access:
     return access_of(row) if row is not None and row.account_id == call.account_id else accesses.NOTHING
 
 

@@ -53,8 +53,8 @@ class PrincipalRecord(msgspec.Struct, frozen=True, tag="principal", array_like=T
 class CredentialRecord(msgspec.Struct, frozen=True, tag="credential", array_like=True):
     """A secret by which a principal is known: an API key, a session. The secret itself is nowhere.
 
-    `kind` is a `SecretKind`, `secret_hash` the secret's SHA-256. `scope` narrows what its owner may do. `sources` are networks from which it is
-    accepted, all if there are none.
+    `kind` is a `SecretKind`, `secret_hash` the secret's SHA-256. `scope` narrows what its owner may do. `sources` are
+    networks from which it is accepted, all if there are none.
     """
 
     id: str

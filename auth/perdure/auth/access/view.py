@@ -185,9 +185,7 @@ def _certificates(record: NamespaceAccessRecord, authorities: list[x509.Certific
     if not record.certificates:
         return None
     filters = [
-        CertificateFilter(
-            each.common_name, each.organization, each.organizational_unit, each.subject_alternative_name
-        )
+        CertificateFilter(each.common_name, each.organization, each.organizational_unit, each.subject_alternative_name)
         for each in record.filters
     ]
     return ClientCertificates(authorities, filters, parse_revocations(record.revocation_lists, authorities))

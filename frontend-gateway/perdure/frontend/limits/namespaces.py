@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 
 from perdure.frontend.limits import OverLimit, actions
-from perdure.frontend.limits.buckets import TokenBucket
+from perdure.frontend.limits.reserves import RESERVES
 from perdure.frontend.routes import Priority, Quota, Route, Scope, Wait
+from perdure.kernel.buckets import TokenBucket
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import NamespaceLimits
 
@@ -110,8 +111,8 @@ class Gate:
         self._pending = 0
         self._waiting: dict[str, int] = {}
         self._take_over(limits, gateways)
-        self._meters = tuple(TokenBucket(*self._rate(meter), now_ns) for meter in Meter)
-        self._actions = TokenBucket(*self._action_rate(), now_ns) if limits.actions_per_second else None
+        self._meters = tuple(TokenBucket(*self._rate(meter), now_ns, RESERVES) for meter in Meter)
+        self._actions = TokenBucket(*self._action_rate(), now_ns, RESERVES) if limits.actions_per_second else None
         self.renewed_at_ns = now_ns
 
     @property
@@ -130,7 +131,7 @@ class Gate:
         if not limits.actions_per_second:
             self._actions = None
         elif self._actions is None:
-            self._actions = TokenBucket(*self._action_rate(), now_ns)
+            self._actions = TokenBucket(*self._action_rate(), now_ns, RESERVES)
         else:
             self._actions.resize(*self._action_rate())
 
