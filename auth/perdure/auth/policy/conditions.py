@@ -14,13 +14,14 @@ OWNERS_ROLES = frozenset({AccountRole.OWNER, AccountRole.FINANCE_ADMIN})
 class Call(NamedTuple):
     """What conditions look at.
 
-    `roles` are the caller's account roles with all that they include, and `on` tells his permission on a namespace of
-    the account that the target is in.
+    `roles` are the caller's account roles with all that they include, `custom_roles` the names of his custom ones, and
+    `on` tells his permission on a namespace of the account that the target is in.
     """
 
     principal_id: str
     person: bool
     roles: frozenset[AccountRole]
+    custom_roles: frozenset[str]
     on: Callable[[str], Permission | None]
     target: Target
 
@@ -51,7 +52,8 @@ def _lesser_roles(call: Call) -> bool:
 
 def _no_more_than_own(call: Call) -> bool:
     target = call.target
-    return target.assigns <= call.roles and all(call.on(each) is Permission.ADMIN for each in target.opens)
+    known = target.assigns <= call.roles and target.assigns_custom <= call.custom_roles
+    return known and all(call.on(each) is Permission.ADMIN for each in target.opens)
 
 
 ALWAYS = "always"

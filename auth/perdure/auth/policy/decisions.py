@@ -122,6 +122,7 @@ class Policy:
             principal_id,
             grants.person,
             roles,
+            frozenset(permission.role for permission in grants.custom),
             lambda namespace: self.permission_on(grants, target.account_id, namespace),
             target,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -142,6 +143,9 @@ def test_who_brings_people_in_by_a_custom_role_gives_no_more_than_he_has(rpc: st
     assert allowed(rpc, inviter(AccountRole.READ), reads)
     assert not allowed(rpc, inviter(AccountRole.READ), develops)
     assert allowed(rpc, inviter(AccountRole.DEVELOPER), develops)
+    custom = Target("a1", assigns=reads.assigns, assigns_custom=frozenset({"Deployer"}))
+    assert not allowed(rpc, inviter(AccountRole.READ), custom)
+    assert allowed(rpc, inviter(AccountRole.READ), replace(custom, assigns_custom=frozenset({"Inviter"})))
     opening = Target("a1", assigns=reads.assigns, opens=frozenset({OWN}))
     assert not allowed(rpc, inviter(AccountRole.READ, {OWN: Permission.WRITE}), opening)
     assert allowed(rpc, inviter(AccountRole.READ, {OWN: Permission.ADMIN}), opening)

@@ -30,7 +30,7 @@ namespaces = st.sampled_from(["one.a1", "two.a1", "one.a2"])
 roles = st.frozensets(st.sampled_from(AccountRole), max_size=2)
 custom = st.builds(
     CustomPermission,
-    st.just("role"),
+    st.sampled_from(["role", "another"]),
     st.sampled_from(ResourceKind),
     st.frozensets(st.sampled_from(ACTIONS), max_size=30),
     st.frozensets(st.sampled_from(["a1", "one.a1", "p1", "x1"]), max_size=2),
@@ -52,6 +52,7 @@ targets = st.builds(
     st.lists(namespaces, max_size=2, unique=True).map(tuple),
     st.one_of(st.just(""), people),
     roles,
+    st.frozensets(st.sampled_from(["role", "another"]), max_size=1),
     st.frozensets(namespaces, max_size=1),
     st.sampled_from(["", "p1"]),
     st.sampled_from(["", "x1"]),
@@ -113,7 +114,7 @@ def judged_by_casbin(rpc: str, who: str, own: Grants, target: Target) -> bool:
 
     included = frozenset().union(*(POLICY.rules.included[words.ROLES[role]] for role in own.roles))
     all_roles = frozenset(role for role, name in words.ROLES.items() if name in included)
-    call = Call(who, own.person, all_roles, on, target)
+    call = Call(who, own.person, all_roles, frozenset(permission.role for permission in own.custom), on, target)
     short = words.short_name(rpc)
     if not ENFORCER.enforce(ENFORCER.new_enforce_context("2"), own.scope.value, short):
         return False
