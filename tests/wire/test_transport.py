@@ -14,8 +14,7 @@ from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.errordetails.v1 import MultiOperationExecutionFailure, ResourceExhaustedFailure
 
 from perdure.frontend.metrics import REQUESTS
-from perdure.frontend.routes import SERVICES, Role
-from perdure.frontend.transport import HEALTH_SERVICES
+from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Role
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
 from tests.support.gateway import GatewayBench, running
@@ -23,6 +22,8 @@ from tests.support.gateway import GatewayBench, running
 DESCRIBE = {"namespace": "default", "execution": {"workflowId": "w"}}
 HISTORY = {"namespace": "default", "execution": {"workflowId": "w"}, "waitNewEvent": True}
 POLL = {"namespace": "default", "taskQueue": {"name": "q"}}
+
+_HEALTH_SERVICES = ("", WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +134,11 @@ async def test_health_turns_when_draining() -> None:
     bench = GatewayBench()
     async with running(bench) as client:
         stub = HealthStub(client.channel)
-        for service in HEALTH_SERVICES:
+        for service in _HEALTH_SERVICES:
             response = await stub.Check(HealthCheckRequest(service=service))
             assert response.status == HealthCheckResponse.SERVING
         await bench.gateway.drain()
-        response = await stub.Check(HealthCheckRequest(service=HEALTH_SERVICES[1]))
+        response = await stub.Check(HealthCheckRequest(service=_HEALTH_SERVICES[1]))
         assert response.status == HealthCheckResponse.NOT_SERVING
 
 
@@ -148,7 +149,7 @@ async def test_reflection_lists_the_services() -> None:
         )
         (response,) = [response async for response in calls]
     listed = {service.name for service in response.list_services_response.service}
-    assert set(HEALTH_SERVICES[1:]) <= listed
+    assert set(_HEALTH_SERVICES[1:]) <= listed
 
 
 class Held:

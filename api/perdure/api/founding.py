@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.cloud.account.v1 import AccountSpec
 from temporalio.api.cloud.identity.v1 import Access, AccountAccess, ApiKeySpec, OwnerType, UserSpec
 
 from perdure.api.calls import ControlCall
+from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.tables import ResourceRow
 from perdure.api.resources import api_keys, emails, kinds, rows
+from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.publishing import publish_identity
 from perdure.auth.access.records import AccountRecord
+from perdure.auth.policy.grants import Grants
 from perdure.kernel.entropy import Entropy
+from perdure.kernel.identity import Principal, PrincipalKind
+from perdure.kernel.limits import ControlLimits
+from perdure.kernel.runtime import Runtime
 
 #: Characters of an account's id: no vowels, so that it never spells a word, and no digits that look like letters.
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
@@ -26,21 +32,39 @@ class Founded(NamedTuple):
     owner: ResourceRow
 
 
-async def new_account_id(call: ControlCall) -> str:
-    """One that nobody has: six characters, or more if those are nearly used up."""
-    for attempt in range(_TRIES):
-        account_id = _random_id(call.entropy, _LENGTH + attempt // 5)
-        if await call.transaction.resource(kinds.ACCOUNT, account_id) is None:
-            return account_id
-    raise AssertionError("no account id is free")
-
-
-async def found_account(call: ControlCall, email: str, **owner_details: object) -> Founded:
-    """The account whose id `call` has, owned by whoever has this address.
+async def found(database: ControlDatabase, runtime: Runtime, email: str) -> Founded:
+    """An account whose owner is whoever has this address.
 
     Raises:
         InvalidArgument: it is not an address.
+        StoreError: the database cannot be used.
     """
+    async with database.writing() as transaction:
+        account_id = await _new_id(transaction, runtime.entropy)
+        return await found_account(_call(runtime, transaction, account_id), email)
+
+
+async def give_key(database: ControlDatabase, runtime: Runtime, owner: ResourceRow, name: str, lifetime_ns: int) -> str:
+    """An API key of a user; its secret is returned.
+
+    Raises:
+        InvalidArgument: the name cannot be one.
+        ResourceExhausted: he has too many.
+        StoreError: the database cannot be used.
+    """
+    async with database.writing() as transaction:
+        call = _call(runtime, transaction, owner.account_id)
+        expiry = Timestamp()
+        expiry.FromNanoseconds(call.now_ns + lifetime_ns)
+        spec = ApiKeySpec(
+            owner_id=owner.id, owner_type=OwnerType.OWNER_TYPE_USER, display_name=name, expiry_time=expiry
+        )
+        _, token = await api_keys.give(call, owner, spec)
+        return token
+
+
+async def found_account(call: ControlCall, email: str, **owner_details: Any) -> Founded:
+    """The account that `call` names. Raises InvalidArgument: the address is none."""
     emails.check(email, "email")
     account = await rows.create(call, kinds.ACCOUNT, call.account_id, call.account_id, AccountSpec())
     access = Access(account_access=AccountAccess(role=AccountAccess.ROLE_OWNER))
@@ -51,13 +75,28 @@ async def found_account(call: ControlCall, email: str, **owner_details: object) 
     return Founded(account, owner)
 
 
-async def give_key(call: ControlCall, owner: ResourceRow, name: str, lifetime_ns: int) -> str:
-    """An API key of a user; its secret is returned. Raises what `api_keys.give` does."""
-    expiry = Timestamp()
-    expiry.FromNanoseconds(call.now_ns + lifetime_ns)
-    spec = ApiKeySpec(owner_id=owner.id, owner_type=OwnerType.OWNER_TYPE_USER, display_name=name, expiry_time=expiry)
-    _, token = await api_keys.give(call, owner, spec)
-    return token
+def _call(runtime: Runtime, transaction: Transaction, account_id: str) -> ControlCall:
+    """By nobody: what it does is decided by whoever runs the installation."""
+    return ControlCall(
+        principal=Principal(PrincipalKind.USER, "", account_id=account_id),
+        grants=Grants(account_id),
+        transaction=transaction,
+        now_ns=runtime.clock.now_ns(),
+        entropy=runtime.entropy,
+        limits=ControlLimits(),
+        regions=(),
+        endpoints=NamespaceEndpoints(),
+        operation_id=runtime.entropy.uuid(),
+    )
+
+
+async def _new_id(transaction: Transaction, entropy: Entropy) -> str:
+    """One that nobody has: six characters, or more if those are nearly used up."""
+    for attempt in range(_TRIES):
+        account_id = _random_id(entropy, _LENGTH + attempt // 5)
+        if await transaction.resource(kinds.ACCOUNT, account_id) is None:
+            return account_id
+    raise AssertionError("no account id is free")
 
 
 def _random_id(entropy: Entropy, length: int) -> str:

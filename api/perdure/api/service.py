@@ -16,9 +16,10 @@ from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.data.tables import OperationRow
 from perdure.api.rates import ControlRates
-from perdure.api.resources import METHODS, operations, rows
+from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
+from perdure.api.resources.registry import METHODS
 from perdure.auth.guard import GatewayGuard, Identified
 from perdure.auth.policy.decisions import Policy
 from perdure.kernel.errors import (
@@ -61,7 +62,7 @@ class CloudService:
         *,
         limits: ControlLimits,
         regions: Sequence[RegionOfCloud],
-        endpoints: NamespaceEndpoints,
+        endpoints: Callable[[], NamespaceEndpoints],
         deferred: Callable[[], None],
     ) -> None:
         self._runtime = runtime
@@ -168,7 +169,7 @@ class CloudService:
             entropy=self._runtime.entropy,
             limits=self._limits,
             regions=self._regions,
-            endpoints=self._endpoints,
+            endpoints=self._endpoints(),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
@@ -16,6 +16,7 @@ from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
+from perdure.frontend.services import Service, data_plane
 from perdure.frontend.tls import ServerTls
 from perdure.frontend.transport import GrpcServer, Ports
 from perdure.kernel.identity import Guard
@@ -46,9 +47,10 @@ class Gateway:
         gateways: Callable[[], int] = lambda: 1,
         tracer: Tracer | None = None,
         guard: Guard | None = None,
+        also: Sequence[Service] = (),
     ) -> None:
         """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now. Without a
-        `guard` everybody may do everything.
+        `guard` everybody may do everything. `also` are services of others that are offered on the same ports.
 
         Raises:
             RouteTableError: a method of a service has no route.
@@ -74,7 +76,11 @@ class Gateway:
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
         pipeline = Pipeline(runtime, limits, namespaces, gates, handlers, guard)
         self._server = GrpcServer(
-            pipeline, self.metrics, runtime.clock, lambda name: namespaces.cached(name) is not None, tracer
+            [*data_plane(pipeline), *also],
+            self.metrics,
+            runtime.clock,
+            lambda name: namespaces.cached(name) is not None,
+            tracer,
         )
 
     async def start(self, address: str, tls: ServerTls | None = None, mutual_address: str = "") -> Ports:

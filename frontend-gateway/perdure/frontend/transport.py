@@ -7,7 +7,7 @@ translate what it raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
 
@@ -29,12 +29,12 @@ from perdure.frontend.limits.overload import (
     LIMIT,
     Admission,
     Damper,
-    rank_of,
 )
 from perdure.frontend.metrics import CallMetrics, GatewayMetrics
-from perdure.frontend.pipeline import Endpoint, Pipeline
+from perdure.frontend.pipeline import Endpoint
 from perdure.frontend.probe import Probe
-from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE, Route, Wait, verify
+from perdure.frontend.routes import Wait
+from perdure.frontend.services import ServedMethod, Service
 from perdure.frontend.status import translate
 from perdure.frontend.tls import ServerTls
 from perdure.kernel.clock import SECOND_NS, Clock
@@ -52,8 +52,6 @@ PING_INTERVAL_MS_MIN = 5_000
 
 #: Calls that have arrived and that nobody has looked at.
 PENDING_MAX = 20_000
-
-HEALTH_SERVICES = ("", WORKFLOW_SERVICE.full_name, OPERATOR_SERVICE.full_name)
 
 #: Where a server is reached that listens on all addresses.
 _OWN_ADDRESS = "127.0.0.1:0"
@@ -88,21 +86,17 @@ class Ports(NamedTuple):
 
 
 class GrpcServer:
-    """Serves the pipeline on one port, or on two with TLS."""
+    """Offers services on one port, or on two with TLS."""
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        services: Sequence[Service],
         metrics: GatewayMetrics,
         clock: Clock,
         is_namespace: Callable[[str], bool],
         tracer: Tracer | None = None,
     ) -> None:
-        """`is_namespace` says of a name whether a namespace is known by it: made-up names must not be counted by.
-
-        Raises:
-            RouteTableError: a method of a service has no route.
-        """
+        """`is_namespace` says of a name whether a namespace is known by it: made-up names must not be counted by."""
         self._metrics = metrics
         self._is_namespace = is_namespace
         self._clock = clock
@@ -118,16 +112,13 @@ class GrpcServer:
         # Set at import time, which not all stubs see.
         self._health = cast(Any, health).aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS)
-        for service, routes in SERVICES:
-            methods = {}
-            for method, route in verify(service, routes):
-                endpoint = pipeline.endpoint(method, route)
-                if tracer is not None:
-                    endpoint = _traced(tracer, method.name, endpoint)
-                methods[method.name] = self._method(method, route, endpoint)
-            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, methods),))
+        self._names = [service.descriptor.full_name for service in services]
+        for service in services:
+            methods = {name: self._method(served, tracer) for name, served in service.methods.items()}
+            handler = grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
+            self._server.add_generic_rpc_handlers((handler,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(Any, _Unregistered(self._server)))
-        names = (*HEALTH_SERVICES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, cast(Any, _Unregistered(self._server)))
 
     async def start(self, address: str, tls: ServerTls | None = None, mutual_address: str = "") -> Ports:
@@ -139,7 +130,7 @@ class GrpcServer:
         """
         port = self._listen(address, tls.server() if tls else None)
         mutual = self._listen(mutual_address, tls.mutual()) if tls and mutual_address else None
-        for name in HEALTH_SERVICES:
+        for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         own = port
         if tls:
@@ -191,21 +182,25 @@ class GrpcServer:
         """Break off whatever is left, and give up the port. For a process that goes on without this server."""
         await self._server.stop(0)
 
-    def _method(self, method: MethodDescriptor, route: Route, endpoint: Endpoint) -> grpc.RpcMethodHandler[Any, Any]:
-        if route.wait in (Wait.READ, Wait.QUERY):
+    def _method(self, served: ServedMethod, tracer: Tracer | None) -> grpc.RpcMethodHandler[Any, Any]:
+        endpoint = served.endpoint
+        if tracer is not None:
+            endpoint = _traced(tracer, served.method.name, endpoint)
+        if served.wait in (Wait.READ, Wait.QUERY):
             endpoint = self._until_drained(endpoint)
         return grpc.unary_unary_rpc_method_handler(
-            self._responder(method, route, endpoint),
+            self._responder(served, endpoint),
             # Decoded by the responder, which answers for what cannot be.
             request_deserializer=None,
-            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+            response_serializer=GetMessageClass(served.method.output_type).SerializeToString,
         )
 
     def _responder(
-        self, method: MethodDescriptor, route: Route, endpoint: Endpoint
+        self, served: ServedMethod, endpoint: Endpoint
     ) -> Callable[[bytes, _Context], Awaitable[Message | None]]:
         gateway, clock, admission = self._metrics, self._clock, self._admission
-        rpc, decode, rank = method.name, _decoder(method), rank_of(route)
+        method, rank = served.method, served.rank
+        rpc, decode = method.name, _decoder(method)
         has_namespace = "namespace" in method.input_type.fields_by_name
         #: By namespace, of those that exist.
         known: dict[str, CallMetrics] = {}
@@ -220,7 +215,7 @@ class GrpcServer:
 
         probe = self._probe
         # What waits is not being worked on.
-        is_work = route.wait is Wait.NONE
+        is_work = served.wait is Wait.NONE
 
         async def respond(data: bytes, context: _Context) -> Message | None:
             started_ns = clock.now_ns()

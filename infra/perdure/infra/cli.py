@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perdure.infra.layers import Loaded
 
 DEFAULT_DATABASE = Path("perdure.db")
+DEFAULT_SECURE_DIRECTORY = Path("perdure-secure")
 
 app = typer.Typer(
     name="perdure",
@@ -73,6 +74,12 @@ def dev(
     dynamic_config_value: Annotated[
         list[str] | None, typer.Option(help="key=value of a limit, such as limit.blobSize.error=1000; repeatable.")
     ] = None,
+    secure: Annotated[
+        bool,
+        typer.Option("--secure", help="Ask clients for a certificate or API key, which are made on the first start."),
+    ] = False,
+    secure_dir: Annotated[Path, typer.Option(help="Where these are kept.")] = DEFAULT_SECURE_DIRECTORY,
+    mtls_port: Annotated[int, typer.Option(help="Port for clients with certificates.", min=0, max=65535)] = 7235,
     log_level: Annotated[str, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")] = "warn",
 ) -> None:
     """Run every role in one process, on one SQLite file."""
@@ -94,6 +101,8 @@ def dev(
             namespaces=namespace or [],
             search_attributes=search_attribute or [],
             dynamic_config=dynamic_config_value or [],
+            secure=secure_dir if secure else None,
+            mutual_port=mtls_port,
         )
     except options.BadFlag as error:
         raise typer.BadParameter(str(error), param_hint=error.flag) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from perdure.infra import process
 from perdure.infra.options import Options
 from perdure.infra.server import EmbeddedServer
@@ -9,6 +11,9 @@ from perdure.infra.startup import StartFailed, one_line
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.runtime import Runtime
+
+if TYPE_CHECKING:
+    from perdure.infra.tenancy.embedded import EmbeddedTenancy
 
 
 def run(chosen: Options) -> None:
@@ -20,15 +25,31 @@ def run(chosen: Options) -> None:
 
     async def serve(stopping: process.Stopping) -> None:
         try:
-            server = EmbeddedServer(chosen, Runtime())
-            port, http_port = await server.start()
+            runtime = Runtime()
+            tenancy = await _tenancy(chosen, runtime)
+            server = EmbeddedServer(chosen, runtime, tenancy)
+            ports = await server.start()
         except (StoreError, OSError) as error:
             raise StartFailed(one_line(error)) from error
         except InvalidArgument as error:
             raise StartFailed(error.message) from error
         where = chosen.database.resolve() if chosen.database else "nothing is kept"
-        print(f"Perdure ready: gRPC {chosen.ip}:{port}, HTTP http://{chosen.ip}:{http_port}, data {where}", flush=True)
+        print(
+            f"Perdure ready: gRPC {chosen.ip}:{ports.grpc}, HTTP http://{chosen.ip}:{ports.http}, data {where}",
+            flush=True,
+        )
+        if tenancy is not None:
+            print(tenancy.how_to_connect(f"{chosen.ip}:{ports.grpc}", f"{chosen.ip}:{ports.mutual}"), flush=True)
         await stopping.wait()
         await server.stop()
 
     process.run(serve)
+
+
+async def _tenancy(chosen: Options, runtime: Runtime) -> EmbeddedTenancy | None:
+    if chosen.secure is None:
+        return None
+    # Late, because it loads a lot that an open server does without.
+    from perdure.infra.tenancy.embedded import EmbeddedTenancy
+
+    return await EmbeddedTenancy.open(chosen.secure, runtime, chosen.ip)

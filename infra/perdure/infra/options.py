@@ -19,7 +19,9 @@ _log = structlog.get_logger("perdure.options")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """No `database` means one that is gone with the process."""
+    """No `database` means one that is gone with the process. With `secure`, a directory for credentials, clients have
+    to show some, and `mutual_port` is for those who show certificates.
+    """
 
     ip: str = "127.0.0.1"
     port: int = 7233
@@ -29,6 +31,8 @@ class Options:
     search_attributes: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     namespace_limits: NamespaceLimits = DEVELOPMENT
+    secure: Path | None = None
+    mutual_port: int = 7235
 
 
 class BadFlag(Exception):
@@ -48,6 +52,8 @@ def from_flags(
     namespaces: Iterable[str],
     search_attributes: Iterable[str],
     dynamic_config: Iterable[str],
+    secure: Path | None = None,
+    mutual_port: int = 7235,
 ) -> Options:
     """Raises BadFlag."""
     limits, namespace_limits = _limits(dynamic_config)
@@ -60,6 +66,8 @@ def from_flags(
         search_attributes=dict(_search_attribute(text) for text in search_attributes),
         limits=limits,
         namespace_limits=namespace_limits,
+        secure=secure,
+        mutual_port=mutual_port,
     )
 
 

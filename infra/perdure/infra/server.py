@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -10,6 +11,7 @@ from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
+from perdure.frontend.transport import Ports
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService, Reclaimer
 from perdure.infra.exporters import PrometheusExporter
@@ -25,20 +27,33 @@ from perdure.infra.sqlite import (
 )
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
 from perdure.matching.service import MatchingService
+
+if TYPE_CHECKING:
+    from perdure.api.resources.endpoints import NamespaceEndpoints
+    from perdure.infra.tenancy.embedded import EmbeddedTenancy
 
 #: How long calls in flight may take to finish when the server stops.
 GRACE_S = 5.0
 SHARD_COUNT = 1
 
 
+class ServerPorts(NamedTuple):
+    """`mutual` is for clients that show certificates."""
+
+    grpc: int
+    http: int
+    mutual: int | None = None
+
+
 class EmbeddedServer:
     """All roles in this process. `start` and `stop` are each called once."""
 
-    def __init__(self, options: Options, runtime: Runtime) -> None:
-        """Opens the database.
+    def __init__(self, options: Options, runtime: Runtime, tenancy: EmbeddedTenancy | None = None) -> None:
+        """Opens the database. Without `tenancy` everybody who can reach the server may do everything.
 
         Raises:
             DatabaseUnusable: see `SqliteDatabase.open`.
@@ -53,6 +68,11 @@ class EmbeddedServer:
         self._ownership = SoleOwner(self._history.engine)
         self._matching = MatchingService(runtime, limits, self._history)
         self._history.connect(self._matching)
+        self._tenancy = tenancy
+        self._ports: Ports | None = None
+        reclaimer = Reclaimer(self._history)
+        if tenancy is not None:
+            tenancy.connect(self._namespaces, reclaimer, self._endpoints)
         self._gateway = Gateway(
             runtime,
             limits,
@@ -60,10 +80,12 @@ class EmbeddedServer:
             self._history,
             self._matching,
             SqliteVisibilityStore(self._database),
-            Reclaimer(self._history),
+            reclaimer,
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
-            limits_of=lambda namespace: options.namespace_limits,
+            limits_of=self._limits_of,
+            guard=tenancy.guard if tenancy else None,
+            also=tenancy.services() if tenancy else (),
         )
         name_of = self._namespaces.name_of
         exporter = PrometheusExporter(
@@ -80,8 +102,8 @@ class EmbeddedServer:
             }
         )
 
-    async def start(self) -> tuple[int, int]:
-        """Serve; the gRPC and the HTTP port are returned. If it raises, nothing is left running.
+    async def start(self) -> ServerPorts:
+        """Serve. If it raises, nothing is left running.
 
         Raises:
             StoreError: the database cannot be used.
@@ -92,13 +114,34 @@ class EmbeddedServer:
             await self._ensure_namespaces()
             await self._ownership.start()
             await self._matching.start()
-            port = (await self._gateway.start(f"{self._options.ip}:{self._options.port}")).public
+            ports = self._ports = await self._serve()
             http_port = await self._http.start(self._options.ip, self._options.http_port)
         except BaseException:
             await self.stop(grace_s=0)
             await self._gateway.close()
             raise
-        return port, http_port
+        return ServerPorts(ports.public, http_port, ports.mutual)
+
+    async def _serve(self) -> Ports:
+        address, tenancy = f"{self._options.ip}:{self._options.port}", self._tenancy
+        if tenancy is None:
+            return await self._gateway.start(address)
+        await tenancy.start()
+        return await self._gateway.start(address, tenancy.tls, f"{self._options.ip}:{self._options.mutual_port}")
+
+    def _endpoints(self) -> NamespaceEndpoints:
+        """Where clients are to connect, as soon as that is known."""
+        # Late, because only tenants need it.
+        from perdure.api.resources.endpoints import NamespaceEndpoints
+
+        ports, host = self._ports, self._options.ip
+        if ports is None:
+            return NamespaceEndpoints()
+        return NamespaceEndpoints(f"{host}:{ports.public}", f"{host}:{ports.mutual}")
+
+    def _limits_of(self, namespace: str) -> NamespaceLimits:
+        limits = self._options.namespace_limits
+        return limits if self._tenancy is None else self._tenancy.limits_of(namespace, limits)
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """From the outside in: polls end empty, calls in flight finish, then the roles, then the file."""
@@ -106,6 +149,8 @@ class EmbeddedServer:
         await self._matching.stop()
         await self._gateway.stop(grace_s)
         await self._http.stop()
+        if self._tenancy is not None:
+            await self._tenancy.stop()
         await self._ownership.stop()
         await self._history.stop()
         await self._database.close()

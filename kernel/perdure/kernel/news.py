@@ -40,3 +40,17 @@ class NoNews:
 
     def listen(self, topic: Topic, heard: Callable[[], None]) -> None:
         """There is nothing to hear."""
+
+
+class LocalNews:
+    """For a process that is alone: it hears what it tells."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Topic, list[Callable[[], None]]] = {}
+
+    def tell(self, topic: Topic) -> None:
+        for heard in self._listeners.get(topic, ()):
+            heard()
+
+    def listen(self, topic: Topic, heard: Callable[[], None]) -> None:
+        self._listeners.setdefault(topic, []).append(heard)

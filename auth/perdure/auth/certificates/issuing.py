@@ -1,10 +1,12 @@
-"""Makes an authority and client certificates, for those who have no authority of their own yet."""
+"""Makes an authority and certificates of it, for those who have no authority of their own yet."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -92,24 +94,61 @@ def generate_leaf(
     Raises:
         ValueError: the authority ends too soon for that.
     """
+    name = _name(organization=organization, organizational_unit=organizational_unit, common_name=common_name)
+    until = _end(authority, now, validity)
+    return _leaf(authority, now, until, name, ExtendedKeyUsageOID.CLIENT_AUTH, algorithm)
+
+
+def generate_server(authority: Issued, now: datetime, host_names: Sequence[str]) -> Issued:
+    """A certificate of a server that is reached by these names and addresses.
+
+    Raises:
+        ValueError: the authority ends too soon for that.
+    """
+    name, until = _name(common_name=host_names[0]), _end(authority, now, None)
+    return _leaf(authority, now, until, name, ExtendedKeyUsageOID.SERVER_AUTH, Algorithm.ECDSA, host_names)
+
+
+def _end(authority: Issued, now: datetime, validity: timedelta | None) -> datetime:
     latest = authority.certificate.not_valid_after_utc - MARGIN
     until = latest if validity is None else now + validity
     if until > latest:
         raise ValueError(f"the authority ends too soon: a certificate of it may be valid until {latest:%Y-%m-%d %H:%M}")
     if until <= now:
         raise ValueError("the authority has ended, or does within a day: make a new one")
-    key = _key(algorithm)
-    issuer = authority.certificate
-    name = _name(organization=organization, organizational_unit=organizational_unit, common_name=common_name)
+    return until
+
+
+def _leaf(
+    authority: Issued,
+    now: datetime,
+    until: datetime,
+    name: x509.Name,
+    usage: x509.ObjectIdentifier,
+    algorithm: Algorithm,
+    host_names: Sequence[str] = (),
+) -> Issued:
+    key, issuer = _key(algorithm), authority.certificate
     builder = (
         _builder(name, issuer.subject, key, now, until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), critical=False)  # type: ignore[arg-type]
     )
+    if host_names:
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([_place(each) for each in host_names]), critical=False
+        )
     return Issued(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def _place(host_name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host_name))
+    except ValueError:
+        return x509.DNSName(host_name)
 
 
 def load_issued(certificate_pem: bytes, key_pem: bytes) -> Issued:

@@ -1,0 +1,66 @@
+"""The data plane as the control plane sees it, over the namespaces that all roles share."""
+
+from __future__ import annotations
+
+import msgspec
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
+
+from perdure.api.data_plane import NameTaken
+from perdure.frontend.handlers.deletion import NamespaceDeletion
+from perdure.frontend.namespaces import Namespaces
+from perdure.kernel.errors import NamespaceNotFound
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.namespaces import NamespaceConflict
+
+
+class SharedNamespaces:
+    """See `perdure.api.data_plane.DataPlane`."""
+
+    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion) -> None:
+        self._namespaces = namespaces
+        self._deletion = deletion
+
+    async def put(self, namespace: Namespace) -> None:
+        known = await self._find(namespace.id)
+        if known is None:
+            await self._create(namespace)
+        elif msgspec.structs.replace(namespace, version=known.version) != known:
+            await self._update(known, namespace)
+
+    async def rename(self, namespace_id: NamespaceId, name: NamespaceName, state: int) -> None:
+        known = await self._find(namespace_id)
+        if known is not None and (known.name, known.state) != (name, state):
+            await self._update(known, msgspec.structs.replace(known, name=name, state=state))
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        if await self._find(namespace_id) is not None:
+            await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
+
+    async def _find(self, namespace_id: NamespaceId) -> Namespace | None:
+        try:
+            return await self._namespaces.by_id(namespace_id, fresh=True)
+        except NamespaceNotFound:
+            return None
+
+    async def _create(self, namespace: Namespace) -> None:
+        try:
+            await self._namespaces.create(namespace)
+        except NamespaceConflict:
+            await self._check_name(namespace)
+            raise
+
+    async def _update(self, known: Namespace, changed: Namespace) -> None:
+        try:
+            await self._namespaces.update(msgspec.structs.replace(changed, version=known.version + 1), known.name)
+        except NamespaceConflict:
+            await self._check_name(changed)
+            raise
+
+    async def _check_name(self, namespace: Namespace) -> None:
+        try:
+            other = await self._namespaces.find(namespace.name, fresh=True)
+        except NamespaceNotFound:
+            return
+        if other.id != namespace.id:
+            raise NameTaken(namespace.name)
