@@ -1,1 +1,4 @@
-"""Who may call which RPC: one table, and decisions by it."""
+"""Who may call which RPC: one table (`policy.csv`), and decisions by it (`decisions.Policy`).
+
+Nothing that `perdure dev` imports comes here: casbin takes its time.
+"""
