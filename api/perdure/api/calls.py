@@ -12,6 +12,7 @@ from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
+from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import Grants, Target
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.identity import Principal
@@ -32,6 +33,7 @@ class ControlCall:
     now_ns: int
     entropy: Entropy
     limits: ControlLimits
+    policy: Policy
     regions: Sequence[RegionOfCloud]
     endpoints: NamespaceEndpoints
     operation_id: str = ""

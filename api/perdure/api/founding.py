@@ -15,6 +15,7 @@ from perdure.api.resources import api_keys, emails, kinds, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.publishing import publish_identity
 from perdure.auth.access.records import AccountRecord
+from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import Grants
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.identity import Principal, PrincipalKind
@@ -32,7 +33,7 @@ class Founded(NamedTuple):
     owner: ResourceRow
 
 
-async def found(database: ControlDatabase, runtime: Runtime, email: str) -> Founded:
+async def found(database: ControlDatabase, runtime: Runtime, policy: Policy, email: str) -> Founded:
     """An account whose owner is whoever has this address.
 
     Raises:
@@ -41,10 +42,12 @@ async def found(database: ControlDatabase, runtime: Runtime, email: str) -> Foun
     """
     async with database.writing() as transaction:
         account_id = await _new_id(transaction, runtime.entropy)
-        return await found_account(_call(runtime, transaction, account_id), email)
+        return await found_account(_call(runtime, policy, transaction, account_id), email)
 
 
-async def give_key(database: ControlDatabase, runtime: Runtime, owner: ResourceRow, name: str, lifetime_ns: int) -> str:
+async def give_key(
+    database: ControlDatabase, runtime: Runtime, policy: Policy, owner: ResourceRow, name: str, lifetime_ns: int
+) -> str:
     """An API key of a user; its secret is returned.
 
     Raises:
@@ -53,7 +56,7 @@ async def give_key(database: ControlDatabase, runtime: Runtime, owner: ResourceR
         StoreError: the database cannot be used.
     """
     async with database.writing() as transaction:
-        call = _call(runtime, transaction, owner.account_id)
+        call = _call(runtime, policy, transaction, owner.account_id)
         expiry = Timestamp()
         expiry.FromNanoseconds(call.now_ns + lifetime_ns)
         spec = ApiKeySpec(
@@ -75,7 +78,7 @@ async def found_account(call: ControlCall, email: str, **owner_details: Any) -> 
     return Founded(account, owner)
 
 
-def _call(runtime: Runtime, transaction: Transaction, account_id: str) -> ControlCall:
+def _call(runtime: Runtime, policy: Policy, transaction: Transaction, account_id: str) -> ControlCall:
     """By nobody: what it does is decided by whoever runs the installation."""
     return ControlCall(
         principal=Principal(PrincipalKind.USER, "", account_id=account_id),
@@ -84,6 +87,7 @@ def _call(runtime: Runtime, transaction: Transaction, account_id: str) -> Contro
         now_ns=runtime.clock.now_ns(),
         entropy=runtime.entropy,
         limits=ControlLimits(),
+        policy=policy,
         regions=(),
         endpoints=NamespaceEndpoints(),
         operation_id=runtime.entropy.uuid(),

@@ -168,6 +168,7 @@ class CloudService:
             now_ns=self._runtime.clock.now_ns(),
             entropy=self._runtime.entropy,
             limits=self._limits,
+            policy=self._policy,
             regions=self._regions,
             endpoints=self._endpoints(),
         )

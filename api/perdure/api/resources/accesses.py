@@ -88,6 +88,11 @@ def roles_of(*accesses: Access) -> frozenset[AccountRole]:
     return frozenset(AccountRole(each.account_access.role) for each in accesses if each.account_access.role)
 
 
+def custom_roles_of(*accesses: Access) -> frozenset[str]:
+    """Custom roles in any of them, by their ids."""
+    return frozenset(role_id for each in accesses for role_id in each.account_access.custom_roles)
+
+
 def changed_namespaces(before: Access, after: Access) -> frozenset[str]:
     """Namespaces on which a permission is given or taken."""
 
@@ -128,6 +133,7 @@ def lenient(access: Access) -> Access:
     role = account.role or _ROLES.get(account.role_deprecated.lower().replace("_", ""), 0)
     if role in AccountAccess.Role.values():
         result.account_access.role = AccountAccess.Role.ValueType(role)
+    result.account_access.custom_roles.extend([*account.custom_roles, *access.custom_roles_deprecated])
     for namespace, each in access.namespace_accesses.items():
         permission = each.permission or _PERMISSIONS.get(each.permission_deprecated.lower(), 0)
         if permission in NamespaceAccess.Permission.values():
@@ -137,4 +143,9 @@ def lenient(access: Access) -> Access:
 
 def target_of_change(account_id: str, before: Access, after: Access) -> Target:
     """What somebody decides on who gives an identity other access."""
-    return Target(account_id, assigns=roles_of(before, after), opens=changed_namespaces(before, after))
+    return Target(
+        account_id,
+        assigns=roles_of(before, after),
+        assigns_custom=custom_roles_of(before, after),
+        opens=changed_namespaces(before, after),
+    )

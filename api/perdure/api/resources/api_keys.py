@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from temporalio.api.cloud.cloudservice.v1 import (
@@ -234,16 +235,14 @@ def target_of_owner(call: ControlCall, owner: ResourceRow | None) -> Target:
     """Whoever may give a key may do all that its owner may."""
     if owner is None or owner.account_id != call.account_id:
         return Target(call.account_id)
-    access = access_of(owner)
     scoped = ""
     if owner.kind == kinds.SERVICE_ACCOUNT:
         scoped = rows.spec_of(owner, ServiceAccountSpec).namespace_scoped_access.namespace
-    return Target(
-        call.account_id,
+    given = accesses.NOTHING if scoped else access_of(owner)
+    return replace(
+        accesses.target_of_change(call.account_id, accesses.NOTHING, given),
         namespaces=(scoped,) if scoped else (),
         owner_id=owner.id,
-        assigns=accesses.roles_of(access) if not scoped else frozenset(),
-        opens=frozenset(access.namespace_accesses),
     )
 
 

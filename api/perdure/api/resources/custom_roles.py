@@ -91,7 +91,7 @@ def _check(call: ControlCall, spec: CustomRoleSpec) -> None:
             raise InvalidArgument(f"{field}.resources: needs either resource_ids or allow_all.")
         if len(resources.resource_ids) > RESOURCES_MAX:
             raise InvalidArgument(f"{field}.resources.resource_ids: at most {RESOURCES_MAX}.")
-        known = call.actions(ResourceKind(resources.resource_type))
+        known = call.policy.actions(ResourceKind(resources.resource_type))
         if not permission.actions:
             raise InvalidArgument(f"{field}.actions: must be given.")
         for action in permission.actions:

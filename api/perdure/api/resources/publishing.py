@@ -119,7 +119,7 @@ async def _custom(
         spec = spec_of(row, CustomRoleSpec)
         found += [
             CustomPermissionRecord(
-                spec.name,
+                row.id,
                 each.resources.resource_type,
                 tuple(each.actions),
                 tuple(each.resources.resource_ids),

@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perdure.api.calls import Method
-from perdure.api.resources import account, api_keys, namespaces, operations, service_accounts, users
+from perdure.api.resources import (
+    account,
+    api_keys,
+    custom_roles,
+    groups,
+    namespace_access,
+    namespaces,
+    nexus_endpoints,
+    operations,
+    service_accounts,
+    users,
+)
 
 #: By the name of the RPC.
 METHODS: Mapping[str, Method] = {
     **account.METHODS,
     **api_keys.METHODS,
+    **custom_roles.METHODS,
+    **groups.METHODS,
+    **namespace_access.METHODS,
     **namespaces.METHODS,
+    **nexus_endpoints.METHODS,
     **operations.METHODS,
     **service_accounts.METHODS,
     **users.METHODS,

@@ -102,7 +102,7 @@ def change(
         row.details = {**row.details, **details}
     if (row.spec, row.details) == before and row.state == ACTIVE and state in (ACTIVE, _UPDATING):
         raise InvalidArgument("nothing to change")
-    _touch(call, row, state)
+    touch(call, row, state)
 
 
 async def delete(call: ControlCall, row: ResourceRow, resource_version: str) -> None:
@@ -112,7 +112,7 @@ async def delete(call: ControlCall, row: ResourceRow, resource_version: str) -> 
         InvalidArgument, Aborted: see `change`.
     """
     check_version(row, resource_version)
-    _touch(call, row, _DELETED)
+    touch(call, row, _DELETED)
     await call.transaction.remove(row)
 
 
@@ -123,7 +123,8 @@ def check_version(row: ResourceRow, resource_version: str | None) -> None:
         raise Aborted(f"resource_version: {row.kind} {row.id} has changed since: read it again.")
 
 
-def _touch(call: ControlCall, row: ResourceRow, state: int) -> None:
+def touch(call: ControlCall, row: ResourceRow, state: int = ACTIVE) -> None:
+    """It has another version now."""
     row.version += 1
     row.state = state
     row.operation_id = call.operation_id

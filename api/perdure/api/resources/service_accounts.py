@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from temporalio.api.cloud.cloudservice.v1 import (
     CreateServiceAccountRequest,
@@ -125,26 +126,16 @@ def _both(call: ControlCall, row: ResourceRow | None, spec: ServiceAccountSpec |
     """What it is before, and what it is to be."""
     if row is None or row.account_id != call.account_id:
         return Target(call.account_id)
-    before = access_of(row)
-    after = accesses.lenient(spec.access) if spec is not None else accesses.NOTHING
     scoped = rows.spec_of(row, ServiceAccountSpec).namespace_scoped_access.namespace
-    return Target(
-        call.account_id,
-        namespaces=(scoped,) if scoped else (),
-        assigns=accesses.roles_of(before, after) if not scoped else frozenset(),
-        opens=accesses.changed_namespaces(before, after),
-    )
+    before = accesses.NOTHING if scoped else access_of(row)
+    after = accesses.lenient(spec.access) if spec is not None else accesses.NOTHING
+    return replace(accesses.target_of_change(call.account_id, before, after), namespaces=(scoped,) if scoped else ())
 
 
 def _target(call: ControlCall, spec: ServiceAccountSpec) -> Target:
     scoped = spec.namespace_scoped_access.namespace
-    access = accesses.lenient(spec.access)
-    return Target(
-        call.account_id,
-        namespaces=(scoped,) if scoped else (),
-        assigns=accesses.roles_of(access),
-        opens=frozenset(access.namespace_accesses),
-    )
+    given = accesses.target_of_change(call.account_id, accesses.NOTHING, accesses.lenient(spec.access))
+    return replace(given, namespaces=(scoped,) if scoped else ())
 
 
 METHODS: Mapping[str, Method] = {

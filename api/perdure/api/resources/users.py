@@ -110,8 +110,7 @@ def _checked(call: ControlCall, spec: UserSpec) -> UserSpec:
 
 
 async def _at_new(call: ControlCall, request: CreateUserRequest) -> Target:
-    access = accesses.lenient(request.spec.access)
-    return Target(call.account_id, assigns=accesses.roles_of(access), opens=frozenset(access.namespace_accesses))
+    return accesses.target_of_change(call.account_id, accesses.NOTHING, accesses.lenient(request.spec.access))
 
 
 async def _at_changed(call: ControlCall, request: UpdateUserRequest) -> Target:

@@ -23,7 +23,7 @@ class AccountRecord(msgspec.Struct, frozen=True, tag="account", array_like=True)
 
 
 class CustomPermissionRecord(msgspec.Struct, frozen=True, array_like=True):
-    """What a custom role permits; `kind` is a `ResourceKind`."""
+    """What the custom role of this id permits; `kind` is a `ResourceKind`."""
 
     role: str
     kind: str

@@ -50,7 +50,7 @@ class ResourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CustomPermission:
-    """Actions on all resources of a kind, or on some, as the custom role of this name has it."""
+    """Actions on all resources of a kind, or on some, as the custom role of this id has it."""
 
     role: str
     kind: ResourceKind
@@ -91,7 +91,7 @@ class Target:
     - `owner_id` is whose API key it is, or would be. In a list, nobody's.
     - `assigns` are account roles that the call gives to somebody or takes from him, as an update does with those before
       and after, and a deletion with all; for members of a group those of the group, for a new API key its owner's.
-    - `assigns_custom` are custom roles that it gives or takes, by their names, and `opens` are namespaces on which it
+    - `assigns_custom` are custom roles that it gives or takes, by their ids, and `opens` are namespaces on which it
       gives or takes permissions, both in the same way.
     - `project_id` is where it belongs, and `resource_id` is which endpoint, connectivity rule or custom role it is.
     """

@@ -141,8 +141,10 @@ class EmbeddedTenancy:
     async def _found(self, control_plane: ControlPlane) -> None:
         """An account, its owner's API key, and a namespace. If this ends half-way the next start begins anew."""
         authority = generate_authority("Perdure development client", _LIFETIME, _now(self._runtime))
-        founded = await found(self._database, self._runtime, OWNER)
-        token = await give_key(self._database, self._runtime, founded.owner, "first key", _KEY_LIFETIME_NS)
+        founded = await found(self._database, self._runtime, self._access.policy, OWNER)
+        token = await give_key(
+            self._database, self._runtime, self._access.policy, founded.owner, "first key", _KEY_LIFETIME_NS
+        )
         spec = NamespaceSpec(
             name=NAMESPACE,
             retention_days=_RETENTION_DAYS,
