@@ -14,11 +14,12 @@ START_S_MAX = 30
 
 
 class Process:
-    """A running `perdure dev` and where it listens."""
+    """A running `perdure dev` and where it listens; `mutual_address` is for certificates, if it asks for any."""
 
     def __init__(self, process: asyncio.subprocess.Process, ready_line: str) -> None:
         self.process = process
         self.address = ready_line.split("gRPC ")[1].split(",")[0]
+        self.mutual_address = ready_line.partition("mTLS ")[2].partition(",")[0]
         self.http = ready_line.split("HTTP ")[1].split(",")[0]
 
     @property

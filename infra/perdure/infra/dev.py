@@ -34,11 +34,12 @@ def run(chosen: Options) -> None:
         except InvalidArgument as error:
             raise StartFailed(error.message) from error
         where = chosen.database.resolve() if chosen.database else "nothing is kept"
-        print(
-            f"Perdure ready: gRPC {chosen.ip}:{ports.grpc}, HTTP http://{chosen.ip}:{ports.http}, data {where}",
-            flush=True,
-        )
-        if tenancy is not None:
+        places = [f"gRPC {chosen.ip}:{ports.grpc}", f"HTTP http://{chosen.ip}:{ports.http}", f"data {where}"]
+        if tenancy is None:
+            print(f"Perdure ready: {', '.join(places)}", flush=True)
+        else:
+            places.insert(1, f"mTLS {chosen.ip}:{ports.mutual}")
+            print(f"Perdure ready: {', '.join(places)}", flush=True)
             print(tenancy.how_to_connect(f"{chosen.ip}:{ports.grpc}", f"{chosen.ip}:{ports.mutual}"), flush=True)
         await stopping.wait()
         await server.stop()

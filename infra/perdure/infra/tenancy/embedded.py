@@ -164,6 +164,8 @@ class EmbeddedTenancy:
         _write(self.credentials.client, generate_leaf(authority, _now(self._runtime), organization="perdure"))
         write_private(self.credentials.api_key, token.encode())
         self.credentials.namespace.write_text(created.namespace)
+        # Whoever reads that the server is ready may come at once.
+        await self._access.watch.look()
 
     async def stop(self) -> None:
         if self._control_plane is not None:

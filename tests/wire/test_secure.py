@@ -1,0 +1,194 @@
+"""`perdure dev --secure`: who gets in, and who does not, over real connections."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import grpc.aio
+import pytest
+import pytest_asyncio
+import trustme
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    GetSystemInfoRequest,
+    ListWorkflowExecutionsRequest,
+    StartWorkflowExecutionRequest,
+)
+from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
+
+from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf, load_issued
+from tests.support.process import ANY_PORTS, dev
+
+
+class Secure(NamedTuple):
+    """A server, and the directory with what opens it."""
+
+    address: str
+    mutual_address: str
+    directory: Path
+
+    @property
+    def namespace(self) -> str:
+        return (self.directory / "namespace").read_text()
+
+    @property
+    def key(self) -> str:
+        return (self.directory / "api-key").read_text()
+
+    @property
+    def authority(self) -> Issued:
+        return load_issued(self._read("client-ca.pem"), self._read("client-ca.key"))
+
+    def _read(self, name: str) -> bytes:
+        return (self.directory / name).read_bytes()
+
+    def by_key(self) -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(self.address, grpc.ssl_channel_credentials(self._read("server-ca.pem")))
+
+    def by_certificate(self, shown: Issued | None, *chain: bytes) -> grpc.aio.Channel:
+        """With a client certificate, or with none."""
+        key, certificate = (shown.key_pem, b"".join([shown.certificate_pem, *chain])) if shown else (None, None)
+        credentials = grpc.ssl_channel_credentials(self._read("server-ca.pem"), key, certificate)
+        return grpc.aio.secure_channel(self.mutual_address, credentials)
+
+    def client(self) -> Issued:
+        return load_issued(self._read("client.pem"), self._read("client.key"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def secure(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secure]:
+    directory = tmp_path_factory.mktemp("secure")
+    arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(directory)]
+    async with dev(*arguments) as server:
+        yield Secure(server.address, server.mutual_address, directory)
+
+
+async def _start(channel: grpc.aio.Channel, namespace: str, metadata: list[tuple[str, str]] | None = None) -> str:
+    """Start a workflow; what comes of it is the name of a status code."""
+    request = StartWorkflowExecutionRequest(
+        namespace=namespace, workflow_id="w", request_id="r", identity="tests", workflow_id_reuse_policy=1
+    )
+    request.workflow_type.name = "W"
+    request.task_queue.name = "q"
+    try:
+        async with channel:
+            stub = WorkflowServiceStub(channel)  # type: ignore[no-untyped-call]
+            await stub.StartWorkflowExecution(request, metadata=metadata or [], timeout=10)
+    except grpc.aio.AioRpcError as error:
+        assert "unauthorized" in str(error.details()) or error.code() is not grpc.StatusCode.PERMISSION_DENIED
+        return error.code().name
+    return "OK"
+
+
+def _bearer(token: str) -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {token}")]
+
+
+async def test_a_certificate_and_an_api_key_open_their_namespace(secure: Secure) -> None:
+    assert await _start(secure.by_certificate(secure.client()), secure.namespace) == "OK"
+    assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) == "OK"
+
+
+async def test_they_open_no_other(secure: Secure) -> None:
+    account = secure.namespace.partition(".")[2]
+    for other in ("default", f"none.{account}", "default.other1", "", " ", secure.namespace.upper()):
+        assert await _start(secure.by_certificate(secure.client()), other) == "PERMISSION_DENIED"
+        assert await _start(secure.by_key(), other, _bearer(secure.key)) == "PERMISSION_DENIED"
+
+
+async def test_without_anything_nobody_gets_in(secure: Secure) -> None:
+    assert await _start(secure.by_key(), secure.namespace) == "UNAUTHENTICATED"
+    assert await _start(secure.by_certificate(None), secure.namespace) == "UNAVAILABLE"
+    # TLS is not optional.
+    assert await _start(grpc.aio.insecure_channel(secure.address), secure.namespace) == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("change", ["another letter", "another kind", "cut off", "no scheme", "twice", "nothing"])
+async def test_an_api_key_must_be_whole(secure: Secure, change: str) -> None:
+    key = secure.key
+    metadata = {
+        "another letter": _bearer(key[:40] + ("a" if key[40] != "a" else "b") + key[41:]),
+        "another kind": _bearer(key.replace("pdk_", "pds_")),
+        "cut off": _bearer(key[:-1]),
+        "no scheme": [("authorization", key)],
+        "twice": _bearer(f"{key} {key}"),
+        "nothing": _bearer(""),
+    }[change]
+    assert await _start(secure.by_key(), secure.namespace, metadata) == "UNAUTHENTICATED"
+
+
+async def test_a_header_cannot_name_another_namespace(secure: Secure) -> None:
+    smuggled = [*_bearer(secure.key), ("temporal-namespace", "default.other1")]
+    assert await _start(secure.by_key(), secure.namespace, smuggled) == "INVALID_ARGUMENT"
+    assert await _start(
+        secure.by_key(), "default.other1", [*_bearer(secure.key), ("temporal-namespace", secure.namespace)]
+    ) in (
+        "INVALID_ARGUMENT",
+        "PERMISSION_DENIED",
+    )
+
+
+async def test_a_forwarded_certificate_is_not_believed_of_anybody(secure: Secure) -> None:
+    from urllib.parse import quote
+
+    header = f'Cert="{quote(secure.client().certificate_pem.decode())}"'
+    metadata = [("x-forwarded-client-cert", header)]
+    assert await _start(secure.by_key(), secure.namespace, metadata) == "UNAUTHENTICATED"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def test_certificates_of_others_do_not_open_it(secure: Secure) -> None:
+    stranger = generate_authority("Perdure development client", timedelta(days=9), _now())
+    # It is called like the authority that is trusted, and has another key.
+    look_alike = generate_leaf(stranger, _now(), organization="perdure")
+    assert await _start(secure.by_certificate(look_alike), secure.namespace) == "UNAVAILABLE"
+    # The authority itself is nobody's client.
+    assert await _start(secure.by_certificate(secure.authority), secure.namespace) != "OK"
+
+
+async def test_a_certificate_that_has_ended_does_not_open_it(secure: Secure) -> None:
+    past = _now() - timedelta(days=3)
+    ended = generate_leaf(secure.authority, past, organization="perdure", validity=timedelta(days=1))
+    assert await _start(secure.by_certificate(ended), secure.namespace) == "UNAVAILABLE"
+
+
+async def test_a_certificate_for_servers_does_not_open_it(secure: Secure) -> None:
+    from perdure.auth.certificates.issuing import generate_server
+
+    assert (
+        await _start(secure.by_certificate(generate_server(secure.authority, _now(), ["w"])), secure.namespace) != "OK"
+    )
+
+
+async def test_through_an_intermediate_authority(secure: Secure) -> None:
+    """The bundle's authority signs no further authorities, so a chain through one is refused; and chains are read."""
+    root = trustme.CA()
+    leaf = root.create_child_ca().issue_cert("worker@example.com")
+    shown = load_issued(leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes())
+    channel = secure.by_certificate(shown, leaf.cert_chain_pems[1].bytes())
+    assert await _start(channel, secure.namespace) == "UNAVAILABLE"
+
+
+async def test_what_names_no_namespace(secure: Secure) -> None:
+    """Clients ask for these when they connect; the rest is not for tenants."""
+    for channel, metadata in ((secure.by_key(), _bearer(secure.key)), (secure.by_certificate(secure.client()), [])):
+        async with channel:
+            stub = WorkflowServiceStub(channel)  # type: ignore[no-untyped-call]
+            await stub.GetSystemInfo(GetSystemInfoRequest(), metadata=metadata, timeout=10)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                from temporalio.api.workflowservice.v1 import ListNamespacesRequest
+
+                await stub.ListNamespaces(ListNamespacesRequest(), metadata=metadata, timeout=10)
+            assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.DescribeNamespace(DescribeNamespaceRequest(id="none"), metadata=metadata, timeout=10)
+            assert refused.value.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED)
+            listed = ListWorkflowExecutionsRequest(namespace=secure.namespace)
+            await stub.ListWorkflowExecutions(listed, metadata=metadata, timeout=10)
