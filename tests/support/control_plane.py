@@ -67,7 +67,7 @@ class ControlBench:
         await self.control_plane.stop()
         await self._deletion.stop()
         await self.access.stop()
-        await self.database.close()
+        await self.database.aclose()
 
     async def account(self, email: str = "owner@example.com") -> Owner:
         founded = await found(self.database, self.runtime, self.access.policy, email)

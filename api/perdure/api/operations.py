@@ -23,7 +23,7 @@ from perdure.kernel.news import News, Topic
 
 PERIOD_S = 1.0
 #: How long one try may take before another process takes over.
-CLAIM_NS = 60 * SECOND_NS
+CLAIM_NS = 10 * SECOND_NS
 _BACKOFF_NS = (1 * SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS, 60 * SECOND_NS)
 _AT_ONCE = 10
 _RACES_MAX = 10

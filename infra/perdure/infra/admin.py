@@ -42,6 +42,10 @@ def migrate(
     settings = _settings(database, config)
     count = settings.shards if shards is None else shards
     done = _run(schema.migrate(settings.databases, count, exactly=shards is not None))
+    if settings.control_plane.database is not None:
+        from perdure.infra.tenancy import accounts
+
+        done += _run(accounts.migrate(settings.control_plane.database))
     print("\n".join(done) if done else "nothing to do")
 
 
@@ -84,6 +88,30 @@ def move_shards(
         raise typer.BadParameter(str(error), param_hint="FROM-TO") from None
     moved = _run(moving.move(settings, wanted, to))
     print(f"{moved} shards moved")
+
+
+@admin.command("create-account")
+def create_account(
+    email: Annotated[str, typer.Argument(help="Of its owner.")],
+    key_days: Annotated[int, typer.Option(help="For how long the owner's first API key is good.", min=1, max=730)] = 90,
+    config: _Config = None,
+) -> None:
+    """Make an account, and print its id and an API key of its owner, which is shown this once."""
+    from perdure.infra import layers
+    from perdure.infra.tenancy import accounts
+    from perdure.kernel.errors import InvalidArgument
+
+    try:
+        settings = layers.load(config, {}).settings
+    except layers.BadSettings as error:
+        raise typer.BadParameter(f"settings: {error}") from None
+    if settings.control_plane.database is None:
+        raise typer.BadParameter("settings: control_plane.database is not set")
+    try:
+        account_id, token = _run(accounts.create(settings.control_plane.database, email, key_days))
+    except InvalidArgument as error:
+        raise typer.BadParameter(error.message, param_hint="EMAIL") from None
+    print(f"account {account_id}\nkey {token}")
 
 
 _Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]

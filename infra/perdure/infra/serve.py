@@ -28,6 +28,8 @@ def run(settings: Settings) -> None:
         places = [f"HTTP http://{host}:{ports.http}", f"internal {host}:{ports.internal}"]
         if ports.grpc is not None:
             places.insert(0, f"gRPC {host}:{ports.grpc}")
+        if ports.mutual is not None:
+            places.insert(1, f"mTLS {host}:{ports.mutual}")
         print(f"Perdure ready: {', '.join(places)}, roles {','.join(settings.roles)}", flush=True)
         await stopping.wait()
         await server.stop()

@@ -6,14 +6,15 @@ Fields are documented in docs/settings.md.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from perdure.kernel.limits import Limits, NamespaceLimits
-from perdure.kernel.membership import SHARDS_MAX, Role
+from perdure.kernel.limits import ControlLimits, Limits, NamespaceLimits
+from perdure.kernel.membership import DATA_PLANE, SHARDS_MAX, Role
 
 ENVIRONMENT_PREFIX = "PERDURE_"
 ENVIRONMENT_DELIMITER = "__"
@@ -36,6 +37,10 @@ def _one_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _network(text: str) -> str:
+    return str(ip_network(text))
+
+
 def _split(roles: object) -> object:
     return [role.strip() for role in roles.split(",")] if isinstance(roles, str) else roles
 
@@ -45,10 +50,13 @@ class _Section(BaseModel):
 
 
 class Listen(_Section):
-    """Port 0 is any that is free. `advertise` is the `host:port` by which other processes reach `internal_port`."""
+    """Port 0 is any that is free. `advertise` is the `host:port` by which other processes reach `internal_port`.
+    `mtls_port` is for clients that show certificates; there is one with `tls` and a control plane only.
+    """
 
     host: str = "127.0.0.1"
     grpc_port: Port = 7233
+    mtls_port: Port = 7235
     http_port: Port = 8233
     internal_port: Port = 7234
     advertise: str = ""
@@ -62,6 +70,16 @@ class Listen(_Section):
     @property
     def advertised_host(self) -> str:
         return self.advertise.rpartition(":")[0] or self.host
+
+
+SectionType = TypeVar("SectionType", bound=_Section)
+
+
+def _all_or_none(section: SectionType) -> SectionType:
+    missing = [name for name, value in section if value is None]
+    if 0 < len(missing) < len(type(section).model_fields):
+        raise ValueError(f"{', '.join(missing)} must be set too")
+    return section
 
 
 class Redis(_Section):
@@ -78,15 +96,50 @@ class InternalTls(_Section):
     key: Path | None = None
 
     @model_validator(mode="after")
-    def _all_or_none(self) -> Self:
-        missing = [name for name, value in self if value is None]
-        if 0 < len(missing) < len(type(self).model_fields):
-            raise ValueError(f"{', '.join(missing)} must be set too")
-        return self
+    def _complete(self) -> Self:
+        return _all_or_none(self)
 
     @property
     def enabled(self) -> bool:
         return self.authority is not None
+
+
+class Tls(_Section):
+    """Files in PEM, for connections of clients. They are read again when they have changed."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        return _all_or_none(self)
+
+
+class Region(_Section):
+    """Where this cluster is, as the control plane shows it: a cloud provider's name and its region, or anything."""
+
+    id: str = "local-1"
+    location: str = ""
+
+
+class Addresses(_Section):
+    """Where clients connect to, as the control plane tells them; `{namespace}` stands for the namespace."""
+
+    api_keys: str = ""
+    certificates: str = ""
+    web: str = ""
+
+
+class ControlPlane(_Section):
+    """With a `database` clients have to show who they are. What `proxies` say of their clients' certificates and
+    addresses is believed; these are networks.
+    """
+
+    database: Annotated[str, _one_of("postgresql", "postgres")] | None = None
+    proxies: list[Annotated[str, AfterValidator(_network)]] = []
+    region: Region = Region()
+    addresses: Addresses = Addresses()
+    limits: dict[str, int] = {}
 
 
 class Tracing(_Section):
@@ -113,13 +166,15 @@ class Settings(BaseSettings):
         env_nested_delimiter=ENVIRONMENT_DELIMITER,
     )
 
-    roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = tuple(Role)
+    roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = DATA_PLANE
     listen: Listen = Listen()
     databases: dict[str, Annotated[str, _one_of("postgresql", "postgres")]] = {}
     shards: Annotated[int, Field(ge=1, le=SHARDS_MAX)] = 512
     lease_s: Annotated[float, Field(ge=1, le=LEASE_S_MAX)] = 3.0
     redis: Redis = Redis()
     internal_tls: InternalTls = InternalTls()
+    tls: Tls = Tls()
+    control_plane: ControlPlane = ControlPlane()
     tracing: Tracing = Tracing()
     limits: dict[str, int] = {}
     namespace_limits: dict[str, int] = {}
@@ -130,6 +185,12 @@ class Settings(BaseSettings):
     @classmethod
     def _once(cls, roles: tuple[Role, ...]) -> tuple[Role, ...]:
         return tuple(dict.fromkeys(roles))
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if Role.CONTROL_PLANE in self.roles and self.control_plane.database is None:
+            raise ValueError("control_plane.database is needed for the role control-plane")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -145,6 +206,9 @@ class Settings(BaseSettings):
 
     def all_limits(self) -> Limits:
         return Limits().override(self.limits)
+
+    def control_limits(self) -> ControlLimits:
+        return ControlLimits().override(self.control_plane.limits)
 
     def limits_of(self, namespace: str) -> NamespaceLimits:
         """What the namespace of this name may do."""

@@ -25,6 +25,11 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     HISTORY = "history"
     MATCHING = "matching"
+    CONTROL_PLANE = "control-plane"
+
+
+#: The roles that every cluster needs.
+DATA_PLANE = (Role.GATEWAY, Role.HISTORY, Role.MATCHING)
 
 
 class Member(NamedTuple):

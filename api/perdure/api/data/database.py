@@ -56,14 +56,30 @@ class ControlDatabase:
             async with database._engine.begin() as connection:
                 await connection.run_sync(_migrate if migrate else _check)
         except (SQLAlchemyError, OSError) as error:
-            await database.close()
+            await database.aclose()
             raise StoreError(f"the control plane's database cannot be used: {_reason(error)}") from error
         except BaseException:
-            await database.close()
+            await database.aclose()
             raise
         return database
 
-    async def close(self) -> None:
+    @staticmethod
+    async def schema(url: str) -> str:
+        """The number of its schema, empty if it has none.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        engine = _engine(url)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(_revision) or ""
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(f"the control plane's database cannot be used: {_reason(error)}") from error
+        finally:
+            await engine.dispose()
+
+    async def aclose(self) -> None:
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -134,11 +150,15 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def _check(connection: Connection) -> None:
     config = _config(connection)
     _refuse_newer(connection, config)
     wanted = ScriptDirectory.from_config(config).get_current_head()
-    found = MigrationContext.configure(connection).get_current_revision()
+    found = _revision(connection)
     if found != wanted:
         raise UnknownSchema(
             f"the control plane's database has schema {found or 'none'}, this server needs {wanted}: "
@@ -147,7 +167,7 @@ def _check(connection: Connection) -> None:
 
 
 def _refuse_newer(connection: Connection, config: Config) -> None:
-    found = MigrationContext.configure(connection).get_current_revision()
+    found = _revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise UnknownSchema(f"the control plane's database has schema {found}, which is newer than this server")

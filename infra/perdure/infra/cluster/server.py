@@ -8,7 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from perdure.frontend.handlers.cluster import ClusterDescription
+from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.service import Gateway
+from perdure.frontend.tls import ServerTls
+from perdure.frontend.transport import GrpcServer
+from perdure.frontend.transport import Ports as FrontPorts
 from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
@@ -25,12 +29,14 @@ from perdure.infra.postgres import (
 from perdure.infra.redis.news import RedisNews
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
+from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.membership import Role
 from perdure.kernel.metrics import Sample, Source
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 
 if TYPE_CHECKING:
+    from perdure.infra.tenancy.cluster import ClusterTenancy
     from perdure.infra.tracing.otlp import OtlpTracer
 
 #: How long calls in flight may take to finish when the process stops.
@@ -38,18 +44,33 @@ GRACE_S = 5.0
 
 
 class Ports(NamedTuple):
-    """Where the process listens. A process without the gateway role has no `grpc`."""
+    """Where the process listens. One that is neither gateway nor control plane has no `grpc`; `mutual` is for clients
+    that show certificates.
+    """
 
     grpc: int | None
     http: int
     internal: int
+    mutual: int | None = None
 
 
 class ClusterServer:
     """Some roles in this process. `start` and `stop` are each called once."""
 
-    def __init__(self, settings: Settings, runtime: Runtime, databases: PostgresDatabases, cluster_id: str) -> None:
-        """Raises OSError if a TLS file cannot be read."""
+    def __init__(
+        self,
+        settings: Settings,
+        runtime: Runtime,
+        databases: PostgresDatabases,
+        cluster_id: str,
+        tenancy: ClusterTenancy | None = None,
+    ) -> None:
+        """Without `tenancy` everybody who can reach a gateway may do everything.
+
+        Raises:
+            OSError: a TLS file cannot be read.
+        """
+        self._tenancy = tenancy
         self._settings = settings
         self._databases = databases
         limits, listen = settings.all_limits(), settings.listen
@@ -71,7 +92,11 @@ class ClusterServer:
             self._news or NoNews(),
             self._tracer,
         )
+        if tenancy is not None:
+            tenancy.connect(node.namespaces, node.history_router, self._news or NoNews())
+        served = tenancy.services() if tenancy else []
         self._gateway: Gateway | None = None
+        self._front: GrpcServer | None = None
         if Role.GATEWAY in settings.roles:
             self._gateway = Gateway(
                 runtime,
@@ -83,10 +108,15 @@ class ClusterServer:
                 node.history_router,
                 PostgresClusterStore(databases),
                 ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
-                limits_of=settings.limits_of,
+                limits_of=self._limits_of,
                 gateways=node.count_gateways,
                 tracer=self._tracer,
+                guard=tenancy.guard if tenancy else None,
+                also=served,
             )
+        elif served:
+            self._front_metrics = GatewayMetrics()
+            self._front = GrpcServer(served, self._front_metrics, runtime.clock, lambda name: False, self._tracer)
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
         self._http = HttpServer(_pages(node, [node.samples, self._samples]))
 
@@ -101,7 +131,7 @@ class ClusterServer:
         databases = await PostgresDatabases.open(settings.databases, all_there=False)
         try:
             cluster_id = await PostgresClusterStore(databases).identify(runtime.entropy.uuid())
-            return cls(settings, runtime, databases, cluster_id)
+            return cls(settings, runtime, databases, cluster_id, await _tenancy(settings, runtime))
         except BaseException:
             await databases.close()
             raise
@@ -114,28 +144,49 @@ class ClusterServer:
             OSError: a port cannot be had.
         """
         listen = self._settings.listen
-        grpc = None
+        front: FrontPorts | None = None
         try:
             if self._news is not None:
                 self._news.start()
             internal = await self._internal.start(f"{listen.host}:{listen.internal_port}")
             address = listen.advertise or f"{listen.host}:{internal}"
             await self._node.start(address)
-            if self._gateway is not None:
-                grpc = (await self._gateway.start(f"{listen.host}:{listen.grpc_port}")).public
+            if self._tenancy is not None:
+                await self._tenancy.start()
+            if (server := self._gateway or self._front) is not None:
+                front = await server.start(f"{listen.host}:{listen.grpc_port}", *self._tls())
             http = await self._http.start(listen.host, listen.http_port)
             await self._node.join()
         except BaseException:
             await self.stop(grace_s=0)
-            if self._gateway is not None:
-                await self._gateway.close()
+            if (server := self._gateway or self._front) is not None:
+                await server.close()
             raise
-        return Ports(grpc, http, internal)
+        if front is None:
+            return Ports(None, http, internal)
+        return Ports(front.public, http, internal, front.mutual)
+
+    def _tls(self) -> tuple[ServerTls | None, str]:
+        """For the ports of clients, and where those connect to who show certificates."""
+        listen, files = self._settings.listen, self._settings.tls
+        if files.certificate is None or files.key is None:
+            return None, ""
+        if self._tenancy is None:
+            return ServerTls(files.certificate, files.key), ""
+        tls = ServerTls(files.certificate, files.key, self._tenancy.authorities)
+        # Certificates open namespaces, which are the gateway's.
+        return tls, f"{listen.host}:{listen.mtls_port}" if self._gateway is not None else ""
+
+    def _limits_of(self, namespace: str) -> NamespaceLimits:
+        limits = self._settings.limits_of(namespace)
+        return limits if self._tenancy is None else self._tenancy.limits_of(namespace, limits)
 
     def _samples(self) -> Iterable[Sample]:
         """What is counted here besides the roles behind the gateway."""
         if self._gateway is not None:
             yield from self._gateway.metrics.samples()
+        elif self._front is not None:
+            yield from self._front_metrics.samples()
         yield from channel_samples(self._transport)
         if self._news is not None:
             yield from news_samples(self._news.connected)
@@ -145,11 +196,14 @@ class ClusterServer:
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Hand everything over, then from the outside in: clients, other processes, the roles, the databases."""
         await self._node.leave()
-        if self._gateway is not None:
-            await self._gateway.drain()
+        server = self._gateway or self._front
+        if server is not None:
+            await server.drain()
         await self._node.hand_over()
-        if self._gateway is not None:
-            await self._gateway.stop(grace_s)
+        if server is not None:
+            await server.stop(grace_s)
+        if self._tenancy is not None:
+            await self._tenancy.stop()
         await self._internal.stop(grace_s)
         await self._http.stop()
         await self._node.stop()
@@ -159,6 +213,15 @@ class ClusterServer:
         await self._databases.close()
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close)
+
+
+async def _tenancy(settings: Settings, runtime: Runtime) -> ClusterTenancy | None:
+    if settings.control_plane.database is None:
+        return None
+    # Late, because it loads a lot that clusters without tenants do without.
+    from perdure.infra.tenancy.cluster import ClusterTenancy
+
+    return await ClusterTenancy.open(settings, runtime)
 
 
 def _tracer(settings: Settings) -> OtlpTracer | None:

@@ -32,8 +32,10 @@ class Node:
         self.process = process
         self.roles = roles
         places = dict(part.rsplit(" ", 1) for part in ready_line.removeprefix(READY).split(", "))
-        #: Where clients connect to, if it is a gateway.
+        #: Where clients connect to, if it is a gateway or control plane.
         self.address = places.get("gRPC", "")
+        #: Where those do who show certificates.
+        self.mutual_address = places.get("mTLS", "")
         self.http = places["HTTP"]
         self.internal = places["internal"]
 
@@ -138,6 +140,10 @@ class LocalCluster:
         databases = {"PERDURE_DATABASES": json.dumps(self.dsns)}
         redis = {"PERDURE_REDIS__URL": self.redis.url} if self.redis is not None else {}
         return {**os.environ, **databases, **redis, **self._environment}
+
+    def set_environment(self, name: str, value: str) -> None:
+        """For nodes that are started from now on."""
+        self._environment[name] = value
 
     def with_role(self, role: str) -> list[Node]:
         return [node for node in self.nodes if node.alive and role in node.roles.split(",")]

@@ -173,7 +173,7 @@ class EmbeddedTenancy:
         if self._deletion is not None:
             await self._deletion.stop()
         await self._access.stop()
-        await self._database.close()
+        await self._database.aclose()
 
 
 def _now(runtime: Runtime) -> datetime:

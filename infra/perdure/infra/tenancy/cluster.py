@@ -1,0 +1,91 @@
+"""Tenancy in a cluster: gateways decide by what is published, and the role control-plane publishes it."""
+
+from __future__ import annotations
+
+from perdure.api.data import ControlDatabase
+from perdure.api.resources.endpoints import NamespaceEndpoints
+from perdure.api.resources.regions import RegionOfCloud
+from perdure.frontend.handlers.deletion import NamespaceDeletion
+from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.services import Service
+from perdure.frontend.tls import Authorities
+from perdure.infra.settings import Settings
+from perdure.infra.tenancy.access import Access
+from perdure.infra.tenancy.control_plane import ControlPlane
+from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.kernel.identity import Guard
+from perdure.kernel.limits import NamespaceLimits
+from perdure.kernel.membership import Role
+from perdure.kernel.namespace import NamespaceReclaimer
+from perdure.kernel.news import News
+from perdure.kernel.runtime import Runtime
+
+
+class ClusterTenancy:
+    """`open`, `connect`, `start` and `stop` are each called once, in that order."""
+
+    def __init__(self, settings: Settings, runtime: Runtime, database: ControlDatabase) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._database = database
+        self._access: Access | None = None
+        self._control_plane: ControlPlane | None = None
+        self._deletion: NamespaceDeletion | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings, runtime: Runtime) -> ClusterTenancy:
+        """Raises StoreError: the control plane's database cannot be used, or has another schema."""
+        assert settings.control_plane.database is not None
+        return cls(settings, runtime, await ControlDatabase.open(settings.control_plane.database))
+
+    def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News) -> None:
+        """Raises PolicyError: an RPC is missing from the table of who may call what."""
+        settings, runtime = self._settings, self._runtime
+        self._access = Access(runtime, self._database, news, settings.control_plane.proxies)
+        if Role.CONTROL_PLANE not in settings.roles:
+            return
+        self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
+        addresses, region = settings.control_plane.addresses, settings.control_plane.region
+        endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web)
+        self._control_plane = ControlPlane(
+            runtime,
+            self._access,
+            SharedNamespaces(namespaces, self._deletion),
+            news,
+            lambda: endpoints,
+            settings.control_limits(),
+            (RegionOfCloud(region.id, region.location),),
+        )
+
+    @property
+    def _connected(self) -> Access:
+        assert self._access is not None
+        return self._access
+
+    @property
+    def guard(self) -> Guard:
+        return self._connected.guard
+
+    def services(self) -> list[Service]:
+        """What this process offers besides the data plane."""
+        return self._control_plane.services() if self._control_plane else []
+
+    def authorities(self) -> Authorities:
+        return self._connected.authorities()
+
+    def limits_of(self, namespace: str, otherwise: NamespaceLimits) -> NamespaceLimits:
+        return self._connected.limits_of(namespace, otherwise)
+
+    async def start(self) -> None:
+        """Raises StoreError: the control plane's database cannot be read."""
+        await self._connected.start()
+        if self._control_plane is not None:
+            self._control_plane.start()
+
+    async def stop(self) -> None:
+        if self._control_plane is not None:
+            await self._control_plane.stop()
+        if self._deletion is not None:
+            await self._deletion.stop()
+        await self._connected.stop()
+        await self._database.aclose()
