@@ -30,3 +30,16 @@ class Call:
     @property
     def namespace_id(self) -> str:
         return self.namespace.id
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls over HTTP, before anybody has looked at it: none of this is trusted yet.
+
+    `metadata` holds the HTTP headers, lower-case names; values of a repeated header are joined by commas. `peer` is the
+    address of the other end of the connection, which may be a proxy. `deadline_ns` is an instant on the server's clock.
+    """
+
+    metadata: Mapping[str, str]
+    peer: str
+    deadline_ns: int
