@@ -76,7 +76,9 @@ def build_request(match: Match, query: Query, body: bytes) -> Message:
     for path, text in match.variables.items():
         _set(decoder, message, path, [text], path)
         taken.add(path)
-    unknown = [name for name in query.parameters if binding.body == WHOLE_BODY or not _find(binding.rpc.input_type, name)]
+    unknown = [
+        name for name in query.parameters if binding.body == WHOLE_BODY or not _find(binding.rpc.input_type, name)
+    ]
     if unknown:
         raise InvalidArgument(f"unknown query parameters: {', '.join(map(jsontext.shown, unknown[:10]))}")
     for name, values in query.parameters.items():
