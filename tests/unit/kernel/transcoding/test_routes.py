@@ -13,7 +13,7 @@ from tests.support.http_requests import SERVICES
 
 
 def service(**paths: str) -> ServiceDescriptor:
-    """A service with these paths to GET, whose request has strings `a`, `b`, `c`, a repeated one `r`, and itself `m`."""
+    """A service with these paths to GET, whose request has strings `a`, `b`, `c`, a repeated one `r`, itself `m`."""
     file = FileDescriptorProto(name=f"{hash(tuple(paths.items()))}.proto", package="toy", syntax="proto3")
     request = file.message_type.add(name="Request")
     for number, name in enumerate("abc", 1):
