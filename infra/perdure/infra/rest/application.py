@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
@@ -37,7 +37,7 @@ Send = Callable[[Event], Awaitable[None]]
 #: Serves one RPC. It raises `ServiceError`; when the client goes away or the deadline passes, it is cancelled.
 Handler = Callable[[Any, Caller], Awaitable[Message]]
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("perdure.rest")
 _GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNIT_NS = {"H": 3600 * SECOND_NS, "M": 60 * SECOND_NS, "S": SECOND_NS, "m": 10**6, "u": 10**3, "n": 1}
 _HTTP_METHOD_NOT_ALLOWED = 405
@@ -85,17 +85,19 @@ class RestApplication:
             return  # a websocket that nobody accepts is refused by the server
         exchange = _Exchange(receive)
         style = JsonStyle()
+        rpc = ""
         headers: list[tuple[bytes, bytes]] = []
         try:
             metadata = _metadata(scope)
             match = self._table.find(_method(scope), _raw_path(scope))
+            rpc = match.binding.rpc_path
             query = parse_query(scope["query_string"].decode("latin-1"), shorthand=self._shorthand)
             style = query.style
             _check_headers(scope["method"], metadata)
             deadline_ns = self._clock.now_ns() + self._patience_ns(metadata)
             caller = Caller(metadata, (scope.get("client") or ("", 0))[0], deadline_ns)
             response = await self._run(
-                exchange, caller, lambda body: build_request(match, query, body), self._handlers[match.binding.rpc_path]
+                exchange, caller, lambda body: build_request(match, query, body), self._handlers[rpc]
             )
             status, value = 200, _written(match, response, style)
         except _ClientGone:
@@ -108,7 +110,7 @@ class RestApplication:
             elif code_of(error) is Code.UNAUTHENTICATED:
                 headers.append((b"www-authenticate", b"Bearer"))
         except Exception:
-            _log.exception("HTTP request failed")
+            _log.exception("an RPC failed over HTTP", rpc=rpc)
             status, value = 500, Encoder().write(status_of(Internal("internal error")))
         if not exchange.complete:
             headers.append((b"connection", b"close"))  # or the server would go on to read what nobody wants

@@ -61,10 +61,23 @@ def document(table: RouteTable, *, title: str, version: str, shorthand: bool = F
 
 
 def _path(binding: Binding) -> str:
+    """The path with its variables named as the field is in JSON, without the messages around it where that is enough:
+    tools stumble over dots.
+    """
+    fields = [variable.field for variable in binding.template.variables]
+    short = [field.rpartition(".")[2] for field in fields]
+    names = [
+        last if short.count(last) == 1 else field.replace(".", "_") for last, field in zip(short, fields, strict=True)
+    ]
     segments: list[str] = list(binding.template.segments)
-    for variable in reversed(binding.template.variables):
-        segments[variable.start : variable.end] = ["{" + variable.field + "}"]
+    for variable, name in reversed(list(zip(binding.template.variables, names, strict=True))):
+        segments[variable.start : variable.end] = ["{" + _camel(name) + "}"]
     return "/" + "/".join(segments) + (f":{binding.template.verb}" if binding.template.verb else "")
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _operation(binding: Binding, path: str, schemas: Schemas, *, shorthand: bool) -> Schema:
