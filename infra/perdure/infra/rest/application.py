@@ -37,6 +37,7 @@ Send = Callable[[Event], Awaitable[None]]
 #: Serves one RPC. It raises `ServiceError`; when the client goes away or the deadline passes, it is cancelled.
 Handler = Callable[[Any, Caller], Awaitable[Message]]
 
+HEADERS_BYTES_MAX = 16 * 1024
 _log = structlog.get_logger("perdure.rest")
 _GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNIT_NS = {"H": 3600 * SECOND_NS, "M": 60 * SECOND_NS, "S": SECOND_NS, "m": 10**6, "u": 10**3, "n": 1}
@@ -112,8 +113,6 @@ class RestApplication:
         except Exception:
             _log.exception("an RPC failed over HTTP", rpc=rpc)
             status, value = 500, Encoder().write(status_of(Internal("internal error")))
-        if not exchange.complete:
-            headers.append((b"connection", b"close"))  # or the server would go on to read what nobody wants
         await _send(send, status, jsontext.dump(value, pretty=style.pretty), headers)
 
     def _patience_ns(self, metadata: Mapping[str, str]) -> int:
@@ -203,6 +202,8 @@ class _Exchange:
 
 
 def _metadata(scope: Scope) -> dict[str, str]:
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_BYTES_MAX:
+        raise InvalidArgument(f"headers are larger than {HEADERS_BYTES_MAX} bytes")
     metadata: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

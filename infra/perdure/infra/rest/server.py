@@ -12,9 +12,10 @@ from typing import Any
 
 import uvicorn
 
+from perdure.infra.rest.application import HEADERS_BYTES_MAX
 from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
 
-HEAD_BYTES_MAX = 2 * TARGET_BYTES_MAX
+HEAD_BYTES_MAX = HEADERS_BYTES_MAX + 2 * TARGET_BYTES_MAX
 CONNECTIONS_MAX = 1024
 KEEP_ALIVE_S = 30
 GRACE_S = 5
