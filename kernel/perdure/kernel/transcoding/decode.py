@@ -19,6 +19,9 @@ from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.transcoding.jsontext import DEPTH_MAX, shown
 from perdure.kernel.transcoding.payloads import SHORTHANDS
 
+#: Of messages, elements and entries in one request. Each costs some 10 us, for which nobody else is served.
+VALUES_MAX = 20_000
+
 _F = FieldDescriptor
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -44,10 +47,11 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 class Decoder:
-    """Reads values into messages. With `shorthand`, payloads may be plain JSON values."""
+    """Reads the values of one request into messages. With `shorthand`, payloads may be plain JSON values."""
 
     def __init__(self, *, shorthand: bool = False) -> None:
         self._shorthand = shorthand
+        self._values = 0
 
     def read(self, value: Any, message: Message, path: str = "", depth: int = 0) -> None:
         """Set what the value has on an empty message.
@@ -55,6 +59,7 @@ class Decoder:
         Raises:
             InvalidArgument: the value is not this message; names the path of the field.
         """
+        self._take(1)
         name = message.DESCRIPTOR.full_name
         if depth > DEPTH_MAX:
             raise InvalidArgument(f"{path[:200]}: nested deeper than {DEPTH_MAX}")
@@ -97,6 +102,7 @@ class Decoder:
         elif field.is_repeated:
             if not isinstance(value, list):
                 raise _wrong(path, "an array", value)
+            self._take(len(value))
             target = getattr(message, field.name)
             for index, item in enumerate(value):
                 if field.message_type is not None:
@@ -116,6 +122,7 @@ class Decoder:
         entry = field.message_type
         assert entry is not None
         key_field, value_field = entry.fields_by_name["key"], entry.fields_by_name["value"]
+        self._take(len(value))
         target = getattr(message, field.name)
         for name, item in value.items():
             inner = f"{path}[{shown(name)}]"
@@ -124,6 +131,19 @@ class Decoder:
                 self.read(item, target[key], inner, depth + 1)
             else:
                 target[key] = read_scalar(item, value_field, inner)
+
+    def read_json(self, value: Any, message: Message, path: str, depth: int) -> None:
+        """Struct and what it is made of: any JSON, which the library reads."""
+        try:
+            self._take(_count(value))
+            json_format.ParseDict(value, message, max_recursion_depth=DEPTH_MAX)
+        except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise InvalidArgument(f"{path}: not a {message.DESCRIPTOR.name}") from error
+
+    def _take(self, values: int) -> None:
+        self._values += values
+        if self._values > VALUES_MAX:
+            raise InvalidArgument(f"request has more than {VALUES_MAX} values")
 
     def read_any(self, value: Any, message: Any, path: str, depth: int) -> None:
         if not isinstance(value, dict):
@@ -245,12 +265,9 @@ def _read_as_text(decoder: Decoder, value: Any, message: Any, path: str, depth: 
         raise InvalidArgument(f"{path}: not a {message.DESCRIPTOR.name}") from error
 
 
-def _read_as_json(decoder: Decoder, value: Any, message: Message, path: str, depth: int) -> None:
-    """Struct and what it is made of: any JSON, which the library reads."""
-    try:
-        json_format.ParseDict(value, message, max_recursion_depth=DEPTH_MAX)
-    except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidArgument(f"{path}: not a {message.DESCRIPTOR.name}") from error
+def _count(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_count, inner))
 
 
 def _read_wrapped(decoder: Decoder, value: Any, message: Any, path: str, depth: int) -> None:
@@ -261,7 +278,7 @@ _WRAPPERS = ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "S
 _WELL_KNOWN: dict[str, Callable[[Decoder, Any, Any, str, int], None]] = {
     "google.protobuf.Any": Decoder.read_any,
     **{f"google.protobuf.{name}": _read_as_text for name in ("Timestamp", "Duration", "FieldMask")},
-    **{f"google.protobuf.{name}": _read_as_json for name in ("Struct", "Value", "ListValue")},
+    **{f"google.protobuf.{name}": Decoder.read_json for name in ("Struct", "Value", "ListValue")},
     **{f"google.protobuf.{name}Value": _read_wrapped for name in _WRAPPERS},
 }
 #: Those among them that a single text can be.

@@ -12,6 +12,9 @@ BODY_BYTES_MAX = 4 * 1024 * 1024
 #: Of objects and arrays; protobuf itself parses no more than 100 levels of messages.
 DEPTH_MAX = 100
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_PRETTY = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
+
 
 def parse(text: bytes) -> Any:
     """The value of a JSON text.
@@ -35,9 +38,7 @@ def parse(text: bytes) -> Any:
 
 def dump(value: Any, *, pretty: bool = False) -> bytes:
     """The JSON text of a value of plain types, as UTF-8."""
-    separators = None if pretty else (",", ":")
-    indent = 2 if pretty else None
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=separators, indent=indent).encode()
+    return (_PRETTY if pretty else _COMPACT).encode(value).encode()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from perdure.kernel.transcoding import jsontext
 _NULL, _PLAIN, _PROTOBUF = b"binary/null", b"json/plain", b"json/protobuf"
 #: The key that says of which message an object is the JSON.
 _MESSAGE_TYPE = "_protoMessageType"
+_COMPACT = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 class Shorthand(NamedTuple):
@@ -100,6 +101,6 @@ def _is_ambiguous(value: Any) -> bool:
 
 def _dumped(value: Any, path: str) -> bytes:
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        return _COMPACT.encode(value).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"{path}: not a value that JSON can hold") from error

@@ -152,6 +152,19 @@ def test_nested_messages_are_bounded() -> None:
     assert refusal("POST", path, {"failure": failure}).endswith("nested deeper than 100")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": [[]] * 20_000},
+        {"memo": {"fields": {str(number): {} for number in range(20_000)}}},
+        {"input": {"payloads": [{}] * 20_000}},
+    ],
+)
+def test_the_work_of_one_request_is_bounded(body: object) -> None:
+    with pytest.raises(InvalidArgument, match="request has more than 20000 values"):
+        request("POST", "/api/v1/namespaces/n/workflows/w", body, shorthand=True)
+
+
 def test_a_body_where_none_belongs_is_refused() -> None:
     assert refusal("GET", "/cloud/users", {}) == "body: this method takes none"
 
