@@ -32,13 +32,18 @@ CHECKS = [
     response_schema_conformance,
     unsupported_method,
 ]
-SOME = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(SOME, max_examples=2)
-CONFIGURATION = schemathesis.Config.from_dict({"generation": {"mode": "positive"}})
+SOME = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(SOME, max_examples=1)
 
-cloud = schemathesis.openapi.from_dict(document(CLOUD, title="Cloud", version="1"), config=CONFIGURATION)
+
+def generating(mode: str) -> schemathesis.Config:
+    return schemathesis.Config.from_dict({"generation": {"mode": mode}})
+
+
+cloud = schemathesis.openapi.from_dict(document(CLOUD, title="Cloud", version="1"), config=generating("all"))
+# Breaking such large schemas takes long, and what is broken is refused by the same code.
 data_plane = schemathesis.openapi.from_dict(
-    document(DATA_PLANE, title="Data plane", version="1", shorthand=True), config=CONFIGURATION
+    document(DATA_PLANE, title="Data plane", version="1", shorthand=True), config=generating("positive")
 )
 
 

@@ -155,13 +155,13 @@ def test_nested_messages_are_bounded() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"input": [[]] * 20_000},
-        {"memo": {"fields": {str(number): {} for number in range(20_000)}}},
-        {"input": {"payloads": [{}] * 20_000}},
+        {"input": [[]] * 50_000},
+        {"memo": {"fields": {str(number): {} for number in range(50_000)}}},
+        {"input": {"payloads": [{}] * 50_000}},
     ],
 )
 def test_the_work_of_one_request_is_bounded(body: object) -> None:
-    with pytest.raises(InvalidArgument, match="request has more than 20000 values"):
+    with pytest.raises(InvalidArgument, match="request has more than 50000 values"):
         request("POST", "/api/v1/namespaces/n/workflows/w", body, shorthand=True)
 
 
