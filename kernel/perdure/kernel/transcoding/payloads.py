@@ -1,7 +1,8 @@
 """PURE. Shorthand of the HTTP API: a payload that holds JSON is written as that JSON, and may be given so.
 
 `{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "NQ=="}` is `5`. Payloads of other encodings, or with more
-metadata, are written at length; what looks like a payload at length is read as one.
+metadata, are written at length; what looks like a payload at length is read as one. Null is read as the payload of no
+value, which is always written at length.
 """
 
 from __future__ import annotations
@@ -51,34 +52,32 @@ def _expand_payloads(value: Any, path: str) -> Any:
     return value
 
 
+class _AtLength(dict[str, Any]):
+    """What was not abbreviated, so that it is not taken for a value that happens to look like it."""
+
+
 def _abbreviate_payload(payload: Any, at_length: Any) -> Any:
     encoding, kind = payload.metadata.get("encoding", b""), payload.metadata.get("messageType", b"")
-    if encoding == _NULL and len(payload.metadata) == 1 and not payload.data:
-        return None
+    if encoding == _NULL:
+        return at_length
     try:
-        value = jsontext.parse(payload.data)
         if encoding == _PLAIN and len(payload.metadata) == 1:
-            # None, and an object with such keys, would be read as something else.
-            return at_length if value is None or _is_ambiguous(value) else value
-        if encoding == _PROTOBUF and len(payload.metadata) == 2 and kind and not _is_ambiguous(value):
-            return {_MESSAGE_TYPE: kind.decode(), **value} if isinstance(value, dict) else at_length
+            value = jsontext.parse(payload.data)
+            # Null, and an object with such keys, would be read as something else.
+            return _AtLength(at_length) if value is None or _is_ambiguous(value) else value
+        if encoding == _PROTOBUF and len(payload.metadata) == 2 and kind:
+            value = jsontext.parse(payload.data)
+            if isinstance(value, dict) and not _is_ambiguous(value):
+                return {_MESSAGE_TYPE: kind.decode(), **value}
     except (InvalidArgument, UnicodeDecodeError):
         pass  # it says that it is JSON, but it is not
-    return at_length
+    return _AtLength(at_length)
 
 
 def _abbreviate_payloads(payloads: Any, at_length: dict[str, Any]) -> Any:
-    """An array, unless a payload among them has to be written at length."""
+    """An array, unless a payload among them, other than that of no value, has to be written at length."""
     short = at_length.get("payloads", [])
-    if any(isinstance(each, dict) and _is_at_length(each) for each in short):
-        return {"payloads": short}
-    return short
-
-
-SHORTHANDS = {
-    "temporal.api.common.v1.Payload": Shorthand(_expand_payload, _abbreviate_payload),
-    "temporal.api.common.v1.Payloads": Shorthand(_expand_payloads, _abbreviate_payloads),
-}
+    return at_length if any(isinstance(each, _AtLength) for each in short) else short
 
 
 def _at_length(data: bytes | None, **metadata: bytes) -> dict[str, Any]:
@@ -86,6 +85,12 @@ def _at_length(data: bytes | None, **metadata: bytes) -> dict[str, Any]:
     if data is not None:
         found["data"] = base64.b64encode(data).decode()
     return found
+
+
+SHORTHANDS = {
+    "temporal.api.common.v1.Payload": Shorthand(_expand_payload, _abbreviate_payload),
+    "temporal.api.common.v1.Payloads": Shorthand(_expand_payloads, _abbreviate_payloads),
+}
 
 
 def _is_at_length(value: dict[str, Any]) -> bool:

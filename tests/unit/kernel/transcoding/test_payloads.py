@@ -13,7 +13,7 @@ from perdure.kernel.transcoding.decode import Decoder
 from perdure.kernel.transcoding.encode import Encoder
 
 PLAIN = {"encoding": b"json/plain"}
-SHORT, LONG = Decoder(shorthand=True), Encoder(shorthand=True)
+ENCODER = Encoder(shorthand=True)
 VALUES = st.recursive(
     st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner | st.none()) | st.dictionaries(st.text(), inner | st.none()),
@@ -23,7 +23,7 @@ VALUES = st.recursive(
 
 def read(value: Any) -> Payloads:
     message = Payloads()
-    SHORT.read(value, message)
+    Decoder(shorthand=True).read(value, message)
     return message
 
 
@@ -32,13 +32,14 @@ def test_values_come_back(values: list[Any]) -> None:
     read_ = read(values)
     assert [json.loads(each.data) for each in read_.payloads] == values
     assert all(each.metadata == PLAIN for each in read_.payloads)
-    assert LONG.write(read_) == values
+    assert ENCODER.write(read_) == values
 
 
 def test_null_is_a_payload_of_its_own() -> None:
     message = read([None, 1])
     assert message.payloads[0] == Payload(metadata={"encoding": b"binary/null"})
-    assert LONG.write(message) == [None, 1]
+    assert ENCODER.write(message) == [{"metadata": {"encoding": "YmluYXJ5L251bGw="}}, 1]
+    assert read(ENCODER.write(message)) == message
 
 
 def test_messages_carry_their_type() -> None:
@@ -46,7 +47,7 @@ def test_messages_carry_their_type() -> None:
     assert message.payloads[0] == Payload(
         metadata={"encoding": b"json/protobuf", "messageType": b"a.B"}, data=b'{"x":1}'
     )
-    assert LONG.write(message) == [{"_protoMessageType": "a.B", "x": 1}]
+    assert ENCODER.write(message) == [{"_protoMessageType": "a.B", "x": 1}]
 
 
 @pytest.mark.parametrize(
@@ -62,16 +63,21 @@ def test_messages_carry_their_type() -> None:
     ],
 )
 def test_what_would_be_read_as_something_else_is_written_at_length(payload: Payload) -> None:
-    written = LONG.write(Payloads(payloads=[payload]))
+    written = ENCODER.write(Payloads(payloads=[payload]))
     assert written == {"payloads": [Encoder().write(payload)]}
     assert read(written).payloads == [payload]
 
 
+@pytest.mark.parametrize("payload", [Payload(), Payload(data=b"1"), Payload(metadata={"x": b"y"})])
+def test_a_payload_without_encoding_is_written_at_length(payload: Payload) -> None:
+    assert ENCODER.write(Payloads(payloads=[payload])) == {"payloads": [Encoder().write(payload)]}
+
+
 def test_payloads_in_maps_are_short_too() -> None:
     memo = Memo()
-    SHORT.read({"fields": {"a": 1, "b": "x"}}, memo)
+    Decoder(shorthand=True).read({"fields": {"a": 1, "b": "x"}}, memo)
     assert memo.fields["a"] == Payload(metadata=PLAIN, data=b"1")
-    assert LONG.write(memo) == {"fields": {"a": 1, "b": "x"}}
+    assert ENCODER.write(memo) == {"fields": {"a": 1, "b": "x"}}
 
 
 def test_an_array_is_no_payloads_without_shorthand() -> None:
