@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,11 @@ class RestLimits:
 
 
 class RestApplication:
-    """Serves the bindings of a table, each RPC with its handler (by `Binding.rpc_path`). With `shorthand`, payloads of
-    JSON are that JSON unless the query has `noPayloadShorthand`.
+    """Serves the bindings of a table, each RPC with its handler (by `Binding.rpc_path`).
+
+    With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. `hosts`, if given, are the
+    only names, without port, by which it may be called: where no credentials are asked for, a page of a name that was
+    made to mean our address could call.
 
     Raises:
         ValueError: an RPC of the table has no handler.
@@ -68,6 +71,7 @@ class RestApplication:
         clock: Clock,
         *,
         shorthand: bool = False,
+        hosts: Collection[str] | None = None,
         limits: RestLimits | None = None,
     ) -> None:
         missing = sorted({each.rpc_path for each in table.bindings} - handlers.keys())
@@ -77,6 +81,7 @@ class RestApplication:
         self._handlers = handlers
         self._clock = clock
         self._shorthand = shorthand
+        self._hosts = hosts
         self._limits = limits or RestLimits()
         self._running = 0
         self._buffered = 0
@@ -90,6 +95,8 @@ class RestApplication:
         headers: list[tuple[bytes, bytes]] = []
         try:
             metadata = _metadata(scope)
+            if self._hosts is not None and _host(metadata) not in self._hosts:
+                raise PermissionDenied("Host not allowed")
             match = self._table.find(_method(scope), _raw_path(scope))
             rpc = match.binding.rpc_path
             query = parse_query(scope["query_string"].decode("latin-1"), shorthand=self._shorthand)
@@ -209,6 +216,11 @@ def _metadata(scope: Scope) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         metadata[name] = f"{metadata[name]},{value}" if name in metadata else value
     return metadata
+
+
+def _host(metadata: Mapping[str, str]) -> str:
+    """The name that the client used for us, without port."""
+    return re.sub(r":[0-9]*$", "", metadata.get("host", "")).lower()
 
 
 def _method(scope: Scope) -> str:

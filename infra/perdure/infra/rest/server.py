@@ -10,7 +10,9 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from perdure.infra.rest.application import HEADERS_BYTES_MAX
 from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
@@ -18,8 +20,40 @@ from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
 HEAD_BYTES_MAX = HEADERS_BYTES_MAX + 2 * TARGET_BYTES_MAX
 CONNECTIONS_MAX = 1024
 KEEP_ALIVE_S = 30
+READ_S_MAX = 60.0
 GRACE_S = 5
 _BACKLOG = 256
+
+
+class _Protocol(H11Protocol):
+    """Closes connections whose next request is not there, body included, `READ_S_MAX` seconds after it began: who sends
+    a byte now and then would hold a connection for ever. Between requests the time for keeping alive counts.
+    """
+
+    _reading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._unwatch()
+        elif self._reading is None:
+            self._reading = self.loop.call_later(READ_S_MAX, self.transport.close)
+
+    def _unwatch(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
 
 class AsgiServer:
@@ -29,7 +63,7 @@ class AsgiServer:
         self._server = _Server(
             uvicorn.Config(
                 application,
-                http="h11",  # the faster parser has no limit for the size of headers
+                http=_Protocol,  # on h11: the faster parser has no limit for the size of headers
                 h11_max_incomplete_event_size=HEAD_BYTES_MAX,
                 ws="none",
                 lifespan="off",

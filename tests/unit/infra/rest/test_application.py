@@ -17,6 +17,7 @@ from temporalio.api.cloud.cloudservice.v1 import request_response_pb2 as cloud
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.workflowservice.v1 import request_response_pb2 as workflow
 
+from perdure.infra.rest import server as server_module
 from perdure.infra.rest.application import Handler, RestApplication, RestLimits
 from perdure.infra.rest.server import AsgiServer
 from perdure.kernel import errors
@@ -38,9 +39,9 @@ JSON = {"content-type": "application/json"}
 
 
 class Recorder:
-    """Handlers for all RPCs; those given in `special` are ours."""
+    """Handlers for all RPCs; what those of `on` were called with is kept."""
 
-    def __init__(self, **special: Handler) -> None:
+    def __init__(self) -> None:
         self.calls: list[tuple[Any, Caller]] = []
         self.handlers = toy_handlers(TABLE)
 
@@ -195,6 +196,24 @@ async def test_pages_of_other_sites_cannot_call(headers: dict[str, str], status:
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8233", 200),
+        ("[::1]:8233", 200),
+        ("[::1]", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example:80", 403),
+        ("", 403),
+    ],
+)
+async def test_only_known_hosts_may_be_called(host: str, status: int) -> None:
+    async with client(application(toy_handlers(TABLE), hosts={"localhost", "[::1]"})) as http:
+        answer = await http.get("/cloud/users", headers={"host": host})
+    assert answer.status_code == status
+
+
 async def chunks(count: int) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield b" " * 65536
@@ -289,6 +308,39 @@ async def test_a_stop_lets_requests_in_flight_finish() -> None:
         await stopping
         with pytest.raises(httpx.ConnectError):
             await http.get("/cloud/users")
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /cloud/users HT",
+        b"POST /cloud/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+        b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    ],
+)
+async def test_a_request_that_is_never_complete_is_not_waited_for(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
+    async with client(application(toy_handlers(TABLE))) as http:
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        writer.write(begun)
+        await asyncio.wait_for(reader.read(), 10)  # to the end, which is what closes
+        writer.close()
+
+
+async def test_a_complete_request_may_take_longer_than_its_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
+    elapsed = asyncio.Event()
+
+    async def serve(request: Message, caller: Caller) -> Message:
+        asyncio.get_running_loop().call_later(0.2, elapsed.set)
+        await elapsed.wait()
+        return cloud.GetUsersResponse()
+
+    async with client(application({**toy_handlers(TABLE), USERS: serve})) as http:
+        assert (await http.get("/cloud/users")).status_code == 200
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:
