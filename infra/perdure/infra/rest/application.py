@@ -56,9 +56,9 @@ class RestLimits:
 class RestApplication:
     """Serves the bindings of a table, each RPC with its handler (by `Binding.rpc_path`).
 
-    With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. `hosts`, if given, are the
-    only names, without port, by which it may be called: where no credentials are asked for, a page of a name that was
-    made to mean our address could call.
+    With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. `hosts`, if given, are
+    the only names, without port, by which it may be called: where no credentials are asked for, a page of a name that
+    was made to mean our address could call.
 
     Raises:
         ValueError: an RPC of the table has no handler.

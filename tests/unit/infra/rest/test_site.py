@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -94,3 +96,10 @@ async def test_the_page_is_of_our_own_files_only() -> None:
 async def test_the_script_writes_text_and_never_markup() -> None:
     script = (await get("/api/docs/tryit.js")).text
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+
+
+def test_a_server_without_rpcs_over_http_pays_nothing_for_them() -> None:
+    loaded = "import sys, perdure.infra.server, perdure.infra.cli; print(*sys.modules, sep='\\n')"
+    modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    assert "perdure.infra.http" in modules
+    assert not [name for name in modules if re.match(r"uvicorn|h11|starlette|perdure\.infra\.rest|.*transcoding", name)]
