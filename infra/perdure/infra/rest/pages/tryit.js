@@ -108,7 +108,7 @@ async function send(path, method, inputs, body) {
   if (body) headers["content-type"] = "application/json";
   try {
     const text = body && JSON.stringify(pruned(JSON.parse(body.value || "{}")));
-    const response = await fetch(query.size ? `${target}?${query}` : target, { method, headers, body: text, credentials: "omit" });
+    const response = await fetch(String(query) ? `${target}?${query}` : target, { method, headers, body: text, credentials: "omit" });
     const answer = await response.text();
     return `${response.status} ${response.statusText}\n\n${indented(answer)}`;
   } catch (error) {
