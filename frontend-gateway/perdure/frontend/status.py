@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import grpc
-from google.rpc.status_pb2 import Status
 
-from perdure.kernel.errors import MultiOperationFailed, ServiceError
+from perdure.kernel.errors import ServiceError
+from perdure.kernel.status import status_of
 
 DETAILS_KEY = "grpc-status-details-bin"
 #: A status message travels in a header, which clients limit (grpc's default is 8 KiB for all of them).
@@ -28,9 +28,5 @@ class WireStatus(NamedTuple):
 
 def translate(error: ServiceError) -> WireStatus:
     """The status of an error that the caller is meant to see."""
-    code = error.instance_code if isinstance(error, MultiOperationFailed) else error.code
-    message = error.message if len(error.message) <= MESSAGE_LENGTH_MAX else error.message[:MESSAGE_LENGTH_MAX] + "..."
-    status = Status(code=code.value, message=message)
-    if error.detail is not None:
-        status.details.add().Pack(error.detail)
-    return WireStatus(_CODES[code.value], message, ((DETAILS_KEY, status.SerializeToString()),))
+    status = status_of(error, message_length_max=MESSAGE_LENGTH_MAX)
+    return WireStatus(_CODES[status.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))

@@ -19,6 +19,7 @@ class Page(NamedTuple):
     status: HTTPStatus
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class HttpServer:
@@ -70,10 +71,11 @@ def _text(status: HTTPStatus) -> Page:
 
 
 def _response(page: Page, *, with_body: bool) -> bytes:
+    more = "".join(f"{name}: {value}\r\n" for name, value in page.headers)
     head = (
         f"HTTP/1.1 {page.status.value} {page.status.phrase}\r\n"
         f"Content-Type: {page.content_type}\r\n"
         f"Content-Length: {len(page.body)}\r\n"
-        "Connection: close\r\n\r\n"
+        f"{more}Connection: close\r\n\r\n"
     )
     return head.encode() + (page.body if with_body else b"")

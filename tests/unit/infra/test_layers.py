@@ -12,8 +12,8 @@ from perdure.history import ownership
 from perdure.infra.layers import BadSettings, Loaded, load, masked, show
 from perdure.infra.postgres import moves
 from perdure.infra.settings import LEASE_S_MAX, Settings
-from perdure.kernel.limits import Limits, NamespaceLimits
-from perdure.kernel.membership import Role
+from perdure.kernel.limits import ControlLimits, Limits, NamespaceLimits
+from perdure.kernel.membership import DATA_PLANE, Role
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
 FILE = """
@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 def test_without_anything_there_are_defaults() -> None:
     loaded = load(None, {})
     assert loaded == Loaded(Settings(), {})
-    assert loaded.settings.roles == tuple(Role)
+    assert loaded.settings.roles == DATA_PLANE
     assert loaded.settings.all_limits() == Limits()
     assert loaded.settings.limits_of("orders") == NamespaceLimits()
 
@@ -131,7 +131,7 @@ def test_passwords_are_masked(address: str, shown: str) -> None:
         ("role = 1", "role: Extra inputs are not permitted"),
         ("listen = 1", "listen: Input should be"),
         ("[listen]\ngrpc_port = 65536", "listen.grpc_port: Input should be less than or equal to 65535"),
-        ('roles = ["gateways"]', "roles.0: Input should be 'gateway', 'history' or 'matching'"),
+        ('roles = ["gateways"]', "roles.0: Input should be 'gateway', 'history', 'matching' or 'control-plane'"),
         ("roles = []", "roles: Value should have at least 1 item"),
         ('[listen]\nhost = "0.0.0.0"', "listen: listen.advertise is needed, as nobody can connect to 0.0.0.0"),
         ('[databases]\nmain = "mysql://secret"', "databases.main: must start with postgresql:// or postgres://"),
@@ -187,10 +187,13 @@ def test_the_documented_file_is_one(tmp_path: Path) -> None:
     path.write_text(text)
     settings = load(path, {}).settings
     assert tomllib.loads(text).keys() == Settings.model_fields.keys()
-    examples = {"databases", "redis", "internal_tls", "namespaces", "tracing", "limits", "namespace_limits"}
+    examples = {"databases", "redis", "internal_tls", "tls", "control_plane", "namespaces", "tracing"}
+    examples |= {"limits", "namespace_limits"}
     assert settings.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert settings.all_limits() == Limits()
     assert settings.limits_of("others") == NamespaceLimits()
+    assert settings.control_limits() == ControlLimits()
+    assert settings.control_plane.region == Settings().control_plane.region
 
 
 def test_no_lease_outlasts_those_who_wait_for_its_end() -> None:

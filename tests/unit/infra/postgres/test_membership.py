@@ -11,5 +11,5 @@ async def test_roles_of_another_version_are_passed_over(postgres: PostgresForTes
     async with opened(dsns) as stores:
         await stores.members.beat(newer, 60 * SECOND_NS)
         async with connected(dsns["main"]) as connection:
-            await connection.execute("UPDATE members SET roles = ARRAY['control-plane', 'history']")
+            await connection.execute("UPDATE members SET roles = ARRAY['of-tomorrow', 'history']")
         assert await stores.members.beat(me, 60 * SECOND_NS) == [newer, me]

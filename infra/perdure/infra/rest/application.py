@@ -1,0 +1,275 @@
+"""RPCs as an ASGI application: what comes in is HTTP, what handlers see are messages and a `Caller`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from google.protobuf.message import Message
+from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
+
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import (
+    Code,
+    DeadlineExceeded,
+    Internal,
+    InvalidArgument,
+    PermissionDenied,
+    ResourceExhausted,
+    ServiceError,
+)
+from perdure.kernel.identity import Caller, KnownCaller
+from perdure.kernel.status import HTTP_STATUS, code_of, status_of
+from perdure.kernel.transcoding import jsontext
+from perdure.kernel.transcoding.encode import Encoder
+from perdure.kernel.transcoding.requests import JsonStyle, build_request, parse_query
+from perdure.kernel.transcoding.routes import Binding, Match, MethodNotAllowed, RouteTable
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+#: Serves one RPC. It raises `ServiceError`; when the client goes away or the deadline passes, it is cancelled.
+#: It is given the request, the seconds its client still waits, and who calls.
+Handler = Callable[[Any, float | None, Caller], Awaitable[Message]]
+
+HEADERS_BYTES_MAX = 16 * 1024
+_log = structlog.get_logger("perdure.rest")
+_GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
+_UNIT_NS = {"H": 3600 * SECOND_NS, "M": 60 * SECOND_NS, "S": SECOND_NS, "m": 10**6, "u": 10**3, "n": 1}
+_HTTP_METHOD_NOT_ALLOWED = 405
+
+
+@dataclass(frozen=True, slots=True)
+class RestLimits:
+    """What the application takes at once. A request waits `request_s_max` seconds for its answer, its body included."""
+
+    requests_max: int = 256
+    buffered_bytes_max: int = 64 * 1024 * 1024
+    request_s_max: float = 60.0
+
+
+class RestApplication:
+    """Serves the bindings of a table, each RPC with its handler (by `Binding.rpc_path`).
+
+    With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. `hosts`, if given, are
+    the only names, without port, by which it may be called: where no credentials are asked for, a page of a name that
+    was made to mean our address could call.
+
+    Raises:
+        ValueError: an RPC of the table has no handler.
+    """
+
+    def __init__(
+        self,
+        table: RouteTable,
+        handlers: Mapping[str, Handler],
+        *,
+        shorthand: bool = False,
+        hosts: Collection[str] | None = None,
+        limits: RestLimits | None = None,
+    ) -> None:
+        missing = sorted({each.rpc_path for each in table.bindings} - handlers.keys())
+        if missing:
+            raise ValueError(f"no handler for {', '.join(missing)}")
+        self._table = table
+        self._handlers = handlers
+        self._shorthand = shorthand
+        self._hosts = hosts
+        self._limits = limits or RestLimits()
+        self._running = 0
+        self._buffered = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # a websocket that nobody accepts is refused by the server
+        exchange = _Exchange(receive)
+        style = JsonStyle()
+        rpc = ""
+        headers: list[tuple[bytes, bytes]] = []
+        try:
+            metadata = _metadata(scope)
+            if self._hosts is not None and _host(metadata) not in self._hosts:
+                raise PermissionDenied("Host not allowed")
+            match = self._table.find(_method(scope), _raw_path(scope))
+            rpc = match.binding.rpc_path
+            query = parse_query(scope["query_string"].decode("latin-1"), shorthand=self._shorthand)
+            style = query.style
+            _check_headers(scope["method"], metadata)
+            caller = KnownCaller(metadata, (scope.get("client") or ("", 0))[0])
+            response = await self._run(
+                exchange, caller, lambda body: build_request(match, query, body), self._handlers[rpc]
+            )
+            status, value = 200, _written(match, response, style)
+        except _ClientGone:
+            return
+        except ServiceError as error:
+            status, value = HTTP_STATUS[code_of(error)], Encoder().write(status_of(error))
+            if isinstance(error, MethodNotAllowed):
+                status = _HTTP_METHOD_NOT_ALLOWED
+                headers.append((b"allow", ", ".join(_allowed(error.allow)).encode()))
+            elif code_of(error) is Code.UNAUTHENTICATED:
+                headers.append((b"www-authenticate", b"Bearer"))
+        except Exception:
+            _log.exception("an RPC failed over HTTP", rpc=rpc)
+            status, value = 500, Encoder().write(status_of(Internal("internal error")))
+        await _send(send, status, jsontext.dump(value, pretty=style.pretty), headers)
+
+    def _patience_s(self, metadata: Mapping[str, str]) -> float:
+        """How long the caller waits: as it says, but not longer than we let it."""
+        most = self._limits.request_s_max
+        given = metadata.get("grpc-timeout")
+        if given is None:
+            return most
+        found = _GRPC_TIMEOUT.fullmatch(given)
+        if found is None:
+            raise InvalidArgument("header grpc-timeout: expected digits and one of H, M, S, m, u, n")
+        return min(most, int(found[1]) * _UNIT_NS[found[2]] / SECOND_NS)
+
+    async def _run(
+        self, exchange: _Exchange, caller: Caller, build: Callable[[bytes], Message], handler: Handler
+    ) -> Message:
+        if self._running >= self._limits.requests_max:
+            raise _exhausted(f"more than {self._limits.requests_max} HTTP requests at once (requests_max)")
+        self._running += 1
+        try:
+            remaining_s = self._patience_s(caller.metadata)
+            async with asyncio.timeout(remaining_s) as limit:
+                request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0"))))
+                # The client's going away ends the call as its deadline would: by cancelling it, once.
+                watch = asyncio.ensure_future(exchange.closed(limit))
+                try:
+                    return await handler(request, remaining_s, caller)
+                finally:
+                    watch.cancel()
+        except TimeoutError as error:
+            if exchange.gone:
+                raise _ClientGone from error
+            if limit.expired():
+                raise DeadlineExceeded("the request's deadline has passed") from error
+            raise
+        finally:
+            self._running -= 1
+
+    async def _body(self, exchange: _Exchange, declared: int) -> bytes:
+        if declared > jsontext.BODY_BYTES_MAX:
+            raise InvalidArgument(f"body is larger than {jsontext.BODY_BYTES_MAX} bytes")
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while not exchange.complete:
+                chunk = await exchange.chunk()
+                size += len(chunk)
+                self._buffered += len(chunk)
+                if size > jsontext.BODY_BYTES_MAX:
+                    raise InvalidArgument(f"body is larger than {jsontext.BODY_BYTES_MAX} bytes")
+                if self._buffered > self._limits.buffered_bytes_max:
+                    raise _exhausted(
+                        f"bodies of more than {self._limits.buffered_bytes_max} bytes (buffered_bytes_max)"
+                    )
+                chunks.append(chunk)
+            return b"".join(chunks)
+        finally:
+            self._buffered -= size
+
+
+class _ClientGone(Exception):
+    """Nobody is there any more to be answered."""
+
+
+class _Exchange:
+    """What the client sends of one request: its body, and that it has gone away."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.complete = False
+        self.gone = False
+
+    async def chunk(self) -> bytes:
+        event = await self._receive()
+        if event["type"] == "http.disconnect":
+            self.gone = True
+            raise _ClientGone
+        self.complete = not event.get("more_body", False)
+        body: bytes = event.get("body", b"")
+        return body
+
+    async def closed(self, limit: asyncio.Timeout) -> None:
+        """Wait until the client has gone, and end the limit then."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _metadata(scope: Scope) -> dict[str, str]:
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_BYTES_MAX:
+        raise InvalidArgument(f"headers are larger than {HEADERS_BYTES_MAX} bytes")
+    metadata: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        metadata[name] = f"{metadata[name]},{value}" if name in metadata else value
+    return metadata
+
+
+def _host(metadata: Mapping[str, str]) -> str:
+    """The name that the client used for us, without port."""
+    return re.sub(r":[0-9]*$", "", metadata.get("host", "")).lower()
+
+
+def _method(scope: Scope) -> str:
+    """HEAD is GET, whose body the server leaves away."""
+    method: str = scope["method"]
+    return "GET" if method == "HEAD" else method
+
+
+def _allowed(methods: tuple[str, ...]) -> list[str]:
+    return sorted({*methods, "HEAD"} if "GET" in methods else methods)
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes | None = scope.get("raw_path")
+    return raw.decode("latin-1") if raw is not None else scope["path"]
+
+
+def _check_headers(method: str, metadata: Mapping[str, str]) -> None:
+    media_type = metadata.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = metadata.get("content-length", "0") != "0" or "transfer-encoding" in metadata
+    if has_body and media_type.partition("+")[0] != "application/json":
+        raise InvalidArgument("header content-type: expected application/json")
+    # Browsers say so when a page of another site is the caller. Without credentials (on loopback) it would be let in.
+    if method not in ("GET", "HEAD") and metadata.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise PermissionDenied("calls from pages of other sites are refused")
+
+
+def _written(match: Match, response: Message, style: JsonStyle) -> Any:
+    encoder = Encoder(shorthand=style.shorthand)
+    binding: Binding = match.binding
+    if not binding.response_body:
+        return encoder.write(response)
+    field = binding.rpc.output_type.fields_by_name[binding.response_body]
+    return encoder.write_field(field, getattr(response, field.name))
+
+
+def _exhausted(message: str) -> ResourceExhausted:
+    return ResourceExhausted(
+        message,
+        ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
+        ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
+    )
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    fixed = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fixed + headers})
+    await send({"type": "http.response.body", "body": body})

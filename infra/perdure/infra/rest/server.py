@@ -1,0 +1,107 @@
+"""An HTTP server for ASGI applications in the process's own event loop: uvicorn, which here neither takes signals nor
+configures logs, believes no proxy's headers and writes no access log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from perdure.infra.rest.application import HEADERS_BYTES_MAX
+from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
+
+HEAD_BYTES_MAX = HEADERS_BYTES_MAX + 2 * TARGET_BYTES_MAX
+CONNECTIONS_MAX = 1024
+KEEP_ALIVE_S = 30
+READ_S_MAX = 60.0
+GRACE_S = 5
+_BACKLOG = 256
+
+
+class _Protocol(H11Protocol):
+    """Closes connections whose next request is not there, body included, `READ_S_MAX` seconds after it began: who sends
+    a byte now and then would hold a connection for ever. Between requests the time for keeping alive counts.
+    """
+
+    _reading: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._unwatch()
+        elif self._reading is None:
+            self._reading = self.loop.call_later(READ_S_MAX, self.transport.close)
+
+    def _unwatch(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+
+class AsgiServer:
+    """Serves one application. Stops gracefully: requests in flight are answered, for `grace_s` seconds."""
+
+    def __init__(self, application: Any, *, grace_s: int = GRACE_S, connections_max: int = CONNECTIONS_MAX) -> None:
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                http=_Protocol,  # on h11: the faster parser has no limit for the size of headers
+                h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=connections_max,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=grace_s,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Serve, and say on which port (0 means any).
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener.setblocking(False)
+        bound: int = listener.getsockname()[1]
+        # Connections are taken by the kernel from here on, and served as soon as the loop comes to it.
+        self._serving = asyncio.ensure_future(self._server.serve([listener]))
+        return bound
+
+    async def stop(self) -> None:
+        if self._serving is None:
+            return
+        self._server.should_exit = True
+        await self._serving
+        self._serving = None
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the process's business."""
+        yield
