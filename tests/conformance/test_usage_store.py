@@ -65,7 +65,7 @@ async def test_a_type_may_have_any_name(executions: ExecutionStore, usage: Usage
         Action(NAMESPACE, FIRST, "start_workflow", name, background=False) for name in ("", "'", "\0", "\U0001f600")
     ]
     await count(executions, acquire, *strange)
-    assert [each.count for each in await usage.actions(NAMESPACE, FIRST, FIRST + 1, None, 9)] == [3, 3, 3, 3]
+    assert [each.times for each in await usage.actions(NAMESPACE, FIRST, FIRST + 1, None, 9)] == [3, 3, 3, 3]
 
 
 async def test_bytes_count_for_as_long_as_they_are_kept(

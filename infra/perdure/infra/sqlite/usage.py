@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -33,6 +34,9 @@ OLD_STORAGE = """
 FORGET_STORAGE = "DELETE FROM storage WHERE namespace_id = ? AND hour = ?"
 
 
+Row = tuple[Any, ...]
+
+
 class SqliteUsageStore:
     """See `perdure.kernel.persistence.usage.UsageStore`."""
 
@@ -46,7 +50,10 @@ class SqliteUsageStore:
 
         def read(cursor: apsw.Cursor) -> list[ActionCount]:
             rows = cursor.execute(ACTIONS, (namespace_id, until_hour, *position, limit))
-            return [ActionCount(Action(*key, bool(background)), count) for *key, background, count in rows]
+            return [
+                ActionCount(Action(namespace, hour, action, kind, bool(background)), times)
+                for namespace, hour, action, kind, background, times in rows
+            ]
 
         return await self._database.scan(read)
 
@@ -54,11 +61,12 @@ class SqliteUsageStore:
         def read(cursor: apsw.Cursor) -> list[Storage]:
             cursor.execute("BEGIN")
             try:
-                active, retained = cursor.execute(BEFORE, (namespace_id, from_hour)).fetchall()[0]
-                rows = cursor.execute(HOURS, (namespace_id, from_hour, until_hour)).fetchall()
+                before: Row = cursor.execute(BEFORE, (namespace_id, from_hour)).fetchall()[0]
+                rows: list[Row] = cursor.execute(HOURS, (namespace_id, from_hour, until_hour)).fetchall()
             finally:
                 cursor.execute("COMMIT")
             hours = {hour: HourOfBytes(*sums) for hour, *sums in rows}
+            active, retained = before
             return integrated(HourOfBytes(active=active, retained=retained), hours, from_hour, until_hour, now_ms)
 
         return await self._database.scan(read)

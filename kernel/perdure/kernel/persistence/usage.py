@@ -17,7 +17,7 @@ HOUR_NS = HOUR_MS * 1_000_000
 
 
 class Action(NamedTuple):
-    """What is counted apart. `type` is the workflow's, or what stands for it; `background` what nobody asked for now."""
+    """What is counted apart. `type` is the workflow's, or what stands for it; `background`: nobody asked for it now."""
 
     namespace_id: str
     hour: int
@@ -56,10 +56,10 @@ class Storage(NamedTuple):
 
 
 class ActionCount(NamedTuple):
-    """How often, over all shards."""
+    """How many times, over all shards."""
 
     action: Action
-    count: int
+    times: int
 
 
 def by_hour(changes: Iterable[BytesChanged]) -> dict[tuple[str, int], HourOfBytes]:

@@ -167,7 +167,6 @@ async def test_what_waiting_cannot_heal_is_told_from_what_it_can(tmp_path: Path)
 
 async def test_a_failing_commit_is_reported_and_the_next_one_works(tmp_path: Path) -> None:
     database = SqliteDatabase.open(tmp_path / "perdure.db")
-    store = SqliteExecutionStore(database)
     await database.transaction(lambda cursor: cursor.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
     await database.transaction(
         lambda cursor: cursor.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
