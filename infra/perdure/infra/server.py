@@ -14,6 +14,7 @@ from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService, Reclaimer
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
+from perdure.infra.old_usage import OldUsage
 from perdure.infra.options import Options
 from perdure.infra.sqlite import (
     SqliteClusterStore,
@@ -21,6 +22,7 @@ from perdure.infra.sqlite import (
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
+    SqliteUsageStore,
     SqliteVisibilityStore,
 )
 from perdure.kernel.errors import NamespaceNotFound
@@ -51,6 +53,7 @@ class EmbeddedServer:
         executions, shards = SqliteExecutionStore(self._database), SqliteShardStore(self._database)
         self._history = HistoryService(runtime, limits, executions, shards, self._namespaces, SHARD_COUNT)
         self._ownership = SoleOwner(self._history.engine)
+        self._old_usage = OldUsage(SqliteUsageStore(self._database), runtime.clock)
         self._matching = MatchingService(runtime, limits, self._history)
         self._history.connect(self._matching)
         self._gateway = Gateway(
@@ -92,6 +95,7 @@ class EmbeddedServer:
             await self._ensure_namespaces()
             await self._ownership.start()
             await self._matching.start()
+            self._old_usage.start()
             port = await self._gateway.start(f"{self._options.ip}:{self._options.port}")
             http_port = await self._http.start(self._options.ip, self._options.http_port)
         except BaseException:
@@ -106,6 +110,7 @@ class EmbeddedServer:
         await self._matching.stop()
         await self._gateway.stop(grace_s)
         await self._http.stop()
+        await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
         await self._database.close()

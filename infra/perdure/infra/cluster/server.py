@@ -13,6 +13,7 @@ from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
+from perdure.infra.old_usage import OldUsage
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
@@ -20,6 +21,7 @@ from perdure.infra.postgres import (
     PostgresMembershipStore,
     PostgresNamespaceStore,
     PostgresShardStore,
+    PostgresUsageStore,
     PostgresVisibilityStore,
 )
 from perdure.infra.redis.news import RedisNews
@@ -87,6 +89,9 @@ class ClusterServer:
                 gateways=node.count_gateways,
                 tracer=self._tracer,
             )
+        self._old_usage: OldUsage | None = None
+        if Role.HISTORY in settings.roles:
+            self._old_usage = OldUsage(PostgresUsageStore(databases), runtime.clock)
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
         self._http = HttpServer(_pages(node, [node.samples, self._samples]))
 
@@ -125,6 +130,8 @@ class ClusterServer:
                 grpc = await self._gateway.start(f"{listen.host}:{listen.grpc_port}")
             http = await self._http.start(listen.host, listen.http_port)
             await self._node.join()
+            if self._old_usage is not None:
+                self._old_usage.start()
         except BaseException:
             await self.stop(grace_s=0)
             if self._gateway is not None:
@@ -145,6 +152,8 @@ class ClusterServer:
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Hand everything over, then from the outside in: clients, other processes, the roles, the databases."""
         await self._node.leave()
+        if self._old_usage is not None:
+            await self._old_usage.stop()
         if self._gateway is not None:
             await self._gateway.drain()
         await self._node.hand_over()
