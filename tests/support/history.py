@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -169,6 +169,13 @@ class HistoryBench:
 
     async def loaded(self, key: ExecutionKey) -> LoadedExecution:
         return await self.shard.get(LoadedExecution, key.workflow, key.run_id)
+
+    async def actions(self) -> Counter[str]:
+        """All that were counted so far, by their names."""
+        counts: Counter[str] = Counter()
+        for action, times in await self.usage.actions(NAMESPACE.id, 0, 10**6, None, 1000):
+            counts[action.action] += times
+        return counts
 
     async def events(self, key: ExecutionKey) -> list[HistoryEvent]:
         response = await self.call(

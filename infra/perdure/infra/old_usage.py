@@ -39,10 +39,12 @@ class OldUsage:
                 await self._sweeping
 
     async def _sweep(self) -> None:
+        pause_s = INTERVAL_S
         while True:
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(pause_s)
+            pause_s = INTERVAL_S
             try:
-                while await self._usage.forget(self._clock.now_ns() // HOUR_NS - KEPT_HOURS, ROWS_MAX):
-                    await asyncio.sleep(PAUSE_S)
+                if await self._usage.forget(self._clock.now_ns() // HOUR_NS - KEPT_HOURS, ROWS_MAX):
+                    pause_s = PAUSE_S
             except StoreError as error:
                 logger.warning("old usage could not be removed, trying again later", error=str(error))
