@@ -46,6 +46,8 @@ _FREE_ATTRIBUTE = "TemporalChangeVersion"
 _FREE_QUERY = "__temporal_workflow_metadata"
 _SCHEDULED_BY = "TemporalScheduledById"
 
+_ACTIVITY_STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+_SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 _BY_WORKFLOW = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
 _RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
@@ -59,23 +61,10 @@ def is_free(query: WorkflowQuery) -> bool:
     return query.query_type == _FREE_QUERY
 
 
-# What is the same on every event of a type.
-_SIMPLE: Mapping[int, str] = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: actions.CONTINUE_AS_NEW,
-    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: actions.START_CHILD,
-    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED: actions.SIGNAL_EXTERNAL,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: actions.SCHEDULE_ACTIVITY,
-    EventType.EVENT_TYPE_TIMER_STARTED: actions.START_TIMER,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: actions.ACCEPT_UPDATE,
-    EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED: actions.SCHEDULE_NEXUS,
-    EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUESTED: actions.CANCEL_NEXUS,
-}
+# Events. A rule has the workflow tasks whose markers were counted.
 
 
-# What depends on the event.
-
-
-def _started(counts: Counts, event: HistoryEvent) -> None:
+def _started(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
     if not _is_continued(event.workflow_execution_started_event_attributes):
         _add(counts, actions.START)
 
@@ -85,25 +74,25 @@ def _is_continued(started: WorkflowExecutionStartedEventAttributes) -> bool:
     return bool(started.continued_execution_run_id) and started.initiator == _BY_WORKFLOW
 
 
-def _signaled(counts: Counts, event: HistoryEvent) -> None:
+def _signaled(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
     # The sender pays for signals among workflows.
     if not event.workflow_execution_signaled_event_attributes.HasField("external_workflow_execution"):
         _add(counts, actions.SIGNAL)
 
 
-def _upserted(counts: Counts, event: HistoryEvent) -> None:
+def _upserted(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
     fields = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
     if len(fields) != 1 or _FREE_ATTRIBUTE not in fields:
         _add(counts, actions.UPSERT)
 
 
-def _options_updated(counts: Counts, event: HistoryEvent) -> None:
+def _options_updated(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
     updated = event.workflow_execution_options_updated_event_attributes
     by_start = updated.attached_request_id or updated.attached_completion_callbacks
     _add(counts, actions.UPDATE_OPTIONS_BY_START if by_start else actions.UPDATE_OPTIONS)
 
 
-def _task_completed(counts: Counts, event: HistoryEvent) -> None:
+def _task_completed(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
     completed = event.workflow_task_completed_event_attributes
     if completed.HasField("metering_metadata"):
         retries = completed.metering_metadata.nonfirst_local_activity_execution_attempts
@@ -111,36 +100,51 @@ def _task_completed(counts: Counts, event: HistoryEvent) -> None:
             _add(counts, actions.RETRY_LOCAL_ACTIVITY, min(retries, LOCAL_RETRIES_MAX))
 
 
-_DETAILED: Mapping[int, Callable[[Counts, HistoryEvent], None]] = {
+def _task_failed(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
+    if event.workflow_task_failed_event_attributes.cause == _RESET:
+        # What comes before was counted on the run that was reset.
+        counts.clear()
+        counts[actions.RESET] = 1
+
+
+def _marked(counts: Counts, event: HistoryEvent, marked: set[int]) -> None:
+    task = event.marker_recorded_event_attributes.workflow_task_completed_event_id
+    if task not in marked:
+        marked.add(task)
+        _add(counts, actions.RECORD_MARKERS)
+
+
+#: What every event of a type costs, or what it depends on.
+_EVENTS: Mapping[int, str | Callable[[Counts, HistoryEvent, set[int]], None]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _started,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: actions.CONTINUE_AS_NEW,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _signaled,
-    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _upserted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _options_updated,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: actions.ACCEPT_UPDATE,
     EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: _task_completed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _task_failed,
+    EventType.EVENT_TYPE_MARKER_RECORDED: _marked,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _upserted,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: actions.SCHEDULE_ACTIVITY,
+    EventType.EVENT_TYPE_TIMER_STARTED: actions.START_TIMER,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: actions.START_CHILD,
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED: actions.SIGNAL_EXTERNAL,
+    EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED: actions.SCHEDULE_NEXUS,
+    EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUESTED: actions.CANCEL_NEXUS,
 }
 
 
 def _of_events(events: Iterable[HistoryEvent]) -> Counts:
     counts: Counts = {}
-    marked = 0
+    marked: set[int] = set()
     for event in events:
-        kind = event.event_type
-        if (action := _SIMPLE.get(kind)) is not None:
-            counts[action] = counts.get(action, 0) + 1
-        elif (count := _DETAILED.get(kind)) is not None:
-            count(counts, event)
-        elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:
-            # One for all markers of a workflow task, which follow each other.
-            task = event.marker_recorded_event_attributes.workflow_task_completed_event_id
-            if task != marked:
-                marked = task
-                _add(counts, actions.RECORD_MARKERS)
-        elif (
-            kind == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-            and event.workflow_task_failed_event_attributes.cause == _RESET
-        ):
-            # What comes before was counted on the run that was reset.
-            counts = {actions.RESET: 1}
+        rule = _EVENTS.get(event.event_type)
+        if rule is None:
+            continue
+        if isinstance(rule, str):
+            counts[rule] = counts.get(rule, 0) + 1
+        else:
+            rule(counts, event, marked)
     return counts
 
 
@@ -222,11 +226,13 @@ _CHANGES: Mapping[type, Callable[[Counts, Any, ExecutionKind], None]] = {
 
 def billable(kind: ExecutionKind, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> Counts:
     """The actions in one journal record of an execution of this kind."""
-    counts = _of_events(_counted_now(events, changes)) if events or changes else {}
-    for change in changes:
-        rule = _CHANGES.get(type(change))
+    kinds = [type(change) for change in changes]
+    in_order = EventBuffered not in kinds and EventsRecorded not in kinds
+    counts = _of_events(events if in_order else _counted_now(events, changes))
+    for number, each in enumerate(kinds):
+        rule = _CHANGES.get(each)
         if rule is not None:
-            rule(counts, change, kind)
+            rule(counts, changes[number], kind)
     return counts
 
 
@@ -251,7 +257,7 @@ def estimate(history: Sequence[HistoryEvent]) -> Counts:
     """
     counts = _of_events(history)
     for event in history:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+        if event.event_type == _ACTIVITY_STARTED:
             attempt = event.activity_task_started_event_attributes.attempt
             if attempt > 1:
                 _add(counts, actions.RETRY_ACTIVITY, attempt - 1)
@@ -266,7 +272,7 @@ def estimate(history: Sequence[HistoryEvent]) -> Counts:
 
 def _begins_with_signal(started: HistoryEvent, event: HistoryEvent) -> bool:
     return (
-        event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+        event.event_type == _SIGNALED
         and event.event_time == started.event_time
         and not event.workflow_execution_signaled_event_attributes.HasField("external_workflow_execution")
     )

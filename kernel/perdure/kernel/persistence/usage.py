@@ -64,14 +64,18 @@ class ActionCount(NamedTuple):
 
 def by_hour(changes: Iterable[BytesChanged]) -> dict[tuple[str, int], HourOfBytes]:
     """PURE: changes as they are stored, by namespace and hour."""
-    hours: dict[tuple[str, int], HourOfBytes] = {}
+    hours: dict[tuple[str, int], list[int]] = {}
     for namespace_id, at_ms, active, retained in changes:
         hour = at_ms // HOUR_MS
         left_ms = (hour + 1) * HOUR_MS - at_ms
-        change = HourOfBytes(active, active * left_ms, retained, retained * left_ms)
-        before = hours.get((namespace_id, hour))
-        hours[namespace_id, hour] = change if before is None else before.plus(change)
-    return hours
+        sums = hours.get((namespace_id, hour))
+        if sums is None:
+            hours[namespace_id, hour] = sums = [0, 0, 0, 0]
+        sums[0] += active
+        sums[1] += active * left_ms
+        sums[2] += retained
+        sums[3] += retained * left_ms
+    return {at: HourOfBytes(*sums) for at, sums in hours.items()}
 
 
 def integrated(
