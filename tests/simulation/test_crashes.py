@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 from perdure.kernel.clock import VirtualClock
-from perdure.kernel.metering import START, START_CHILD, START_STANDALONE_ACTIVITY
+from perdure.kernel.metering.actions import START, START_CHILD, START_STANDALONE_ACTIVITY
 from tests.simulation import actors, checks
 from tests.simulation.actors import Promises
 from tests.simulation.cluster import NAMESPACE, Cluster

@@ -13,7 +13,7 @@ from perdure.history.metering import billable
 from perdure.history.state.codec import decode_changes, decode_events
 from perdure.infra.sqlite import SqliteDatabase
 from perdure.kernel.ids import ExecutionKind
-from perdure.kernel.metering import DELETE_SCHEDULE, QUERY
+from perdure.kernel.metering.actions import DELETE_SCHEDULE, QUERY
 from tests.support.postgres import connected
 
 #: They leave no trace in a journal.

@@ -6,10 +6,10 @@ from collections import defaultdict
 from typing import Any
 
 from perdure.history.kinds.kind import Loaded
-from perdure.history.metering import Counts
 from perdure.history.state.execution import RUNNING
 from perdure.kernel.ids import NamespaceId
-from perdure.kernel.metering import BACKGROUND, OTHER_TYPES, TYPES_MAX
+from perdure.kernel.metering.actions import BACKGROUND, OTHER_TYPES, TYPES_MAX
+from perdure.kernel.metering.events import Counts
 from perdure.kernel.persistence.executions import Head, ShardWrite
 from perdure.kernel.persistence.usage import HOUR_NS, Action, BytesChanged
 

@@ -23,7 +23,7 @@ from perdure.history.fold import replay
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.table import KINDS
 from perdure.history.meter import Meter
-from perdure.history.metering import Counts, billable
+from perdure.history.metering import billable
 from perdure.history.metrics import HistoryMetrics
 from perdure.history.state.codec import (
     decode_changes,
@@ -37,6 +37,7 @@ from perdure.history.transition import BaseTransition
 from perdure.kernel.errors import DataLoss, NotOwner, Unavailable
 from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, ShardId, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.metering.events import Counts
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import (
     CurrentRun,

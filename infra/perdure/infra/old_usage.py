@@ -8,7 +8,7 @@ import contextlib
 import structlog
 
 from perdure.kernel.clock import Clock
-from perdure.kernel.metering import KEPT_HOURS
+from perdure.kernel.metering.actions import KEPT_HOURS
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import HOUR_NS, UsageStore
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.kernel.metering import OTHER_TYPES, START
+from perdure.kernel.metering.actions import OTHER_TYPES, START
 from perdure.kernel.persistence.usage import HOUR_MS, HOUR_NS, Storage
 from tests.simulation.cluster import NAMESPACE
 from tests.support.history import QUEUE, HistoryBench, with_history

@@ -18,12 +18,13 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowResponse,
 )
 
-from perdure.history.metering import billable, estimate
+from perdure.history.metering import billable
 from perdure.history.state.changes import EventBuffered, EventsRecorded
-from perdure.kernel import metering as actions
 from perdure.kernel.call import Call
 from perdure.kernel.errors import ServiceError
 from perdure.kernel.ids import ExecutionKey, ExecutionKind, TaskKind
+from perdure.kernel.metering import actions
+from perdure.kernel.metering.events import estimate
 from perdure.kernel.rpc import QueryTask, StickyWorkerUnavailable
 from tests.differential import commands as c
 from tests.differential.script import failure, payloads
@@ -497,8 +498,12 @@ def test_schedules() -> None:
         await bench.until(lambda: bool(bench.offers.tasks))
         # One firing of it, which makes three with the start.
         assert await meter.read() == {actions.PATCH_SCHEDULE: 1, actions.SCHEDULE_FIRING: 2, actions.START: 1}
-        await bench.turn(c.continue_as_new())
+        await bench.turn(c.continue_as_new(retry_policy={"initial_interval": {"seconds": 1}}))
         assert await meter.read() == {actions.CONTINUE_AS_NEW: 1}
+        offered = len(bench.offers.tasks)
+        await bench.turn(c.fail())
+        await bench.until(lambda: len(bench.offers.tasks) > offered)
+        assert await meter.read() == {actions.START: 1}, "it is no firing"
         counted = await bench.usage.actions(NAMESPACE.id, 0, NEVER, None, 100)
         assert {each.action.type for each in counted} == {"Report"}
         assert {each.action.action for each in counted if each.action.background} == {actions.SCHEDULE_FIRING}

@@ -4,7 +4,7 @@ import asyncio
 
 from perdure.infra.old_usage import INTERVAL_S, OldUsage
 from perdure.kernel.clock import VirtualClock
-from perdure.kernel.metering import KEPT_HOURS
+from perdure.kernel.metering.actions import KEPT_HOURS
 from perdure.kernel.persistence.executions import StoreUnavailable
 from perdure.kernel.persistence.usage import HOUR_NS
 from tests.support import virtual_time

@@ -12,7 +12,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from perdure.kernel.metering import START
+from perdure.kernel.metering.actions import START
 from tests.support.process import ANY_PORTS, Process, dev, start
 from tests.support.sdk import until, worker
 from tests.support.usage import check_file

@@ -26,7 +26,7 @@ from perdure.history.state.execution import UpdateStage
 from perdure.history.transition import Transition
 from perdure.kernel.call import Call
 from perdure.kernel.errors import Aborted, MultiOperationFailed, ServiceError, Unavailable
-from perdure.kernel.metering import START_MULTI_OPERATION
+from perdure.kernel.metering.actions import START_MULTI_OPERATION
 
 _Status = MultiOperationExecutionFailure.OperationStatus
 _RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING

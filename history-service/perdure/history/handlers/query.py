@@ -31,7 +31,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import DeadlineExceeded, QueryFailed, ResourceExhausted, ServiceError, WorkflowNotReady
 from perdure.kernel.ids import TaskKind, TaskQueueKey
-from perdure.kernel.metering import QUERY
+from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.rpc import MatchingClient, QueryTask, StickyWorkerUnavailable, TaskObsolete
 
 #: With this many failed workflow tasks in a row, a worker is not going to get to the state that is asked about.

@@ -33,7 +33,7 @@ from perdure.history.state.schedule import Schedule
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStarted
 from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId, WorkflowKey
-from perdure.kernel.metering import DELETE_SCHEDULE
+from perdure.kernel.metering.actions import DELETE_SCHEDULE
 from perdure.kernel.prototime import instant_ns, timestamp
 from perdure.kernel.visibility import attributes
 

@@ -37,7 +37,7 @@ from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStart
 from perdure.kernel.ids import NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.mail import Parent
-from perdure.kernel.metering import SIGNAL_WITH_START
+from perdure.kernel.metering.actions import SIGNAL_WITH_START
 from perdure.kernel.prototime import duration, length_ns, timestamp
 from perdure.kernel.visibility import attributes as search_attributes
 

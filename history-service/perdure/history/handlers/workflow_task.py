@@ -24,7 +24,7 @@ from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.metering import QUERY
+from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.rpc import Task, TaskObsolete
 

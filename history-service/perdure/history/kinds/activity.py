@@ -25,7 +25,7 @@ from perdure.history.state.changes import (
 )
 from perdure.kernel.errors import NotFound
 from perdure.kernel.ids import ExecutionKind
-from perdure.kernel.metering import STANDALONE_ACTIVITY_TYPE
+from perdure.kernel.metering.actions import STANDALONE_ACTIVITY_TYPE
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import VisibilityRecord
 from perdure.kernel.visibility import attributes

@@ -45,7 +45,7 @@ from perdure.history.state.schedule_changes import (
 from perdure.history.transition import BaseTransition
 from perdure.kernel.clock import MILLISECOND_NS, SECOND_NS
 from perdure.kernel.errors import FailedPrecondition
-from perdure.kernel.metering import PATCH_SCHEDULE
+from perdure.kernel.metering.actions import PATCH_SCHEDULE
 from perdure.kernel.prototime import duration, instant_ns, length_ns
 
 ScheduleTransition = BaseTransition[Schedule]
