@@ -498,8 +498,10 @@ def test_schedules() -> None:
         await bench.until(lambda: bool(bench.offers.tasks))
         # One firing of it, which makes three with the start.
         assert await meter.read() == {actions.PATCH_SCHEDULE: 1, actions.SCHEDULE_FIRING: 2, actions.START: 1}
+        offered = len(bench.offers.tasks)
         await bench.turn(c.continue_as_new(retry_policy={"initial_interval": {"seconds": 1}}))
         assert await meter.read() == {actions.CONTINUE_AS_NEW: 1}
+        await bench.until(lambda: len(bench.offers.tasks) > offered)
         offered = len(bench.offers.tasks)
         await bench.turn(c.fail())
         await bench.until(lambda: len(bench.offers.tasks) > offered)
