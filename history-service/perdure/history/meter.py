@@ -23,14 +23,7 @@ class Meter:
         self._hour = 0
         self._types: defaultdict[NamespaceId, set[str]] = defaultdict(set)
 
-    def record(
-        self,
-        write: ShardWrite,
-        loaded: Loaded[Any],
-        counts: Counts,
-        size: int,
-        now_ns: int,
-    ) -> None:
+    def record(self, write: ShardWrite, loaded: Loaded[Any], counts: Counts, size: int, now_ns: int) -> None:
         """A journal record is being written: the actions in it, and how many bytes of it the tenant pays for keeping.
 
         `loaded` is as it is after it.

@@ -476,6 +476,8 @@ class Shard:
         key, now = loaded.key, self.runtime.clock.now_ns()
         if (under_way := self._deleting.get(key)) is not None:
             return under_way
+        if self._loaded.get(key) is not loaded:
+            raise Unavailable("the run was reloaded, try again")
         write = ShardWrite(self.id, deleted=[key])
         self.meter.delete(write, loaded, now)
         if actions:
