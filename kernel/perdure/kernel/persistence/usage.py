@@ -119,7 +119,7 @@ class UsageStore(Protocol):
     async def storage(self, namespace_id: str, from_hour: int, until_hour: int, now_ms: int) -> Sequence[Storage]:
         """Every hour in [from_hour, until_hour) that has begun, in order, the present one up to now.
 
-        The answer has an entry for each of them, so the caller bounds the range, to what is kept (`KEPT_HOURS`) at most.
+        The answer has an entry for each of them, so the caller bounds the range, by what is kept (`KEPT_HOURS`).
         Hours of which usage was forgotten are as if nothing had ever changed in them.
         """
         ...
