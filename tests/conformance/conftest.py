@@ -15,6 +15,7 @@ from perdure.infra.sqlite import (
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
+    SqliteUsageStore,
     SqliteVisibilityStore,
 )
 from perdure.kernel.ids import ShardId
@@ -23,6 +24,7 @@ from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from tests.support.postgres import PostgresForTests, opened
 
@@ -37,6 +39,7 @@ class Stores:
     namespaces: NamespaceStore
     visibility: VisibilityStore
     cluster: ClusterStore
+    usage: UsageStore
 
 
 def _on(database: SqliteDatabase) -> Stores:
@@ -46,6 +49,7 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteNamespaceStore(database),
         SqliteVisibilityStore(database),
         SqliteClusterStore(database),
+        SqliteUsageStore(database),
     )
 
 
@@ -79,7 +83,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster)
+        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage)
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -106,6 +110,11 @@ def cluster(stores: Stores) -> ClusterStore:
 @pytest.fixture
 def visibility(stores: Stores) -> VisibilityStore:
     return stores.visibility
+
+
+@pytest.fixture
+def usage(stores: Stores) -> UsageStore:
+    return stores.usage
 
 
 @pytest.fixture

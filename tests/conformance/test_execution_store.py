@@ -6,8 +6,9 @@ import pytest
 
 from perdure.kernel.ids import ExecutionKind, RunId, ShardId
 from perdure.kernel.persistence.executions import CurrentRun, ExecutionStore, ShardLost, Snapshot, StoredExecution
+from perdure.kernel.persistence.usage import UsageStore
 from tests.conformance.conftest import Acquire
-from tests.support.records import NAMESPACE, SHARD, head, key, record, write
+from tests.support.records import A_START, NAMESPACE, SHARD, head, key, record, starts, write
 
 OTHER = ShardId(8)
 
@@ -43,7 +44,6 @@ async def test_unknown_things_are_none(executions: ExecutionStore) -> None:
     assert await executions.load(SHARD, key()) is None
     assert await executions.current_run(SHARD, key().workflow) is None
     assert await executions.read_history(SHARD, key(), 1, 100, 1000) == []
-    assert await executions.usage(NAMESPACE) == {}
 
 
 async def test_current_run_is_the_last_one_set(executions: ExecutionStore, acquire: Acquire) -> None:
@@ -54,20 +54,22 @@ async def test_current_run_is_the_last_one_set(executions: ExecutionStore, acqui
     assert await executions.current_run(SHARD, old.workflow) == "new"
 
 
-async def test_a_lost_shard_writes_nothing_of_the_batch(executions: ExecutionStore, acquire: Acquire) -> None:
+async def test_a_lost_shard_writes_nothing_of_the_batch(
+    executions: ExecutionStore, usage: UsageStore, acquire: Acquire
+) -> None:
     epochs = {SHARD: await acquire(SHARD), OTHER: await acquire(OTHER)}
     await acquire(OTHER)
     mine, lost = key("mine"), key("lost")
     batch = [
         write(journal=[record(mine, 1, 1, 1)], heads=[head(mine)]),
-        write(shard=OTHER, journal=[record(lost, 1, 1, 1)], heads=[head(lost)], usage={(NAMESPACE, "start"): 1}),
+        write(shard=OTHER, journal=[record(lost, 1, 1, 1)], heads=[head(lost)], **A_START),
     ]
     with pytest.raises(ShardLost) as caught:
         await executions.write(batch, epochs)
     assert caught.value.shards == (OTHER,)
     assert await executions.load(SHARD, mine) is None
     assert await executions.load(OTHER, lost) is None
-    assert await executions.usage(NAMESPACE) == {}
+    assert await starts(usage) == 0
 
     await executions.write(batch[:1], {SHARD: epochs[SHARD]})
     assert await executions.load(SHARD, mine) is not None
@@ -227,15 +229,6 @@ async def test_a_batch_is_applied_in_order_around_deletions(executions: Executio
         epochs,
     )
     assert await executions.load(SHARD, run) == StoredExecution(head(run), None, [fresh])
-
-
-async def test_usage_adds_up(executions: ExecutionStore, acquire: Acquire) -> None:
-    epochs = {SHARD: await acquire(SHARD)}
-    counted = write(usage={(NAMESPACE, "start"): 1, (NAMESPACE, "signal"): 2})
-    await executions.write([counted, counted], epochs)
-    await executions.write([counted], epochs)
-    assert await executions.usage(NAMESPACE) == {"start": 3, "signal": 6}
-    assert await executions.usage("namespace-2") == {}
 
 
 async def test_a_quarantined_run_is_left_alone(executions: ExecutionStore, acquire: Acquire) -> None:

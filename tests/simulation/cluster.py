@@ -71,15 +71,15 @@ class Cluster:
     def __init__(self, seed: int, clock: VirtualClock) -> None:
         self.chance = random.Random(seed)
         self._runtime = Runtime(clock, Entropy(seed))
-        self._database = SqliteDatabase.open(None)
-        self.store = SqliteExecutionStore(self._database)
+        self.database = SqliteDatabase.open(None)
+        self.store = SqliteExecutionStore(self.database)
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.incarnations = 0
 
     async def start(self) -> None:
         """Bring up an incarnation; whoever was there before has lost the shard from here on."""
         self._mortal = MortalStore(self.store, self.chance)
-        shards = SqliteShardStore(self._database)
+        shards = SqliteShardStore(self.database)
         self.history = HistoryService(self._runtime, Limits(), self._mortal, shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(self.history.engine)
         self.matching = MatchingService(self._runtime, Limits(), self.history)
@@ -121,4 +121,4 @@ class Cluster:
         await self.matching.stop()
         await self._owner.stop()
         await self.history.stop()
-        await self._database.close()
+        await self.database.close()

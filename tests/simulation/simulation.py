@@ -21,6 +21,7 @@ from tests.simulation.faults import FAULTS, TOPOLOGIES
 from tests.simulation.steps import SteppedLoop
 from tests.simulation.workflows import ACTIVITIES, child_of
 from tests.simulation.world import NAMESPACE, World
+from tests.support.usage import check_sqlite
 
 #: How long it may take until everything has ended, once nothing goes wrong any more.
 SETTLING_S = 120.0
@@ -122,6 +123,7 @@ class _Simulation:
             for each in standalone:
                 await checks.check_standalone(world, promises, *each)
         checks.check_journals(world.stores.database)
+        assert check_sqlite(world.stores.database)
         started = [*promises.started, *promises.doubtful, *(child_of(name) for name in promises.started)]
         checks.check_one_run(world.stores.database, started)
 

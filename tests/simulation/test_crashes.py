@@ -10,11 +10,13 @@ import asyncio
 import pytest
 
 from perdure.kernel.clock import VirtualClock
+from perdure.kernel.metering.actions import START, START_CHILD, START_STANDALONE_ACTIVITY
 from tests.simulation import actors, checks
 from tests.simulation.actors import Promises
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.simulation.workflows import ACTIVITIES
 from tests.support import virtual_time
+from tests.support.usage import check_sqlite
 
 WORKFLOWS = 6
 STANDALONE = 3
@@ -55,4 +57,9 @@ async def _simulate(seed: int, clock: VirtualClock) -> None:
     for worker in workers:
         worker.cancel()
     await asyncio.wait(workers)
+    usage = check_sqlite(cluster.database)
+    # What a client had to say twice is not counted twice. The doomed workflow may have got as far as its child.
+    assert usage[START] - 2 * WORKFLOWS in (1, 2)
+    assert usage[START_CHILD] - WORKFLOWS in (0, 1)
+    assert usage[START_STANDALONE_ACTIVITY] == len(standalone)
     await cluster.close()

@@ -45,7 +45,7 @@ from perdure.history.state.execution import Execution
 from perdure.history.state.schedule import Schedule as ScheduleStateNow
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.errors import ServiceError, Unavailable
-from perdure.kernel.ids import ExecutionKind, RunId, ShardId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKind, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.prototime import timestamp
 from tests.simulation.actors import ConnectionLost, insist
 from tests.simulation.cluster import NAMESPACE, Cluster
@@ -276,7 +276,8 @@ async def _lose_a_workflow(clock: VirtualClock) -> None:
     task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))
     lost = task.workflow_execution
     shard = cluster.history.engine.shards[ShardId(0)]
-    await shard.erase(WorkflowKey(NAMESPACE.id, WorkflowId(lost.workflow_id)).run(RunId(lost.run_id)))
+    key = WorkflowKey(NAMESPACE.id, WorkflowId(lost.workflow_id))
+    await shard.delete(await shard.get(LoadedExecution, key)).wait()
     await asyncio.sleep(2)
     await _patch(cluster, "buffer", "second", SchedulePatch(trigger_immediately=TriggerImmediatelyRequest()))
     task = await cluster.call("PollWorkflowTaskQueue", PollWorkflowTaskQueueRequest(task_queue=QUEUE))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import apsw
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.command.v1 import Command
@@ -25,7 +26,7 @@ from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
 from perdure.history.shard import Shard
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore, SqliteUsageStore
 from perdure.kernel.call import Call
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
@@ -74,6 +75,17 @@ class UnreliableStore:
         return call
 
 
+class _OnTheLoop:
+    """A database whose long reads are not made in a thread: while that is waited for, virtual time would pass."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def scan(self, read: Callable[[apsw.Cursor], Any]) -> Any:
+        with self._database.reading() as cursor:
+            return read(cursor)
+
+
 class Offers:
     """A matching role that only remembers what it is offered. `query` is what becomes of a query."""
 
@@ -92,6 +104,8 @@ class Offers:
 class HistoryBench:
     def __init__(self, database: SqliteDatabase, clock: VirtualClock) -> None:
         self.clock = clock
+        self.database = database
+        self.usage = SqliteUsageStore(_OnTheLoop(database))  # type: ignore[arg-type]
         self.shards = SqliteShardStore(database)
         self.store = UnreliableStore(SqliteExecutionStore(database))
         self.offers = Offers()
@@ -156,6 +170,13 @@ class HistoryBench:
     async def loaded(self, key: ExecutionKey) -> LoadedExecution:
         return await self.shard.get(LoadedExecution, key.workflow, key.run_id)
 
+    async def actions(self) -> Counter[str]:
+        """All that were counted so far, by their names."""
+        counts: Counter[str] = Counter()
+        for action, times in await self.usage.actions(NAMESPACE.id, 0, 10**6, None, 1000):
+            counts[action.action] += times
+        return counts
+
     async def events(self, key: ExecutionKey) -> list[HistoryEvent]:
         response = await self.call(
             "GetWorkflowExecutionHistory", execution={"workflow_id": key.workflow_id, "run_id": key.run_id}
@@ -187,13 +208,13 @@ async def _running(database: SqliteDatabase, clock: VirtualClock) -> AsyncIterat
         await bench.end()
 
 
-def with_history(main: Callable[[HistoryBench], Coroutine[Any, Any, None]]) -> None:
+def with_history(main: Callable[[HistoryBench], Coroutine[Any, Any, None]], patience_s: float = PATIENCE_S) -> None:
     """Run a test on a started history role, in no time."""
     clock = VirtualClock()
 
     async def body() -> None:
         database = SqliteDatabase.open(None)
-        async with asyncio.timeout(PATIENCE_S), _running(database, clock) as bench:
+        async with asyncio.timeout(patience_s), _running(database, clock) as bench:
             await main(bench)
         await database.close()
 

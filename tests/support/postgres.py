@@ -17,6 +17,7 @@ from perdure.infra.postgres import (
     PostgresMembershipStore,
     PostgresNamespaceStore,
     PostgresShardStore,
+    PostgresUsageStore,
     PostgresVisibilityStore,
 )
 from perdure.infra.postgres.schema import SHARD_COUNT, migrate
@@ -24,7 +25,7 @@ from perdure.infra.postgres.schema import SHARD_COUNT, migrate
 #: Much cheaper than new databases, and than TRUNCATE, where there are only a few rows.
 _EMPTY_SHARDS = """
     DELETE FROM heads; DELETE FROM journal; DELETE FROM snapshots; DELETE FROM current_runs; DELETE FROM quarantine;
-    DELETE FROM usage; DELETE FROM visibility; DELETE FROM search_attributes;
+    DELETE FROM usage; DELETE FROM storage; DELETE FROM visibility; DELETE FROM search_attributes;
     UPDATE shards SET epoch = 0, owner = '' WHERE epoch > 0"""
 
 #: Shards go back to where they were at first.
@@ -120,6 +121,7 @@ class PostgresStores:
     shards: PostgresShardStore
     namespaces: PostgresNamespaceStore
     visibility: PostgresVisibilityStore
+    usage: PostgresUsageStore
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
 
@@ -134,6 +136,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresShardStore(databases),
             PostgresNamespaceStore(databases),
             PostgresVisibilityStore(databases),
+            PostgresUsageStore(databases),
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
         )

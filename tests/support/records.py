@@ -6,10 +6,15 @@ from typing import Any
 
 from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, ShardId, WorkflowId
 from perdure.kernel.persistence.executions import Head, JournalRecord, ShardWrite
+from perdure.kernel.persistence.usage import Action, BytesChanged, UsageStore
 from perdure.kernel.persistence.visibility import VisibilityRecord
 
 NAMESPACE = NamespaceId("namespace-1")
 SHARD = ShardId(7)
+HOUR = 500_000
+START = Action(NAMESPACE, HOUR, "start_workflow", "Order", background=False)
+#: What a write says that costs a start.
+A_START: dict[str, Any] = {"actions": {START: 1}, "bytes_changed": [BytesChanged(NAMESPACE, HOUR * 3_600_000, 10, 0)]}
 
 
 def key(workflow_id: str = "order", run_id: str = "run-1", namespace_id: str = NAMESPACE) -> ExecutionKey:
@@ -43,3 +48,12 @@ def visible(workflow_id: str = "order", run_id: str = "run-1", **fields: Any) ->
         "execution_time_ns": fields.get("start_time_ns", 100),
     }
     return VisibilityRecord(workflow_id=WorkflowId(workflow_id), run_id=RunId(run_id), **(defaults | fields))
+
+
+async def starts(usage: UsageStore) -> int:
+    """How many starts were counted, with the bytes that each of them has brought."""
+    counts = dict(await usage.actions(NAMESPACE, HOUR, HOUR + 1, None, 10))
+    (kept,) = await usage.storage(NAMESPACE, HOUR, HOUR + 1, (HOUR + 1) * 3_600_000)
+    count = counts.get(START, 0)
+    assert kept.active_byte_ms == 10 * 3_600_000 * count
+    return count

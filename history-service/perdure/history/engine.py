@@ -16,6 +16,7 @@ from perdure.history.commits import Committer
 from perdure.history.effects import Effect
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow import LoadedExecution
+from perdure.history.meter import Meter
 from perdure.history.metrics import CACHE_SIZE, SHARDS_OWNED, HistoryMetrics, commit_samples
 from perdure.history.outbound import Outbound
 from perdure.history.shard import LOADED_MAX, Shard
@@ -96,6 +97,7 @@ class Engine:
         #: Who owns a shard that is not ours, as far as we know.
         self.hints: dict[ShardId, str] = {}
         self.metrics = HistoryMetrics()
+        self._meter = Meter()
         self._member_id = member_id
         self._store = store
         self._shard_store = shard_store
@@ -121,7 +123,15 @@ class Engine:
         for shard_id, epoch in epochs.items():
             committer = self._committer_of(shard_id)
             shard = Shard(
-                shard_id, epoch, self.runtime, self.limits, self._store, committer, self._outbound, self.metrics
+                shard_id,
+                epoch,
+                self.runtime,
+                self.limits,
+                self._store,
+                committer,
+                self._outbound,
+                self.metrics,
+                self._meter,
             )
             self.shards[shard_id] = shard
             self.hints.pop(shard_id, None)

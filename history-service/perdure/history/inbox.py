@@ -10,11 +10,13 @@ from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import child as children
 from perdure.history.machines import schedule
-from perdure.history.state.changes import StartedBySchedule
+from perdure.history.state.changes import Metered, StartedBySchedule
+from perdure.history.transition import Transition
 from perdure.kernel import mail
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotFound
 from perdure.kernel.ids import ExecutionKey, RunId, WorkflowKey
+from perdure.kernel.metering.actions import SCHEDULE_FIRING
 
 
 class Inbox:
@@ -84,12 +86,12 @@ class Inbox:
         if existing is not None and existing.state.scheduled_by == origin:
             await existing.committed()
             return existing.state.first_run_id
-        started = await start.start(
-            self._engine,
-            call,
-            letter.request,
-            first=lambda tx: tx.change(StartedBySchedule(origin.schedule_id, origin.run_id, origin.action_id)),
-        )
+
+        def note(tx: Transition) -> None:
+            tx.change(StartedBySchedule(origin.schedule_id, origin.run_id, origin.action_id))
+            tx.change(Metered(SCHEDULE_FIRING))
+
+        started = await start.start(self._engine, call, letter.request, first=note)
         await started.loaded.committed()
         return started.loaded.key.run_id
 

@@ -189,8 +189,9 @@ class HistoryService:
         """
         shard = self.engine.owned(shard_id)
         while heads := await self._store.runs(shard_id, namespace_id, None, _HEADS_PER_PAGE):
-            for head in heads:
-                await shard.erase(head.key)
+            # All at once, as their heads were read: nothing can come in between.
+            for commit in [shard.erase(head) for head in heads]:
+                await commit.wait()
 
 
 def _is_any(moved: Iterable[Callable[[Task], bool]], task: Task) -> bool:

@@ -22,6 +22,8 @@ from perdure.history.effects import Effect
 from perdure.history.fold import replay
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.table import KINDS
+from perdure.history.meter import Meter
+from perdure.history.metering import billable
 from perdure.history.metrics import HistoryMetrics
 from perdure.history.state.codec import (
     decode_changes,
@@ -33,8 +35,9 @@ from perdure.history.state.codec import (
 )
 from perdure.history.transition import BaseTransition
 from perdure.kernel.errors import DataLoss, NotOwner, Unavailable
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, ShardId, WorkflowKey
 from perdure.kernel.limits import Limits
+from perdure.kernel.metering.events import Counts
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import (
     CurrentRun,
@@ -85,8 +88,10 @@ class Shard:
         committer: Committer,
         effects: EffectSink,
         metrics: HistoryMetrics | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.metrics = metrics or HistoryMetrics()
+        self.meter = meter or Meter()
         self.id = shard_id
         self.epoch = epoch
         self.store = store
@@ -215,7 +220,7 @@ class Shard:
             raise DataLoss(f"the records of {_shown(key)} cannot be read") from error
         snapshot_size = len(stored.snapshot.state) if stored.snapshot else 0
         tail_size = sum(len(record.events) + len(record.changes) for record in stored.tail)
-        loaded = kind(self, state, stored.head.sequence, snapshot_size, tail_size)
+        loaded = kind(self, state, stored.head.sequence, snapshot_size, tail_size, stored.head.kept_bytes)
         for record in stored.tail:
             loaded.take_in(record)
         self._loaded[key] = loaded
@@ -311,6 +316,9 @@ class Shard:
         events, changes = loaded.with_unwritten(tx.events, tx.changes)
         blob = encode_events(events)
         change_blob = encode_changes(changes)
+        actions = billable(loaded.kind, events, changes)
+        # Of what has no history, the changes are what is kept.
+        kept = len(blob if loaded.kind is ExecutionKind.WORKFLOW else change_blob)
         state.state_transitions += 1
         tail_size = loaded.tail_size + len(blob) + len(change_blob)
         due = tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size)
@@ -328,8 +336,10 @@ class Shard:
         if loaded.sequence == 1:
             write.current.append(CurrentRun(loaded.key.workflow, loaded.key.run_id))
         self._arm(loaded, tx.now, wake_at)
+        self.meter.record(write, loaded, actions, kept, tx.now)
+        owes, sequence = loaded.agenda.owes, loaded.sequence
         write.heads.append(
-            Head(loaded.key, loaded.sequence, state.next_event_id, state.status, wake_at or None, loaded.agenda.owes)
+            Head(loaded.key, sequence, state.next_event_id, state.status, wake_at or None, owes, loaded.kept_bytes)
         )
         if shown is not None:
             write.visibility.append(shown)
@@ -453,11 +463,25 @@ class Shard:
                 self._current[key] = run_id
                 return
 
-    def delete(self, loaded: Loaded[Any]) -> Commit:
-        """Remove every trace of a run."""
+    def count(self, loaded: Loaded[Any], actions: Counts) -> Commit:
+        """Count actions on a run that write nothing else."""
         self._check_open()
-        key = loaded.key
+        write = ShardWrite(self.id)
+        self.meter.count(write, loaded, actions, self.runtime.clock.now_ns())
+        return self._commit_write(write, loaded.key, lambda: None)
+
+    def delete(self, loaded: Loaded[Any], actions: Counts | None = None) -> Commit:
+        """Remove every trace of a run. `actions` is what that costs, if it is the first to remove it."""
+        self._check_open()
+        key, now = loaded.key, self.runtime.clock.now_ns()
+        if (under_way := self._deleting.get(key)) is not None:
+            return under_way
+        if self._loaded.get(key) is not loaded:
+            raise Unavailable("the run was reloaded, try again")
         write = ShardWrite(self.id, deleted=[key])
+        self.meter.delete(write, loaded, now)
+        if actions:
+            self.meter.count(write, loaded, actions, now)
         self._loaded.pop(key, None)
         if self._current.get(key.workflow) == key.run_id:
             del self._current[key.workflow]
@@ -470,14 +494,24 @@ class Shard:
         self._deleting[key] = loaded.commit = commit
         return commit
 
-    async def erase(self, key: ExecutionKey) -> None:
-        """Remove every trace of a run, readable or not, loaded or not."""
+    def erase(self, head: Head) -> Commit:
+        """Remove every trace of a run, readable or not, loaded or not, whose head was read just now."""
         self._check_open()
-        loaded = self._loaded.get(key)
-        if loaded is not None:
-            await self.delete(loaded).wait()
-            return
-        await self._commit_write(ShardWrite(self.id, deleted=[key]), key, lambda: None).wait()
+        key = head.key
+        if (loaded := self._loaded.get(key)) is not None:
+            return self.delete(loaded)
+        if (under_way := self._deleting.get(key)) is not None:
+            return under_way
+        write = ShardWrite(self.id, deleted=[key])
+        self.meter.erase(write, head, self.runtime.clock.now_ns())
+        if self._current.get(key.workflow) == key.run_id:
+            del self._current[key.workflow]
+
+        def erased() -> None:
+            self._deleting.pop(key, None)
+
+        commit = self._deleting[key] = self._commit_write(write, key, erased)
+        return commit
 
     def forget(self) -> None:
         """Let go of everything: the shard is another owner's, or what is in memory cannot be trusted."""

@@ -16,6 +16,7 @@ from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService, Reclaimer
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
+from perdure.infra.old_usage import OldUsage
 from perdure.infra.options import Options
 from perdure.infra.sqlite import (
     SqliteClusterStore,
@@ -23,6 +24,7 @@ from perdure.infra.sqlite import (
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
+    SqliteUsageStore,
     SqliteVisibilityStore,
 )
 from perdure.kernel.errors import NamespaceNotFound
@@ -66,6 +68,7 @@ class EmbeddedServer:
         executions, shards = SqliteExecutionStore(self._database), SqliteShardStore(self._database)
         self._history = HistoryService(runtime, limits, executions, shards, self._namespaces, SHARD_COUNT)
         self._ownership = SoleOwner(self._history.engine)
+        self._old_usage = OldUsage(SqliteUsageStore(self._database), runtime.clock)
         self._matching = MatchingService(runtime, limits, self._history)
         self._history.connect(self._matching)
         self._tenancy = tenancy
@@ -114,6 +117,7 @@ class EmbeddedServer:
             await self._ensure_namespaces()
             await self._ownership.start()
             await self._matching.start()
+            self._old_usage.start()
             ports = self._ports = await self._serve()
             http_port = await self._http.start(self._options.ip, self._options.http_port)
         except BaseException:
@@ -151,6 +155,7 @@ class EmbeddedServer:
         await self._http.stop()
         if self._tenancy is not None:
             await self._tenancy.stop()
+        await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
         await self._database.close()

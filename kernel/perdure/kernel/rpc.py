@@ -58,13 +58,15 @@ class StickyWorkerUnavailable(Exception):
 class QueryTask:
     """A query on its way to a worker outside of any workflow task.
 
-    `sticky_timeout_ns` is set when `queue` is sticky: how long its worker may take.
+    `sticky_timeout_ns` is set when `queue` is sticky: how long its worker may take. `query_id` is history's name for
+    the query, however often it is on its way.
     """
 
     queue: TaskQueueKey
     key: ExecutionKey
     query: WorkflowQuery
     sticky_timeout_ns: int = 0
+    query_id: str = ""
 
 
 class HistoryClient(Protocol):

@@ -175,7 +175,7 @@ def test_another_workflow_of_the_same_id_is_not_waited_for() -> None:
     async def main(bench: HistoryBench) -> None:
         loaded = await create(bench)
         run = await run_once(bench, loaded)
-        await bench.shard.erase(run)
+        await bench.shard.delete(await bench.loaded(run)).wait()
         other = await bench.start(run.workflow_id)
         assert (await bench.shard.get(LoadedExecution, other.workflow)).state.running
         await asyncio.sleep(2)

@@ -20,6 +20,7 @@ from perdure.infra.local.cluster import LocalCluster
 from perdure.infra.local.proxy import proxy
 from tests.support.postgres import connected as connected_to
 from tests.support.sdk import worker
+from tests.support.usage import check_postgres
 from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 from tests.wire.sdk.test_crash import Acknowledgements
 
@@ -171,3 +172,4 @@ async def test_nothing_acknowledged_is_lost_or_done_twice(fault: str) -> None:
             await cluster.start(roles)
         async with connected(cluster) as client:
             await under_load(client, chance, [lambda: FAULTS[fault](cluster, chance)] * 2)
+        await check_postgres(cluster.dsns.values())

@@ -12,8 +12,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
+from perdure.kernel.metering.actions import START
 from tests.support.process import ANY_PORTS, Process, dev, start
 from tests.support.sdk import until, worker
+from tests.support.usage import check_file
 from tests.wire.sdk.load import Activities, Busy, Child, Driver, Heard, check
 
 WORKFLOWS = 60
@@ -67,6 +69,7 @@ async def test_ends_under_load(tmp_path: Path, number: signal.Signals, seed: int
                     await asyncio.sleep(moments.uniform(0, 0.02))
                     server = await ended_and_started_again(server, number, arguments)
             await check(driver, {name: task.result() for name, task in driving.items()}, activities.runs_of_once)
+        assert check_file(tmp_path / "data.db")[START] == 2 * WORKFLOWS
     finally:
         await server.stop(signal.SIGKILL)
 

@@ -19,7 +19,7 @@ from perdure.history.fold import (
     workflow,
     workflow_task,
 )
-from perdure.history.state.changes import AnyChange, BufferedTimerDropped, EventBuffered, EventsRecorded
+from perdure.history.state.changes import AnyChange, BufferedTimerDropped, EventBuffered, EventsRecorded, Metered
 from perdure.history.state.execution import Execution
 
 _MACHINES = (workflow, workflow_task, activity, timer, child, external, update, activity_execution, schedule)
@@ -77,6 +77,11 @@ def _buffered_timer_dropped(state: Execution, change: BufferedTimerDropped) -> N
             return
 
 
+def _metered(state: Any, change: Metered) -> None:
+    """What was done costs the tenant, and changes nothing."""
+
+
+AMEND[Metered] = _metered
 AMEND[EventBuffered] = _buffered
 AMEND[BufferedTimerDropped] = _buffered_timer_dropped
 

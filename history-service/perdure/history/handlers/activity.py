@@ -128,7 +128,7 @@ def _completed(result: Payloads | None, identity: str) -> _Decision:
 def _failed(failure: Failure | None, details: Payloads | None, identity: str) -> _Decision:
     def decide(tx: activity.Owner, found: Activity) -> Outcome | None:
         if details is not None:
-            activity.heartbeat(tx, found, details, identity)
+            activity.heartbeat(tx, found, details, identity, at_end=True)
         if _too_large(failure, tx.limits):
             return activity.fail(tx, found, _refusal("Failure exceeds size limit."), identity)
         return activity.fail(tx, found, failure or Failure(), identity)
@@ -145,11 +145,11 @@ def _canceled(details: Payloads | None, identity: str) -> _Decision:
     return decide
 
 
-def _heartbeat(details: Payloads | None, identity: str) -> _Decision:
+def _heartbeat(details: Payloads | None, identity: str, *, by_id: bool = False) -> _Decision:
     def decide(tx: activity.Owner, found: Activity) -> Outcome | None:
         if _too_large(details, tx.limits):
             return activity.fail(tx, found, _refusal("Heartbeat details exceed size limit."), identity)
-        activity.heartbeat(tx, found, details, identity)
+        activity.heartbeat(tx, found, details, identity, by_id=by_id)
         return None
 
     return decide
@@ -190,7 +190,7 @@ async def record_activity_task_heartbeat_by_id(
         request.workflow_id,
         request.run_id,
         request.activity_id,
-        _heartbeat(details, request.identity),
+        _heartbeat(details, request.identity, by_id=True),
     )
     return RecordActivityTaskHeartbeatByIdResponse(
         cancel_requested=found.cancel_requested, activity_paused=_is_told_of_pause(found), activity_reset=found.reset

@@ -21,10 +21,12 @@ from perdure.history.handlers.update import update_loaded
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import update
 from perdure.history.machines.update import AbortedByClose
+from perdure.history.state.changes import Metered
 from perdure.history.state.execution import UpdateStage
 from perdure.history.transition import Transition
 from perdure.kernel.call import Call
 from perdure.kernel.errors import Aborted, MultiOperationFailed, ServiceError, Unavailable
+from perdure.kernel.metering.actions import START_MULTI_OPERATION
 
 _Status = MultiOperationExecutionFailure.OperationStatus
 _RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -119,6 +121,7 @@ async def _start(
     """Start a run that has the update from its beginning."""
 
     def admit(tx: Transition) -> None:
+        tx.change(Metered(START_MULTI_OPERATION))
         update.admit(tx, update_request.request)
 
     try:

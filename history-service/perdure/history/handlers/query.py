@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import (
     TaskQueueKind,
     WorkflowExecutionStatus,
 )
+from temporalio.api.errordetails.v1 import QueryFailedFailure
 from temporalio.api.query.v1 import QueryRejected
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
@@ -20,7 +21,7 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowResponse,
 )
 
-from perdure.history import tasks
+from perdure.history import metering, tasks
 from perdure.history.engine import Engine
 from perdure.history.kinds.workflow import LoadedExecution, PendingQuery
 from perdure.history.machines import workflow_task
@@ -28,8 +29,9 @@ from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import DeadlineExceeded, QueryFailed, ResourceExhausted, WorkflowNotReady
+from perdure.kernel.errors import DeadlineExceeded, QueryFailed, ResourceExhausted, ServiceError, WorkflowNotReady
 from perdure.kernel.ids import TaskKind, TaskQueueKey
+from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.rpc import MatchingClient, QueryTask, StickyWorkerUnavailable, TaskObsolete
 
 #: With this many failed workflow tasks in a row, a worker is not going to get to the state that is asked about.
@@ -131,8 +133,45 @@ async def _by_itself(
     engine: Engine, matching: MatchingClient, call: Call, loaded: LoadedExecution, request: QueryWorkflowRequest
 ) -> QueryWorkflowResponse:
     """Ask the worker that has the workflow in its cache, if there is one, and then any worker."""
+    query_id = engine.runtime.entropy.uuid()
+    loaded.asked[query_id] = None
+    try:
+        answer = await _ask(engine, matching, call, loaded, request, query_id)
+        await _counted(loaded, request, query_id)
+        return answer
+    except ServiceError as error:
+        if isinstance(error.detail, QueryFailedFailure):  # An answer too.
+            await _counted(loaded, request, query_id)
+        raise
+    finally:
+        del loaded.asked[query_id]
+
+
+async def _counted(loaded: LoadedExecution, request: QueryWorkflowRequest, query_id: str) -> None:
+    """Return when it is durable that the query was asked: no answer leaves before.
+
+    Raises:
+        NotOwner, Unavailable: that is lost, and the answer with it.
+    """
+    commit = loaded.asked[query_id]
+    if commit is None and not metering.is_free(request.query):
+        # A worker has got it from another owner of the shard.
+        commit = loaded.shard.count(loaded, {QUERY: 1})
+    if commit is not None:
+        await commit.wait()
+
+
+async def _ask(
+    engine: Engine,
+    matching: MatchingClient,
+    call: Call,
+    loaded: LoadedExecution,
+    request: QueryWorkflowRequest,
+    query_id: str,
+) -> QueryWorkflowResponse:
     state = loaded.state
-    normal = QueryTask(TaskQueueKey(state.namespace_id, state.task_queue, TaskKind.WORKFLOW), loaded.key, request.query)
+    queue = TaskQueueKey(state.namespace_id, state.task_queue, TaskKind.WORKFLOW)
+    normal = QueryTask(queue, loaded.key, request.query, query_id=query_id)
     sticky = state.sticky_queue
     if sticky and state.sticky_timeout:
         queue = normal.queue._replace(name=sticky)
@@ -167,6 +206,9 @@ async def query_task(
     if _goes_with_task(loaded.state):
         raise TaskObsolete
     shard = loaded.shard
+    if task.query_id in loaded.asked and loaded.asked[task.query_id] is None and not metering.is_free(task.query):
+        # While the worker works on it, that is committed.
+        loaded.asked[task.query_id] = shard.count(loaded, {QUERY: 1})
     partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     response = await tasks.query_only(shard, loaded, partial=partial)
     response.query.CopyFrom(task.query)

@@ -33,6 +33,7 @@ from perdure.history.state.schedule import Schedule
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStarted
 from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId, WorkflowKey
+from perdure.kernel.metering.actions import DELETE_SCHEDULE
 from perdure.kernel.prototime import instant_ns, timestamp
 from perdure.kernel.visibility import attributes
 
@@ -130,7 +131,7 @@ async def patch_schedule(engine: Engine, call: Call, request: PatchScheduleReque
 async def delete_schedule(engine: Engine, call: Call, request: DeleteScheduleRequest) -> DeleteScheduleResponse:
     """Remove a schedule. Workflows that it has started go on."""
     loaded = await _get(engine, call, request.schedule_id)
-    await loaded.shard.delete(loaded).wait()
+    await loaded.shard.delete(loaded, {DELETE_SCHEDULE: 1}).wait()
     return DeleteScheduleResponse()
 
 

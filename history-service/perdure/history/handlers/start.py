@@ -28,6 +28,7 @@ from perdure.history.engine import Engine
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import workflow, workflow_task
 from perdure.history.machines.retry import with_defaults
+from perdure.history.state.changes import Metered
 from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
 from perdure.kernel import cron
@@ -36,6 +37,7 @@ from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStart
 from perdure.kernel.ids import NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.mail import Parent
+from perdure.kernel.metering.actions import SIGNAL_WITH_START
 from perdure.kernel.prototime import duration, length_ns, timestamp
 from perdure.kernel.visibility import attributes as search_attributes
 
@@ -103,7 +105,7 @@ async def signal_with_start_workflow_execution(
     start_request = start_request_of(request)
 
     def signal(tx: Transition) -> None:
-        workflow.signal(
+        is_new = workflow.signal(
             tx,
             request.signal_name,
             request.signal_input if request.HasField("signal_input") else None,
@@ -112,6 +114,8 @@ async def signal_with_start_workflow_execution(
             request.request_id,
             request.links,
         )
+        if is_new:
+            tx.change(Metered(SIGNAL_WITH_START))
 
     started = await start(engine, call, start_request, first=signal, on_running=signal)
     await started.loaded.committed()

@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedResponse,
 )
 
-from perdure.history import commands, completion, tasks
+from perdure.history import commands, completion, metering, tasks
 from perdure.history.engine import Engine
 from perdure.history.kinds.workflow import LoadedExecution, PendingQuery
 from perdure.history.machines import update, workflow, workflow_task
@@ -24,6 +24,7 @@ from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.rpc import Task, TaskObsolete
 
@@ -42,7 +43,11 @@ async def respond_workflow_task_completed(
         await _fail(engine, call, token, request, failure)
         raise InvalidArgument(str(failure)) from failure
     answered = _take_answered(loaded, request.query_results)
+    asked = sum(1 for pending, _ in answered if not metering.is_free(pending.query))
+    counted = loaded.shard.count(loaded, {QUERY: asked}) if asked else None
     await loaded.committed()
+    if counted is not None:
+        await counted.wait()
     for pending, answer in answered:
         if not pending.answer.done():
             pending.answer.set_result(answer)

@@ -25,6 +25,7 @@ from perdure.history.state.changes import (
 )
 from perdure.kernel.errors import NotFound
 from perdure.kernel.ids import ExecutionKind
+from perdure.kernel.metering.actions import STANDALONE_ACTIVITY_TYPE
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import VisibilityRecord
 from perdure.kernel.visibility import attributes
@@ -85,6 +86,10 @@ class LoadedActivity(Loaded[Standalone]):
     @staticmethod
     def not_found(workflow_id: str, run_id: str) -> NotFound:
         return standalone_activity.not_found(workflow_id)
+
+    @property
+    def metered_type(self) -> str:
+        return STANDALONE_ACTIVITY_TYPE
 
     def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
         return any(isinstance(change, _SHOWN) for change in changes)

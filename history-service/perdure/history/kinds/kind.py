@@ -87,6 +87,8 @@ class Loaded(ABC, Generic[T]):
     __slots__ = (
         "agenda",
         "commit",
+        "kept_bytes",
+        "kept_open",
         "key",
         "restoring",
         "sequence",
@@ -104,7 +106,15 @@ class Loaded(ABC, Generic[T]):
     #: The struct that the state is.
     state_type: ClassVar[type[Any]]
 
-    def __init__(self, shard: Shard, state: Any, sequence: int = 0, snapshot_size: int = 0, tail_size: int = 0) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        state: Any,
+        sequence: int = 0,
+        snapshot_size: int = 0,
+        tail_size: int = 0,
+        kept_bytes: int = 0,
+    ) -> None:
         self.shard = shard
         self.key: ExecutionKey = state.key
         self.state = state
@@ -112,6 +122,9 @@ class Loaded(ABC, Generic[T]):
         self.sequence = sequence
         self.snapshot_size = snapshot_size
         self.tail_size = tail_size
+        #: What the tenant pays for keeping as of the last write, and whether as an open execution.
+        self.kept_bytes = kept_bytes
+        self.kept_open: bool = state.running
         self.commit: Commit | None = None
         self.unwritten_events: list[HistoryEvent] = []
         self.unwritten_changes: list[AnyChange] = []
@@ -145,6 +158,11 @@ class Loaded(ABC, Generic[T]):
     @abstractmethod
     def visibility_record(self, namespace: Namespace) -> VisibilityRecord:
         """What list and count see of it now."""
+
+    @property
+    @abstractmethod
+    def metered_type(self) -> str:
+        """The type by which its usage is told apart."""
 
     def take_in(self, record: JournalRecord) -> None:
         """A journal record was written or read: keep of it what will be asked for soon."""

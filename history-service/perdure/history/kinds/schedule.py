@@ -86,6 +86,10 @@ class LoadedSchedule(Loaded[ScheduleTransition]):
     ) -> ScheduleTransition:
         return BaseTransition(state, now, entropy, limits, namespace)
 
+    @property
+    def metered_type(self) -> str:
+        return self.state.definition.action.start_workflow.workflow_type.name
+
     def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
         return not self.state.starting or any(not isinstance(change, _UNSHOWN) for change in changes)
 

@@ -12,6 +12,7 @@ from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.update.v1 import Outcome
 
 from perdure.history import visibility
+from perdure.history.commits import Commit
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.state.changes import AnyChange
@@ -65,7 +66,7 @@ class UpdateNews(NamedTuple):
 class LoadedExecution(Loaded[Transition]):
     """One workflow run that a shard holds in memory."""
 
-    __slots__ = ("queries", "recent", "recent_size", "update_waiters")
+    __slots__ = ("asked", "queries", "recent", "recent_size", "update_waiters")
 
     kind = ExecutionKind.WORKFLOW
     state_type = Execution
@@ -76,13 +77,21 @@ class LoadedExecution(Loaded[Transition]):
     agenda: Agenda
 
     def __init__(
-        self, shard: Shard, state: Execution, sequence: int = 0, snapshot_size: int = 0, tail_size: int = 0
+        self,
+        shard: Shard,
+        state: Execution,
+        sequence: int = 0,
+        snapshot_size: int = 0,
+        tail_size: int = 0,
+        kept_bytes: int = 0,
     ) -> None:
-        super().__init__(shard, state, sequence, snapshot_size, tail_size)
+        super().__init__(shard, state, sequence, snapshot_size, tail_size, kept_bytes)
         self.recent: deque[EventBatch] = deque()
         self.recent_size = 0
         self.update_waiters: dict[str, list[asyncio.Future[UpdateNews]]] = {}
         self.queries: dict[str, PendingQuery] = {}
+        #: Queries on their way by themselves, and the commit of what they cost once a worker has got them.
+        self.asked: dict[str, Commit | None] = {}
 
     @staticmethod
     def not_found(workflow_id: str, run_id: str) -> NotFound:
@@ -95,8 +104,12 @@ class LoadedExecution(Loaded[Transition]):
         return visibility.visibility_record(self.state, namespace)
 
     @property
+    def metered_type(self) -> str:
+        return self.state.started.workflow_type.name
+
+    @property
     def evictable(self) -> bool:
-        return super().evictable and not self.update_waiters and not self.queries
+        return super().evictable and not (self.update_waiters or self.queries or self.asked)
 
     def take_in(self, record: JournalRecord) -> None:
         """Keep the newest events at hand."""

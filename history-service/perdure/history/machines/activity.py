@@ -92,12 +92,21 @@ def start(
 def begin(tx: Owner, activity: Activity, identity: str, sdk_name: str = "", sdk_version: str = "") -> None:
     """The attempt runs from now on."""
     request_id = tx.entropy.uuid()
-    tx.change(ActivityStarted(activity.scheduled_event_id, tx.now, identity, request_id, sdk_name, sdk_version))
+    key, attempt = activity.scheduled_event_id, activity.attempt
+    tx.change(ActivityStarted(key, tx.now, identity, request_id, sdk_name, sdk_version, attempt))
 
 
-def heartbeat(tx: Owner, activity: Activity, details: Payloads | None, identity: str) -> None:
-    """The worker lives, and this is how far it got."""
-    tx.change(ActivityHeartbeat(activity.scheduled_event_id, tx.now, details, identity))
+def heartbeat(
+    tx: Owner,
+    activity: Activity,
+    details: Payloads | None,
+    identity: str,
+    *,
+    by_id: bool = False,
+    at_end: bool = False,
+) -> None:
+    """The worker lives, and this is how far it got; or `at_end`, how far it had got."""
+    tx.change(ActivityHeartbeat(activity.scheduled_event_id, tx.now, details, identity, by_id, at_end))
 
 
 def fail(tx: Owner, activity: Activity, failure: Failure, identity: str) -> Failed | None:

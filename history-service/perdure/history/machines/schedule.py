@@ -21,6 +21,7 @@ from perdure.history.effects import CheckAction, StartAction, StopAction
 from perdure.history.schedules.notation import InvalidSpec
 from perdure.history.schedules.overlap import sort_out
 from perdure.history.schedules.spec import LAST_NS, Occurrence, Times, TooManyExclusions, times_of
+from perdure.history.state.changes import Metered
 from perdure.history.state.schedule import RUNNING, Backfill, BufferedStart, Schedule, Stop
 from perdure.history.state.schedule_changes import (
     ActionClosed,
@@ -44,6 +45,7 @@ from perdure.history.state.schedule_changes import (
 from perdure.history.transition import BaseTransition
 from perdure.kernel.clock import MILLISECOND_NS, SECOND_NS
 from perdure.kernel.errors import FailedPrecondition
+from perdure.kernel.metering.actions import PATCH_SCHEDULE
 from perdure.kernel.prototime import duration, instant_ns, length_ns
 
 ScheduleTransition = BaseTransition[Schedule]
@@ -110,6 +112,7 @@ def patch(tx: ScheduleTransition, request: SchedulePatch, request_id: str) -> No
         return
     advance(tx)
     _patch(tx, request)
+    tx.change(Metered(PATCH_SCHEDULE))
     _seen(tx, request_id)
     advance(tx)
 

@@ -92,6 +92,7 @@ class ActivityStarted(Change, frozen=True, tag="as"):
     request_id: str
     sdk_name: str = ""
     sdk_version: str = ""
+    attempt: int = 1
 
 
 class ActivityHeartbeat(Change, frozen=True, tag="ah"):
@@ -99,6 +100,9 @@ class ActivityHeartbeat(Change, frozen=True, tag="ah"):
     at: int
     details: Payloads | None
     identity: str = ""
+    by_id: bool = False
+    #: It came with the report of a failure, and was no call of its own.
+    at_end: bool = False
 
 
 class ActivityRetried(Change, frozen=True, tag="ar"):
@@ -267,6 +271,12 @@ class ActivityExecutionClosed(Change, frozen=True, tag="xe"):
     request_id: str = ""
 
 
+class Metered(Change, frozen=True, tag="mt"):
+    """This action was done, which the other changes and the events alone do not tell. It is nothing but counted."""
+
+    action: str
+
+
 class StartedBySchedule(Change, frozen=True, tag="sb"):
     """The run belongs to a chain that a schedule started, as this action of that run of the schedule."""
 
@@ -313,6 +323,7 @@ AnyChange = (
     | SignalRequestSeen
     | RequestSeen
     | CancelRequestSeen
+    | Metered
     | ParentNotified
     | OrphanHandled
     | StartedBySchedule

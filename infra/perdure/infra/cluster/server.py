@@ -17,6 +17,7 @@ from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
+from perdure.infra.old_usage import OldUsage
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
@@ -24,6 +25,7 @@ from perdure.infra.postgres import (
     PostgresMembershipStore,
     PostgresNamespaceStore,
     PostgresShardStore,
+    PostgresUsageStore,
     PostgresVisibilityStore,
 )
 from perdure.infra.redis.news import RedisNews
@@ -117,6 +119,9 @@ class ClusterServer:
         elif served:
             self._front_metrics = GatewayMetrics()
             self._front = GrpcServer(served, self._front_metrics, runtime.clock, lambda name: False, self._tracer)
+        self._old_usage: OldUsage | None = None
+        if Role.HISTORY in settings.roles:
+            self._old_usage = OldUsage(PostgresUsageStore(databases), runtime.clock)
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
         self._http = HttpServer(_pages(node, [node.samples, self._samples]))
 
@@ -157,6 +162,8 @@ class ClusterServer:
                 front = await server.start(f"{listen.host}:{listen.grpc_port}", *self._tls())
             http = await self._http.start(listen.host, listen.http_port)
             await self._node.join()
+            if self._old_usage is not None:
+                self._old_usage.start()
         except BaseException:
             await self.stop(grace_s=0)
             if (server := self._gateway or self._front) is not None:
@@ -196,6 +203,8 @@ class ClusterServer:
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Hand everything over, then from the outside in: clients, other processes, the roles, the databases."""
         await self._node.leave()
+        if self._old_usage is not None:
+            await self._old_usage.stop()
         server = self._gateway or self._front
         if server is not None:
             await server.drain()

@@ -7,6 +7,7 @@ from perdure.infra.postgres.membership import PostgresMembershipStore
 from perdure.infra.postgres.namespaces import PostgresNamespaceStore
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.infra.postgres.shards import PostgresShardStore
+from perdure.infra.postgres.usage import PostgresUsageStore
 from perdure.infra.postgres.visibility import PostgresVisibilityStore
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "PostgresMembershipStore",
     "PostgresNamespaceStore",
     "PostgresShardStore",
+    "PostgresUsageStore",
     "PostgresVisibilityStore",
 ]

@@ -118,16 +118,6 @@ class PostgresExecutionStore:
     async def runs(self, shard: ShardId, namespace_id: str, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
         return await self._heads(reads.RUNS, shard, namespace_id, *reads.position(after), limit)
 
-    async def usage(self, namespace_id: str) -> Mapping[str, int]:
-        found = await self._databases.ask_all(
-            lambda database: database.reads,
-            lambda connection, shards: connection.fetch(reads.USAGE, namespace_id, shards),
-        )
-        counts: dict[str, int] = {}
-        for counter, count in (row for rows in found for row in rows):
-            counts[counter] = counts.get(counter, 0) + count
-        return counts
-
     async def quarantine(self, shard: ShardId, key: ExecutionKey, reason: str, now_ns: int) -> None:
         await self._databases.holding(shard).writes.run(
             lambda connection: connection.execute(reads.QUARANTINE, shard, *key, reason, now_ns)

@@ -53,9 +53,14 @@ _HEADS = "SELECT namespace_id, run_id, workflow_id, kind, sequence, quarantined 
 _SAME_RUN = "(t.namespace_id, t.run_id, t.workflow_id, t.kind) = (s.namespace_id, s.run_id, s.workflow_id, s.kind)"
 _SAME_WORKFLOW = "(t.namespace_id, t.workflow_id, t.kind) IN (SELECT namespace_id, workflow_id, kind FROM stale)"
 
-#: A run's rows that change with its head, the journal, which only grows, and what there is little of.
+#: A run's rows that change with its head, the journal, which only grows, what changes in the present hour only, mostly,
+#: and what there is little of.
 _REPLACED = ("heads", "snapshots", "visibility", "search_attributes")
-_WHOLE = ("usage", "quarantine")
+_HOURLY = ("usage", "storage")
+_WHOLE = ("quarantine",)
+
+#: Hours whose rows have the same one are the same: a hash of each row, added up.
+_DIGESTS = "SELECT hour, sum(hashtextextended({table}::text, 0)) FROM {table} WHERE shard = $1 GROUP BY hour"
 
 _OWNER = "SELECT owner FROM shards WHERE shard = $1"
 _FENCE = "UPDATE shards SET epoch = epoch + 1, owner = $2 WHERE shard = $1 RETURNING epoch"
@@ -246,7 +251,19 @@ async def _copy(shard: ShardId, source: asyncpg.Connection, target: asyncpg.Conn
         )
         for table in _WHOLE:
             await _pipe(source, f"SELECT * FROM {table} t WHERE {of_shard}", target, table)
+        for table in _HOURLY:
+            await _copy_hours(table, shard, source, target)
     return len(stale)
+
+
+async def _copy_hours(table: str, shard: ShardId, source: asyncpg.Connection, target: asyncpg.Connection) -> None:
+    digests = _DIGESTS.format(table=table)
+    here, there = [dict(await each.fetch(digests, shard)) for each in (source, target)]
+    differing = [hour for hour in here.keys() | there.keys() if here.get(hour) != there.get(hour)]
+    if differing:
+        of_hours = f"shard = {int(shard)} AND hour IN ({', '.join(map(str, sorted(differing)))})"
+        await target.execute(f"DELETE FROM {table} WHERE {of_hours}")
+        await _pipe(source, f"SELECT * FROM {table} WHERE {of_hours}", target, table)
 
 
 class _Version(NamedTuple):

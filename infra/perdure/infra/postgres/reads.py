@@ -23,7 +23,7 @@ CURRENT_RUNS = """
 #: Of many runs, in one moment: head, snapshot, and what the journal has after it, an array per column.
 EXECUTIONS = f"""
     SELECT wanted.number, heads.sequence, heads.next_event_id, heads.status, heads.wake_at_ns, heads.needs_dispatch,
-           snapshots.sequence, snapshots.checksum, snapshots.state,
+           heads.kept_bytes, snapshots.sequence, snapshots.checksum, snapshots.state,
            tail.sequences, tail.first_event_ids, tail.counts, tail.events_checksums, tail.events,
            tail.changes_checksums, tail.changes
     FROM {_KEYS}
@@ -62,7 +62,8 @@ EVENTS_REVERSE = f"""
     ORDER BY first_event_id DESC, sequence DESC LIMIT $7"""
 
 _HEAD = """
-    SELECT namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch
+    SELECT namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch,
+           kept_bytes
     FROM heads """
 
 DUE = (
@@ -88,10 +89,6 @@ RUNS = (
     ORDER BY namespace_id, run_id, workflow_id, kind LIMIT $7"""
 )
 
-USAGE = """
-    SELECT counter, sum(count)::bigint FROM usage
-    WHERE namespace_id = $1 AND shard + 0 = ANY ($2::integer[]) GROUP BY counter"""
-
 QUARANTINE = f"""
     WITH marked AS (UPDATE heads SET quarantined = true WHERE {_OF_RUN})
     INSERT INTO quarantine (shard, namespace_id, workflow_id, run_id, kind, reason, noticed_at_ns)
@@ -106,9 +103,8 @@ FIRST_INSTANT = -(2**63)
 
 
 def head(row: Sequence[Any]) -> Head:
-    namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch = row
-    key = ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind))
-    return Head(key, sequence, next_event_id, status, wake_at_ns, needs_dispatch)
+    namespace_id, workflow_id, run_id, kind, *rest = row
+    return Head(ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind)), *rest)
 
 
 def position(key: ExecutionKey | None) -> tuple[str, str, str, int]:
@@ -122,15 +118,15 @@ def stored_execution(key: ExecutionKey, row: Sequence[Any]) -> StoredExecution:
     Raises:
         DamagedRecord: a checksum is wrong or a record is missing.
     """
-    head = Head(key, *row[:5])
-    snapshot_sequence, snapshot_checksum, state = row[5:8]
+    head = Head(key, *row[:6])
+    snapshot_sequence, snapshot_checksum, state = row[6:9]
     snapshot = None
     if snapshot_sequence is not None:
         if crc32(state) != snapshot_checksum:
             raise DamagedRecord(key, "snapshot")
         snapshot = Snapshot(key, snapshot_sequence, state)
     tail = []
-    columns = row[8:]
+    columns = row[9:]
     for sequence, first_event_id, count, events_checksum, events, changes_checksum, changes in zip(
         *(column or () for column in columns), strict=True
     ):

@@ -21,8 +21,8 @@ SHARD_COUNT = 512
 
 #: Where there are rows of shards, in the databases that hold them.
 SHARD_TABLES = (
-    *("heads", "journal", "snapshots", "current_runs", "quarantine", "usage"),
-    *("visibility", "search_attributes"),
+    *("heads", "journal", "snapshots", "current_runs", "quarantine"),
+    *("usage", "storage", "visibility", "search_attributes"),
 )
 
 #: Held while a database is being migrated. "PRDR".

@@ -75,6 +75,7 @@ HEADS = _upsert(
         ("status", _SMALL),
         ("wake_at_ns", _LONG),
         ("needs_dispatch", _BOOL),
+        ("kept_bytes", _LONG),
     ),
 )
 
@@ -86,12 +87,37 @@ CURRENT = _upsert(
 
 SNAPSHOTS = _upsert("snapshots", RUN, (("sequence", _LONG), ("checksum", _LONG), ("state", _BYTES)))
 
-USAGE_KEY: Columns = (("shard", _INT), ("namespace_id", _TEXT), ("counter", _TEXT))
-USAGE = Part(
+
+def _added(table: str, key: Columns, sums: Columns) -> Part:
+    """Rows that add up with those that are there."""
+    columns = key + sums
+    names = ", ".join(name for name, _ in columns)
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name, _ in sums)
+    return Part(
+        table,
+        columns,
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {{given}} WHERE {{fenced}}"
+        f" ON CONFLICT ({', '.join(name for name, _ in key)}) DO UPDATE SET {added}",
+    )
+
+
+USAGE = _added(
     "usage",
-    (*USAGE_KEY, ("count", _LONG)),
-    "INSERT INTO usage (shard, namespace_id, counter, count) SELECT * FROM {given} WHERE {fenced}"
-    " ON CONFLICT (shard, namespace_id, counter) DO UPDATE SET count = usage.count + excluded.count",
+    (
+        ("shard", _INT),
+        ("namespace_id", _TEXT),
+        ("hour", _INT),
+        ("action", _TEXT),
+        ("type", _TEXT),
+        ("background", _BOOL),
+    ),
+    (("count", _LONG),),
+)
+
+STORAGE = _added(
+    "storage",
+    (("shard", _INT), ("namespace_id", _TEXT), ("hour", _INT)),
+    (("active", _LONG), ("active_byte_ms", _LONG), ("retained", _LONG), ("retained_byte_ms", _LONG)),
 )
 
 VISIBILITY = _upsert(

@@ -14,6 +14,7 @@ from perdure.infra.postgres.statements import Part
 from perdure.infra.visibility.rows import attribute_values, visibility_values
 from perdure.kernel.ids import ExecutionKey, ShardId, WorkflowKey
 from perdure.kernel.persistence.executions import ShardWrite
+from perdure.kernel.persistence.usage import Action, BytesChanged, by_hour
 from perdure.kernel.persistence.visibility import VisibilityRecord
 
 Row = tuple[Any, ...]
@@ -30,7 +31,8 @@ class Segment:
         self._current: dict[Row, Row] = {}
         self._snapshots: dict[Row, Row] = {}
         self._visibility: dict[Row, VisibilityRecord] = {}
-        self._usage: dict[Row, int] = {}
+        self._actions: dict[Action, int] = {}
+        self._bytes_changed: list[BytesChanged] = []
         self._deleted: dict[Row, Row] = {}
 
     def add(self, write: ShardWrite) -> None:
@@ -46,9 +48,9 @@ class Segment:
                     *(crc32(events), crc32(changes), changes, events),
                 )
             )
-        for key, sequence, next_event_id, status, wake_at_ns, needs_dispatch in write.heads:
+        for key, sequence, next_event_id, status, wake_at_ns, needs_dispatch, kept_bytes in write.heads:
             run = _run(shard, key)
-            self._heads[run] = (*run, sequence, next_event_id, status, wake_at_ns, needs_dispatch)
+            self._heads[run] = (*run, sequence, next_event_id, status, wake_at_ns, needs_dispatch, kept_bytes)
         for (namespace_id, workflow_id, kind), run_id in write.current:
             self._current[shard, namespace_id, workflow_id, kind] = (shard, namespace_id, workflow_id, kind, run_id)
         for key, sequence, state in write.snapshots:
@@ -56,9 +58,9 @@ class Segment:
             self._snapshots[run] = (*run, sequence, crc32(state), state)
         for record in write.visibility:
             self._visibility[shard, record.namespace_id, record.run_id, record.workflow_id, record.kind] = record
-        for counter, count in write.usage.items():
-            counted = (shard, *counter)
-            self._usage[counted] = self._usage.get(counted, 0) + count
+        for action, count in write.actions.items():
+            self._actions[action] = self._actions.get(action, 0) + count
+        self._bytes_changed += write.bytes_changed
 
     def delete(self, shard: ShardId, keys: Iterable[ExecutionKey]) -> None:
         for key in keys:
@@ -82,8 +84,11 @@ class Segment:
             write(statements.CURRENT, self._current.values())
         if self._snapshots:
             write(statements.SNAPSHOTS, self._snapshots.values())
-        if self._usage:
-            write(statements.USAGE, [(*counted, count) for counted, count in self._usage.items()])
+        if self._actions:
+            write(statements.USAGE, self._usage(min(epochs)))
+        if self._bytes_changed:
+            shard = min(epochs)
+            write(statements.STORAGE, [(shard, *at, *hour) for at, hour in by_hour(self._bytes_changed).items()])
         if self._visibility:
             write(statements.VISIBILITY, [(*run, *visibility_values(each)) for run, each in self._visibility.items()])
             kept, attributes = self._attributes()
@@ -95,6 +100,14 @@ class Segment:
             write(statements.DELETIONS[0], self._deleted)
             parts.extend(statements.DELETIONS[1:])
         return statements.compose(tuple(parts)), parameters
+
+    def _usage(self, shard: ShardId) -> list[Row]:
+        """All booked to one of the shards: their commits are one by one anyway, and it takes fewer rows."""
+        counts: dict[Row, int] = {}
+        for (namespace_id, hour, action, kind, background), count in self._actions.items():
+            counted = (shard, namespace_id, hour, action, storable(kind), background)
+            counts[counted] = counts.get(counted, 0) + count
+        return [(*counted, count) for counted, count in counts.items()]
 
     def _attributes(self) -> tuple[list[Row], list[Row]]:
         """What is kept of the attributes of runs that may have had others, and all that there are now."""

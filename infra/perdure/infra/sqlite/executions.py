@@ -21,6 +21,7 @@ from perdure.kernel.persistence.executions import (
     Snapshot,
     StoredExecution,
 )
+from perdure.kernel.persistence.usage import Action, BytesChanged, by_hour
 from perdure.kernel.persistence.visibility import VisibilityRecord
 
 _OF_RUN = "WHERE namespace_id = ? AND workflow_id = ? AND run_id = ? AND kind = ?"
@@ -34,11 +35,11 @@ INSERT_JOURNAL = """
 
 UPSERT_HEAD = """
     INSERT INTO heads (namespace_id, workflow_id, run_id, kind, shard, sequence, next_event_id, status,
-                       wake_at_ns, needs_dispatch)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                       wake_at_ns, needs_dispatch, kept_bytes)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (namespace_id, run_id, workflow_id, kind) DO UPDATE SET
         sequence = excluded.sequence, next_event_id = excluded.next_event_id, status = excluded.status,
-        wake_at_ns = excluded.wake_at_ns, needs_dispatch = excluded.needs_dispatch"""
+        wake_at_ns = excluded.wake_at_ns, needs_dispatch = excluded.needs_dispatch, kept_bytes = excluded.kept_bytes"""
 
 REPLACE_SNAPSHOT = """
     REPLACE INTO snapshots (namespace_id, workflow_id, run_id, kind, sequence, checksum, state)
@@ -47,8 +48,15 @@ REPLACE_SNAPSHOT = """
 REPLACE_CURRENT = "REPLACE INTO current_runs (namespace_id, workflow_id, kind, run_id) VALUES (?, ?, ?, ?)"
 
 ADD_USAGE = """
-    INSERT INTO usage (namespace_id, kind, count) VALUES (?, ?, ?)
-    ON CONFLICT (namespace_id, kind) DO UPDATE SET count = count + excluded.count"""
+    INSERT INTO usage (namespace_id, hour, action, type, background, count) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (namespace_id, hour, action, type, background) DO UPDATE SET count = count + excluded.count"""
+
+ADD_STORAGE = """
+    INSERT INTO storage (namespace_id, hour, active, active_byte_ms, retained, retained_byte_ms)
+    VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (namespace_id, hour) DO UPDATE SET
+        active = active + excluded.active, active_byte_ms = active_byte_ms + excluded.active_byte_ms,
+        retained = retained + excluded.retained, retained_byte_ms = retained_byte_ms + excluded.retained_byte_ms"""
 
 DELETE_RUN = tuple(
     f"DELETE FROM {table} {_OF_RUN}"
@@ -58,7 +66,8 @@ DELETE_RUN = tuple(
 CURRENT_RUN = "SELECT run_id FROM current_runs WHERE namespace_id = ? AND workflow_id = ? AND kind = ?"
 
 _HEAD = """
-    SELECT namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch
+    SELECT namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch,
+           kept_bytes
     FROM heads """
 
 HEAD = _HEAD + _OF_RUN
@@ -106,8 +115,6 @@ RUNS = (
     WHERE shard = ? AND namespace_id = ? AND (namespace_id, run_id, workflow_id, kind) > (?, ?, ?, ?)
     ORDER BY namespace_id, run_id, workflow_id, kind LIMIT ?"""
 )
-
-USAGE = "SELECT kind, count FROM usage WHERE namespace_id = ?"
 
 MARK_QUARANTINED = f"UPDATE heads SET quarantined = 1 {_OF_RUN}"
 
@@ -210,10 +217,6 @@ class SqliteExecutionStore:
         with self._database.reading() as cursor:
             return [_head(row) for row in cursor.execute(RUNS, (shard, namespace_id, *_position(after), limit))]
 
-    async def usage(self, namespace_id: str) -> Mapping[str, int]:
-        with self._database.reading() as cursor:
-            return dict(cursor.execute(USAGE, (namespace_id,)))
-
     async def quarantine(self, shard: ShardId, key: ExecutionKey, reason: str, now_ns: int) -> None:
         def set_aside(cursor: apsw.Cursor) -> None:
             cursor.execute(MARK_QUARANTINED, key)
@@ -231,23 +234,25 @@ class _Rows:
         self._current: dict[WorkflowKey, tuple[Any, ...]] = {}
         self._snapshots: dict[ExecutionKey, tuple[Any, ...]] = {}
         self._visibility: dict[tuple[str, str, str], VisibilityRecord] = {}
-        self._usage: dict[tuple[str, str], int] = {}
+        self._actions: dict[Action, int] = {}
+        self._bytes_changed: list[BytesChanged] = []
 
     def add(self, write: ShardWrite) -> None:
         for key, sequence, first_event_id, count, events, changes in write.journal:
             self._journal.append(
                 (*key, first_event_id, sequence, count, crc32(events), crc32(changes), changes, events)
             )
-        for key, sequence, next_event_id, status, wake_at_ns, needs_dispatch in write.heads:
-            self._heads[key] = (*key, write.shard, sequence, next_event_id, status, wake_at_ns, needs_dispatch)
+        for key, sequence, next_event_id, status, wake_at_ns, needs_dispatch, kept in write.heads:
+            self._heads[key] = (*key, write.shard, sequence, next_event_id, status, wake_at_ns, needs_dispatch, kept)
         for workflow, run_id in write.current:
             self._current[workflow] = (*workflow, run_id)
         for key, sequence, state in write.snapshots:
             self._snapshots[key] = (*key, sequence, crc32(state), state)
         for record in write.visibility:
             self._visibility[record.namespace_id, record.workflow_id, record.run_id] = record
-        for counter, count in write.usage.items():
-            self._usage[counter] = self._usage.get(counter, 0) + count
+        for action, count in write.actions.items():
+            self._actions[action] = self._actions.get(action, 0) + count
+        self._bytes_changed += write.bytes_changed
 
     def flush(self, cursor: apsw.Cursor) -> None:
         if self._journal:
@@ -260,14 +265,16 @@ class _Rows:
             cursor.executemany(REPLACE_SNAPSHOT, self._snapshots.values())
         if self._visibility:
             write_visibility(cursor, self._visibility.values())
-        if self._usage:
-            cursor.executemany(ADD_USAGE, [(*counter, count) for counter, count in self._usage.items()])
+        if self._actions:
+            cursor.executemany(ADD_USAGE, [(*action, count) for action, count in self._actions.items()])
+        if self._bytes_changed:
+            cursor.executemany(ADD_STORAGE, [(*at, *hour) for at, hour in by_hour(self._bytes_changed).items()])
 
 
 def _head(row: tuple[Any, ...]) -> Head:
-    namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch = row
+    namespace_id, workflow_id, run_id, kind, sequence, next_event_id, status, wake_at_ns, needs_dispatch, kept = row
     key = ExecutionKey(namespace_id, workflow_id, run_id, ExecutionKind(kind))
-    return Head(key, sequence, next_event_id, status, wake_at_ns, bool(needs_dispatch))
+    return Head(key, sequence, next_event_id, status, wake_at_ns, bool(needs_dispatch), kept)
 
 
 def _position(key: ExecutionKey | None) -> tuple[str, str, str, int]:

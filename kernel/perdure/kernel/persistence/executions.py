@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from perdure.kernel.ids import ExecutionKey, RunId, ShardId, WorkflowKey
+from perdure.kernel.persistence.usage import Action, BytesChanged
 from perdure.kernel.persistence.visibility import VisibilityRecord
 
 
@@ -64,7 +65,8 @@ class Head(NamedTuple):
 
     `wake_at_ns` is the earliest instant at which the run wants attention, None if never. `needs_dispatch` is true while
     the run owes the outside world something (a task to matching, a message to another execution).
-    `sequence` is the number of the run's last journal record.
+    `sequence` is the number of the run's last journal record. `kept_bytes` is what the tenant pays for keeping: what
+    was announced as `BytesChanged` for this run so far, active or retained.
     """
 
     key: ExecutionKey
@@ -73,6 +75,7 @@ class Head(NamedTuple):
     status: int
     wake_at_ns: int | None
     needs_dispatch: bool
+    kept_bytes: int = 0
 
 
 class CurrentRun(NamedTuple):
@@ -95,7 +98,7 @@ class ShardWrite:
     """Everything that one transition wants written; atomic, and atomic with its neighbours in the same batch.
 
     `deleted` names runs of which everything is removed: journal, head, snapshot, visibility, and the current-run
-    pointer if it still points at that run. `usage` counts billable actions by (namespace id, kind).
+    pointer if it still points at that run. `actions` and `bytes_changed` are what it costs.
     """
 
     shard: ShardId
@@ -105,7 +108,8 @@ class ShardWrite:
     snapshots: list[Snapshot] = field(default_factory=list)
     visibility: list[VisibilityRecord] = field(default_factory=list)
     deleted: list[ExecutionKey] = field(default_factory=list)
-    usage: dict[tuple[str, str], int] = field(default_factory=dict)
+    actions: dict[Action, int] = field(default_factory=dict)
+    bytes_changed: list[BytesChanged] = field(default_factory=list)
 
 
 class StoredExecution(NamedTuple):
@@ -174,10 +178,6 @@ class ExecutionStore(Protocol):
 
     async def runs(self, shard: ShardId, namespace_id: str, after: ExecutionKey | None, limit: int) -> Sequence[Head]:
         """All heads of a namespace on this shard, in the order of `undispatched`: for deletion and checkers."""
-        ...
-
-    async def usage(self, namespace_id: str) -> Mapping[str, int]:
-        """Billable actions counted so far, by kind."""
         ...
 
     async def quarantine(self, shard: ShardId, key: ExecutionKey, reason: str, now_ns: int) -> None:

@@ -19,7 +19,7 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import CurrentRun
 from perdure.kernel.visibility.parser import parse
 from tests.support.postgres import PostgresForTests, PostgresStores, opened
-from tests.support.records import NAMESPACE, head, key, record, visible, write
+from tests.support.records import A_START, NAMESPACE, head, key, record, starts, visible, write
 
 HERE, THERE = ShardId(3), ShardId(400)
 NAMED = Namespace(id=NamespaceId(NAMESPACE), name=NamespaceName("orders"))
@@ -35,7 +35,7 @@ async def append(stores: PostgresStores, epochs: Mapping[ShardId, int], shard: S
                 heads=[head(run, sequence)],
                 current=[CurrentRun(run.workflow, run.run_id)],
                 visibility=[visible(run.workflow_id, run.run_id, search_attributes={"Customer": "Ann"})],
-                usage={(NAMESPACE, "start"): 1},
+                **A_START,
             )
         ],
         {shard: epochs[shard]},
@@ -77,7 +77,7 @@ async def test_everything_comes_back(
         assert await stores.namespaces.by_name(NAMED.name) == NAMED
         assert (await stores.namespaces.changed_since(0))[0] == revision
         assert [await sequence_of(stores, shard) for shard in (HERE, THERE)] == [2, 2]
-        assert await stores.executions.usage(NAMESPACE) == {"start": 4}
+        assert await starts(stores.usage) == 4
         found = await stores.visibility.list(NAMESPACE, parse("", {}), 10, b"")
         assert {each.workflow_id for each in found.records} == {f"of {HERE}", f"of {THERE}"}
         assert [(lease.shard, lease.epoch, lease.owner) for lease in (await stores.shards.leases()).known] == [

@@ -14,7 +14,7 @@ from perdure.kernel.persistence.visibility import CountGroup
 from perdure.kernel.visibility.attributes import INT, KEYWORD
 from perdure.kernel.visibility.parser import parse
 from tests.support.postgres import PostgresForTests, PostgresStores, opened
-from tests.support.records import NAMESPACE, head, key, record, visible, write
+from tests.support.records import A_START, NAMESPACE, head, key, record, starts, visible, write
 
 #: The first 256 shards are in one database, the rest in the other.
 HERE, THERE = ShardId(1), ShardId(400)
@@ -73,7 +73,7 @@ async def test_rows_stay_with_their_shard(stores: PostgresStores) -> None:
                     journal=[record(run, 1, 1, 1)],
                     heads=[head(run, needs_dispatch=True)],
                     current=[CurrentRun(run.workflow, run.run_id)],
-                    usage={(NAMESPACE, "start"): 1},
+                    **A_START,
                 )
             ],
             {shard: epochs[shard]},
@@ -82,7 +82,7 @@ async def test_rows_stay_with_their_shard(stores: PostgresStores) -> None:
         assert [each.key for each in await stores.executions.undispatched(shard, None, 10)] == [run]
         assert await stores.executions.read_history(shard, run, 1, 10, 1000) == [record(run, 1, 1, 1)]
     assert await stores.executions.load(HERE, key(run_id=f"run {THERE}")) is None
-    assert await stores.executions.usage(NAMESPACE) == {"start": 2}
+    assert await starts(stores.usage) == 2
 
 
 @pytest.mark.parametrize(

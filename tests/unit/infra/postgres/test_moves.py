@@ -21,7 +21,7 @@ from perdure.kernel.persistence.executions import CurrentRun, ShardLost, Snapsho
 from perdure.kernel.visibility.attributes import KEYWORD
 from perdure.kernel.visibility.parser import parse
 from tests.support.postgres import PostgresForTests, PostgresStores, connected, opened
-from tests.support.records import NAMESPACE, head, key, record, visible, write
+from tests.support.records import A_START, NAMESPACE, head, key, record, starts, visible, write
 
 MOVING, STAYING = ShardId(3), ShardId(4)
 ATTRIBUTES = {"Customer": KEYWORD}
@@ -51,7 +51,7 @@ async def run_of(stores: PostgresStores, epochs: Epochs, shard: ShardId, name: s
                 current=[CurrentRun(run.workflow, run.run_id)],
                 snapshots=[Snapshot(run, sequence, b"state")] if sequence == 2 else [],
                 visibility=[visible(name, run.run_id, search_attributes={"Customer": f"after {sequence}"})],
-                usage={(NAMESPACE, "start"): 1},
+                **A_START,
             )
         ],
         {shard: epochs[shard]},
@@ -107,7 +107,7 @@ async def test_everything_of_the_shard_and_nothing_else_is_moved(dsns: dict[str,
         await run_of(stores, again, MOVING, "a", 4)
         stored = await stores.executions.load(MOVING, key("a", "run of a"))
         assert stored is not None and stored.head.sequence == 4
-        assert await stores.executions.usage(NAMESPACE) == {"start": 9}
+        assert await starts(stores.usage) == 9
         assert await listed(stores) == ["a", "b", "other"]
         assert await move(dsns, "more1") == 0
 
@@ -157,7 +157,7 @@ async def test_a_mover_may_end_anywhere(dsns: dict[str, str], killed_after: Step
         with pytest.raises(Killed):
             await move(dsns, "more1", killed_after)
         assert await listed(late) == await listed(stores) == ["a", "b"]
-        assert await late.executions.usage(NAMESPACE) == {"start": 6}
+        assert await starts(late.usage) == 6
 
         there, gone = ("more1", "main") if then == "on" else ("main", "more1")
         await move(dsns, there)

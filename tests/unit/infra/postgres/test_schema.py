@@ -27,7 +27,7 @@ async def test_shards_are_shared_out_once(postgres: PostgresForTests) -> None:
     dsns = postgres.new(3)
     await migrate(dict(list(dsns.items())[:2]), shard_count=4)
     # A database that comes later gets none by itself, and the number of shards stays.
-    assert await migrate(dsns, shard_count=8) == ["more2: shards/0001_initial.sql"]
+    assert await migrate(dsns, shard_count=8) == ["more2: shards/0001_initial.sql", "more2: shards/0002_usage.sql"]
     assert await migrate(dsns) == []
     async with opened(dsns) as stores:
         assert stores.databases.shard_count == 4

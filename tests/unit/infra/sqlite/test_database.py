@@ -9,7 +9,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from perdure.infra.sqlite import DatabaseUnusable, SqliteDatabase, SqliteExecutionStore, SqliteShardStore
+from perdure.infra.sqlite import (
+    DatabaseUnusable,
+    SqliteClusterStore,
+    SqliteDatabase,
+    SqliteExecutionStore,
+    SqliteShardStore,
+)
 from perdure.infra.sqlite.database import APPLICATION_ID
 from perdure.infra.sqlite.executions import DUE, EVENT_RECORD, EVENTS, NEWEST_JOURNAL, RUNS, UNDISPATCHED
 from perdure.infra.sqlite.visibility_dialect import SqliteDialect
@@ -131,12 +137,12 @@ async def test_a_failing_statement_rolls_everything_back(tmp_path: Path) -> None
     database = SqliteDatabase.open(tmp_path / "perdure.db")
 
     def half(cursor: apsw.Cursor) -> None:
-        cursor.execute("INSERT INTO usage VALUES ('n', 'k', 1)")
-        cursor.execute("INSERT INTO usage VALUES ('n', 'k', 2)")
+        cursor.execute("INSERT INTO cluster VALUES (1, 'this')")
+        cursor.execute("INSERT INTO cluster VALUES (1, 'another')")
 
     with pytest.raises(StoreUnavailable):
         await database.transaction(half)
-    assert await SqliteExecutionStore(database).usage("n") == {}
+    assert await SqliteClusterStore(database).identify("yet another") == "yet another"
     await database.close()
 
 
@@ -161,20 +167,19 @@ async def test_what_waiting_cannot_heal_is_told_from_what_it_can(tmp_path: Path)
 
 async def test_a_failing_commit_is_reported_and_the_next_one_works(tmp_path: Path) -> None:
     database = SqliteDatabase.open(tmp_path / "perdure.db")
-    store = SqliteExecutionStore(database)
     await database.transaction(lambda cursor: cursor.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
     await database.transaction(
         lambda cursor: cursor.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
     )
 
     def violate(cursor: apsw.Cursor) -> None:  # A deferred foreign key fails only at the commit.
-        cursor.execute("INSERT INTO usage VALUES ('n', 'k', 1)")
+        cursor.execute("INSERT INTO cluster VALUES (1, 'this')")
         cursor.execute("INSERT INTO child VALUES (1)")
 
     database._writer_connection.execute("PRAGMA foreign_keys = ON")
     with pytest.raises(StoreUnavailable):
         await database.transaction(violate)
-    assert await store.usage("n") == {}
+    assert await SqliteClusterStore(database).identify("another") == "another"
     assert await acquire(database) == 1
     await database.close()
 

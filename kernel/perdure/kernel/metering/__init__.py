@@ -1,0 +1,1 @@
+"""What tenants pay for by the piece: the names of actions, and what the events of a history show of them."""
