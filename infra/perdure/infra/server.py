@@ -98,12 +98,11 @@ class EmbeddedServer:
                 lambda: self._matching.samples(name_of),
             ]
         )
-        self._http = HttpServer(
-            {
-                "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
-                "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
-            }
-        )
+        pages = {
+            "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
+            "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
+        }
+        self._http = tenancy.http_server(pages) if tenancy else HttpServer(pages)
 
     async def start(self) -> ServerPorts:
         """Serve. If it raises, nothing is left running.

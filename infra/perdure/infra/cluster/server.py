@@ -123,7 +123,8 @@ class ClusterServer:
         if Role.HISTORY in settings.roles:
             self._old_usage = OldUsage(PostgresUsageStore(databases), runtime.clock)
         self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
-        self._http = HttpServer(_pages(node, [node.samples, self._samples]))
+        pages = _pages(node, [node.samples, self._samples])
+        self._http = (tenancy.http_server(pages) if tenancy else None) or HttpServer(pages)
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from perdure.api.data import ControlDatabase
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
@@ -9,10 +11,13 @@ from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities
+from perdure.infra.http import Page
+from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.infra.tenancy.http import control_plane_server
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.membership import Role
@@ -69,6 +74,10 @@ class ClusterTenancy:
     def services(self) -> list[Service]:
         """What this process offers besides the data plane."""
         return self._control_plane.services() if self._control_plane else []
+
+    def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer | None:
+        """For the HTTP port, with these pages too, if there is more than pages."""
+        return control_plane_server(self.services(), pages) if self._control_plane else None
 
     def authorities(self) -> Authorities:
         return self._connected.authorities()

@@ -6,7 +6,7 @@ There is one account with one namespace, whose certificates and API key lie in a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +23,13 @@ from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
+from perdure.infra.http import Page
 from perdure.infra.private_files import write_private
+from perdure.infra.rest.server import AsgiServer
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.infra.tenancy.http import control_plane_server
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import DAY_NS, NamespaceReclaimer
@@ -126,6 +129,10 @@ class EmbeddedTenancy:
         """What is offered besides the data plane."""
         assert self._control_plane is not None
         return self._control_plane.services()
+
+    def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
+        """For the HTTP port, with these pages too."""
+        return control_plane_server(self.services(), pages)
 
     def limits_of(self, namespace: str, otherwise: NamespaceLimits) -> NamespaceLimits:
         return self._access.limits_of(namespace, otherwise)

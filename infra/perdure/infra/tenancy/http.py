@@ -1,0 +1,39 @@
+"""The HTTP port of a server with a control plane: its REST API with its document, besides the pages for operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from perdure.frontend.services import Service
+from perdure.infra.http import Page
+from perdure.infra.rest.application import RestApplication
+from perdure.infra.rest.server import AsgiServer
+from perdure.infra.rest.site import Site
+from perdure.infra.rest.tryit import api_pages
+from perdure.kernel.transcoding.openapi import document
+from perdure.kernel.transcoding.routes import RouteTable, bindings_of
+
+DOCUMENT_PATH = "/cloud/openapi.json"
+PAGE_PATH = "/cloud/docs"
+_TITLE = "Perdure Cloud Ops API"
+_VERSION = "1"
+
+
+def control_plane_server(services: Sequence[Service], pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
+    """Serves the services by their HTTP annotations.
+
+    Raises:
+        ValueError: an annotation makes no sense.
+    """
+    table = RouteTable(binding for service in services for binding in bindings_of(service.descriptor))
+    handlers = {
+        f"/{service.descriptor.full_name}/{name}": served.endpoint
+        for service in services
+        for name, served in service.methods.items()
+    }
+    described = api_pages(
+        lambda: document(table, title=_TITLE, version=_VERSION, shorthand=False, bearer=True),
+        document_path=DOCUMENT_PATH,
+        page_path=PAGE_PATH,
+    )
+    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}))
