@@ -192,3 +192,16 @@ async def test_what_names_no_namespace(secure: Secure) -> None:
             assert refused.value.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED)
             listed = ListWorkflowExecutionsRequest(namespace=secure.namespace)
             await stub.ListWorkflowExecutions(listed, metadata=metadata, timeout=10)
+
+
+async def test_credentials_outlive_a_data_plane_that_keeps_nothing(tmp_path: Path) -> None:
+    arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(tmp_path)]
+    keys = []
+    for _ in range(2):
+        async with dev(*arguments) as server:
+            secure = Secure(server.address, server.mutual_address, tmp_path)
+            keys.append(secure.key)
+            assert await _start(secure.by_certificate(secure.client()), secure.namespace) == "OK"
+            assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) == "OK"
+            await server.stop()
+    assert keys[0] == keys[1]

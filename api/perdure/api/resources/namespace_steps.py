@@ -23,10 +23,10 @@ from perdure.kernel.namespace import DAY_NS, DEPRECATED, Namespace
 UNDELETE_NS = 7 * DAY_NS
 
 
-async def _put(work: Work) -> Outcome:
-    row = work.resource
+def wanted(row: ResourceRow) -> Namespace:
+    """What the data plane is to have."""
     spec = spec_of(row, NamespaceSpec)
-    namespace = Namespace(
+    return Namespace(
         id=NamespaceId(row.details["namespace_id"]),
         name=NamespaceName(row.id),
         retention_ns=spec.retention_days * DAY_NS,
@@ -34,8 +34,12 @@ async def _put(work: Work) -> Outcome:
         created_at_ns=row.created_at_ns,
         region=spec.replicas[0].region,
     )
+
+
+async def _put(work: Work) -> Outcome:
+    row = work.resource
     try:
-        await work.data_plane.put(namespace)
+        await work.data_plane.put(wanted(row))
     except NameTaken:
         raise OperationFailed(f"The data plane has another namespace {row.id}.") from None
     return _is_active

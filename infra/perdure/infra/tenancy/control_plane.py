@@ -11,8 +11,10 @@ from google.protobuf.message import Message
 from perdure.api.data_plane import DataPlane
 from perdure.api.operations import OperationRunner
 from perdure.api.resources.endpoints import NamespaceEndpoints
-from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
+from perdure.api.resources.kinds import NAMESPACE
+from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS, wanted
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
+from perdure.api.resources.rows import ACTIVE
 from perdure.api.service import CLOUD_SERVICE, CloudService
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
@@ -38,6 +40,8 @@ class ControlPlane:
     ) -> None:
         """Raises PolicyError: an RPC is missing from the table."""
         access.policy.verify([CLOUD_SERVICE])
+        self._database = access.database
+        self._data_plane = data_plane
         self._runner = OperationRunner(access.database, data_plane, runtime.clock, news, STEPS, FAILED_STATES)
         self._cloud = CloudService(
             runtime,
@@ -62,6 +66,18 @@ class ControlPlane:
         """Serve a call of this process itself, with an API key."""
         caller = KnownCaller({"authorization": f"Bearer {token}"})
         return await self._cloud.endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request, caller)
+
+    async def reconcile(self, account_id: str) -> None:
+        """Let the data plane have the account's namespaces, wherever it has lost them.
+
+        Raises:
+            StoreError: one of the databases cannot be used.
+        """
+        async with self._database.reading() as transaction:
+            found = await transaction.resources(account_id, NAMESPACE)
+        for row in found:
+            if row.state == ACTIVE:
+                await self._data_plane.put(wanted(row))
 
     def start(self) -> None:
         self._runner.start()

@@ -144,6 +144,10 @@ class EmbeddedTenancy:
         self._control_plane.start()
         if not self.credentials.namespace.exists():
             await self._found(self._control_plane)
+            return
+        # The data plane may be another one than last time, or one that keeps nothing.
+        account_id = self.credentials.namespace.read_text().strip().rpartition(".")[2]
+        await self._control_plane.reconcile(account_id)
 
     async def _found(self, control_plane: ControlPlane) -> None:
         """An account, its owner's API key, and a namespace. If this ends half-way the next start begins anew."""
