@@ -50,10 +50,11 @@ class ControlBench:
         self.access = Access(self.runtime, database, news)
         directory = Namespaces(self.namespaces)
         self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer())
+        self.data_plane = SharedNamespaces(directory, self._deletion)
         self.control_plane = ControlPlane(
             self.runtime,
             self.access,
-            SharedNamespaces(directory, self._deletion),
+            self.data_plane,
             news,
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
             limits,

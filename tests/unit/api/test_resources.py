@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from perdure.api.purging import DeletedNamespaces
 from perdure.kernel import errors
+from perdure.kernel.clock import VirtualClock
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.namespace import DAY_NS
 from tests.support.control_plane import ControlBench, control_bench
 
 NAMESPACE = {"name": "orders", "apiKeyAuth": {"enabled": True}}
@@ -40,6 +44,23 @@ async def test_a_namespace_from_its_creation_to_its_end(bench: ControlBench) -> 
     # The name is free again, for another one.
     await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
     assert len(bench.namespaces.records) == 2
+
+
+async def test_a_deleted_namespace_goes_for_good_after_a_week(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    version = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace.resource_version
+    await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
+    (stored,) = bench.namespaces.records.values()
+    assert stored.name != name
+    clock = VirtualClock(bench.runtime.clock.now_ns())
+    deleted = DeletedNamespaces(bench.database, bench.data_plane, clock)
+    assert await deleted.purge() == 0
+    clock.advance(7 * DAY_NS)
+    assert await deleted.purge() == 1
+    await asyncio.wait_for(bench.namespaces.deleted.wait(), 5)
+    assert not bench.namespaces.records
+    assert await deleted.purge() == 0
 
 
 async def test_a_protected_namespace_is_not_deleted(bench: ControlBench) -> None:

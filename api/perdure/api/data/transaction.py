@@ -53,11 +53,10 @@ class Transaction:
             found = found.where(ResourceRow.owner_id == owner_id)
         return (await self._session.scalars(found)).all()
 
-    async def everywhere(self, kind: str, name: str) -> Sequence[ResourceRow]:
-        """Those of this name in any account."""
-        await self._session.flush()
-        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.name == name)
-        return (await self._session.scalars(found)).all()
+    async def of_kind(self, kind: str, after: str, limit: int) -> Sequence[ResourceRow]:
+        """Those of all accounts, in the order of their ids, strictly after the cursor."""
+        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.id > after)
+        return (await self._session.scalars(found.order_by(ResourceRow.id).limit(limit))).all()
 
     async def count(self, account_id: str, kind: str, owner_id: str | None = None) -> int:
         await self._session.flush()

@@ -66,6 +66,8 @@ class AccessWatch:
 
     async def look(self) -> None:
         """Return when everything is known that had been published before this call, or when it could not be read."""
+        if self._task is None or self._task.done():
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._wanted.set()

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from perdure.api.data_plane import DataPlane
 from perdure.api.operations import OperationRunner
+from perdure.api.purging import DeletedNamespaces
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.kinds import NAMESPACE
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS, wanted
@@ -43,6 +44,7 @@ class ControlPlane:
         self._database = access.database
         self._data_plane = data_plane
         self._runner = OperationRunner(access.database, data_plane, runtime.clock, news, STEPS, FAILED_STATES)
+        self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
         self._cloud = CloudService(
             runtime,
             access.database,
@@ -81,14 +83,16 @@ class ControlPlane:
 
     def start(self) -> None:
         self._runner.start()
+        self._deleted.start()
 
     async def stop(self) -> None:
+        await self._deleted.stop()
         await self._runner.stop()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return self._runner.background
+        return [*self._runner.background, *self._deleted.background]
 
 
 def _patient(serve: Callable[[Any, Caller], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
