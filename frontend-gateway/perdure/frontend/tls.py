@@ -15,7 +15,16 @@ from typing import Any, NamedTuple, cast
 import grpc
 import structlog
 
+from perdure.kernel.clock import Clock
+
 _log = structlog.get_logger("perdure.frontend")
+
+
+#: grpc takes over authorities in a time that grows with the square of their number, and nobody can connect meanwhile.
+#: About so many nanoseconds for each pair of them.
+_PAIR_NS = 80
+#: So many times as long nothing new is taken over after that.
+_PAUSES = 2
 
 
 class Authorities(NamedTuple):
@@ -33,7 +42,9 @@ def nobody() -> Authorities:
 class ServerTls:
     """The certificate of this server, and the authorities of its clients."""
 
-    def __init__(self, certificate: Path, key: Path, authorities: Callable[[], Authorities] = nobody) -> None:
+    def __init__(
+        self, certificate: Path, key: Path, clock: Clock, authorities: Callable[[], Authorities] = nobody
+    ) -> None:
         """`authorities` is asked from other threads. All of it has to be readable: with a certificate in it that is
         not, there are no more handshakes.
 
@@ -42,6 +53,7 @@ class ServerTls:
         """
         self._certificate = certificate
         self._key = key
+        self._clock = clock
         self._authorities = authorities
         self._read()
 
@@ -74,6 +86,7 @@ class _Fetcher:
         self._mutual = mutual
         self._lock = threading.Lock()
         self._taken: tuple[object, ...] = self._current()
+        self._not_before_ns = 0
 
     def first(self) -> grpc.ServerCertificateConfiguration:
         return self._configuration()
@@ -82,7 +95,7 @@ class _Fetcher:
         with self._lock:
             try:
                 current = self._current()
-                if current == self._taken:
+                if current == self._taken or self._tls._clock.now_ns() < self._not_before_ns:
                     return None
                 configuration = self._configuration()
             except OSError as error:
@@ -102,4 +115,6 @@ class _Fetcher:
             return grpc.ssl_server_certificate_configuration([(key, certificate)])
         # Never empty, which grpc refuses. Nobody but this server can show its certificate, and no namespace trusts it.
         authorities = self._tls._authorities().pem or certificate
+        count = authorities.count(b"BEGIN CERTIFICATE")
+        self._not_before_ns = self._tls._clock.now_ns() + count * count * _PAIR_NS * (1 + _PAUSES)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)

@@ -74,6 +74,7 @@ class ClusterServer:
         """
         self._tenancy = tenancy
         self._settings = settings
+        self._clock = runtime.clock
         self._databases = databases
         limits, listen = settings.all_limits(), settings.listen
         tls = internal_tls(settings.internal_tls)
@@ -180,8 +181,8 @@ class ClusterServer:
         if files.certificate is None or files.key is None:
             return None, ""
         if self._tenancy is None:
-            return ServerTls(files.certificate, files.key), ""
-        tls = ServerTls(files.certificate, files.key, self._tenancy.authorities)
+            return ServerTls(files.certificate, files.key, self._clock), ""
+        tls = ServerTls(files.certificate, files.key, self._clock, self._tenancy.authorities)
         # Certificates open namespaces, which are the gateway's.
         return tls, f"{listen.host}:{listen.mtls_port}" if self._gateway is not None else ""
 

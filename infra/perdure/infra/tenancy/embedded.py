@@ -89,7 +89,9 @@ class EmbeddedTenancy:
         self._control_plane: ControlPlane | None = None
         self._deletion: NamespaceDeletion | None = None
         self.guard = self._access.guard
-        self.tls = ServerTls(credentials.server, credentials.server.with_suffix(".key"), self._access.authorities)
+        self.tls = ServerTls(
+            credentials.server, credentials.server.with_suffix(".key"), runtime.clock, self._access.authorities
+        )
 
     @classmethod
     async def open(cls, directory: Path, runtime: Runtime, host: str) -> EmbeddedTenancy:
