@@ -114,15 +114,16 @@ class Pipeline:
 
         async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             check_names(request)
-            if has_token and not request.task_token:
-                raise InvalidArgument("Task token not set on request.")
             name: str = request.namespace
             if has_token and not name:
                 # Whose it is decides on who may hand it in, but nobody makes us look things up who is nobody.
                 if guard is not None:
                     await guard.authenticate(caller)
+                _check_token(request)
                 name = (await namespaces.by_id(tokens.namespace_of(request.task_token))).name
             admission = _OPEN if guard is None else await guard.admit(full_name, caller, NamespaceName(name))
+            if has_token:
+                _check_token(request)
             namespace = namespaces.cached(name)
             if namespace is None:
                 check_namespace_name(name, "Namespace is empty.")
@@ -179,6 +180,11 @@ class Pipeline:
                 gate.leave(toll)
 
         return serve
+
+
+def _check_token(request: Any) -> None:
+    if not request.task_token:
+        raise InvalidArgument("Task token not set on request.")
 
 
 def check_namespace_name(name: str, when_empty: str = "Namespace not set on request.") -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -11,120 +10,35 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from perdure.auth import secrets
 from perdure.auth.access.records import (
-    AccessRecord,
     AccountRecord,
     CertificateFilterRecord,
-    CredentialRecord,
-    NamespaceAccessRecord,
-    PrincipalRecord,
     Removed,
     decode,
     encode,
     id_of,
     kind_of,
 )
-from perdure.auth.access.view import AccessView
-from perdure.auth.access.watch import STALENESS_S_MAX, AccessWatch
-from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf
-from perdure.auth.guard import GatewayGuard
-from perdure.auth.policy.decisions import Policy
+from perdure.auth.access.watch import STALENESS_S_MAX
+from perdure.auth.certificates.issuing import Issued, generate_authority
 from perdure.auth.policy.grants import KeyScope
-from perdure.kernel.clock import SECOND_NS, VirtualClock
-from perdure.kernel.entropy import Entropy
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument, PermissionDenied, Unauthenticated, Unavailable
-from perdure.kernel.identity import KnownCaller, PrincipalKind
+from perdure.kernel.identity import KnownCaller
 from perdure.kernel.ids import NamespaceName
 from perdure.kernel.namespace import DAY_NS
-from perdure.kernel.news import LocalNews, Topic
+from perdure.kernel.news import Topic
+from tests.support.guard import ADDRESS, NOW, ORDERS, OTHERS, SERVICE, START, GuardBench
 
-ORDERS, OTHERS = NamespaceName("orders.acme12"), NamespaceName("orders.other1")
-SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
-START, POLL, HISTORY = (
-    f"{SERVICE}.{rpc}" for rpc in ("StartWorkflowExecution", "PollWorkflowTaskQueue", "GetWorkflowExecutionHistory")
-)
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
-ADDRESS = "10.1.2.3"
-
-
-class Published:
-    """An `AccessStore` in a list."""
-
-    def __init__(self) -> None:
-        self.changes: list[AccessRecord | Removed] = []
-        self.reads = 0
-
-    async def changed_since(self, revision: int, limit: int) -> tuple[int, Sequence[AccessRecord | Removed]]:
-        self.reads += 1
-        found = self.changes[revision : revision + limit]
-        return revision + len(found), found
-
-
-class Bench:
-    def __init__(self, proxies: tuple[str, ...] = ()) -> None:
-        self.clock = VirtualClock(int(NOW.timestamp()) * SECOND_NS)
-        self.store, self.view, self.news = Published(), AccessView(), LocalNews()
-        self.watch = AccessWatch(self.store, self.view, self.news, self.clock)
-        self.guard = GatewayGuard(self.clock, self.view, self.watch, Policy.load(), proxies)
-        self.authority = generate_authority("acme", timedelta(days=300), NOW)
-        self.publish(AccountRecord("acme12"), AccountRecord("other1"))
-        self.publish(self.namespace(ORDERS), self.namespace(OTHERS, authorities=b"", certificates=False))
-
-    def namespace(self, name: NamespaceName, **changes: object) -> NamespaceAccessRecord:
-        given = {"authorities": self.authority.certificate_pem, "api_keys": True, "certificates": True, **changes}
-        return NamespaceAccessRecord(name, name.rpartition(".")[2], **given)  # type: ignore[arg-type]
-
-    def publish(self, *changes: AccessRecord | Removed) -> None:
-        """As if the watch had just read it."""
-        self.store.changes += changes
-        self.view.learn(changes)
-        self.watch._revision = len(self.store.changes)
-        self.watch._read_at_ns = self.clock.now_ns()
-
-    def advance(self, duration_ns: int) -> None:
-        """Time passes, and the watch goes on reading."""
-        self.clock.advance(duration_ns)
-        self.publish()
-
-    def key(self, namespaces: dict[NamespaceName, int] | None = None, **changes: object) -> str:
-        """The secret of a new key whose owner may write."""
-        secret = secrets.give(secrets.SecretKind.API_KEY, Entropy())
-        owner = f"owner of {secret.id}"
-        self.publish(
-            PrincipalRecord(owner, "acme12", PrincipalKind.SERVICE_ACCOUNT, "m", (5,), namespaces or {ORDERS: 2}),
-            CredentialRecord(
-                **{
-                    "id": secret.id,
-                    "kind": "pdk",
-                    "owner_id": owner,
-                    "secret_hash": secret.secret_hash,
-                    "expires_at_ns": self.clock.now_ns() + DAY_NS,
-                    **changes,
-                }  # type: ignore[arg-type]
-            ),
-        )
-        return secret.text
-
-    async def by_key(
-        self, key: str, rpc: str = START, namespace: NamespaceName = ORDERS, address: str = ADDRESS
-    ) -> None:
-        await self.guard.admit(rpc, KnownCaller({"authorization": f"Bearer {key}"}, address), namespace)
-
-    async def by_certificate(self, pem: bytes, namespace: NamespaceName = ORDERS, rpc: str = START) -> str:
-        admitted = await self.guard.admit(rpc, KnownCaller({}, ADDRESS, pem.decode()), namespace)
-        return admitted.principal.name
-
-    def leaf(self, authority: Issued | None = None, name: str = "worker") -> bytes:
-        return generate_leaf(authority or self.authority, NOW, organization="acme", common_name=name).certificate_pem
+POLL, HISTORY = (f"{SERVICE}.{rpc}" for rpc in ("PollWorkflowTaskQueue", "GetWorkflowExecutionHistory"))
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> GuardBench:
+    return GuardBench()
 
 
-async def test_a_key_does_what_its_owner_may(bench: Bench) -> None:
+async def test_a_key_does_what_its_owner_may(bench: GuardBench) -> None:
     key = bench.key()
     await bench.by_key(key)
     with pytest.raises(PermissionDenied):
@@ -137,13 +51,13 @@ async def test_a_key_does_what_its_owner_may(bench: Bench) -> None:
         await bench.by_key(reading)
 
 
-async def test_a_grant_on_the_namespace_of_another_account_is_none(bench: Bench) -> None:
+async def test_a_grant_on_the_namespace_of_another_account_is_none(bench: GuardBench) -> None:
     """Whoever writes such a record has made a mistake; nobody gets in by it."""
     with pytest.raises(PermissionDenied):
         await bench.by_key(bench.key({OTHERS: 1}), namespace=OTHERS)
 
 
-async def test_a_key_that_is_not_good_any_more(bench: Bench) -> None:
+async def test_a_key_that_is_not_good_any_more(bench: GuardBench) -> None:
     key = bench.key()
     await bench.by_key(key)
     bench.advance(DAY_NS)
@@ -163,7 +77,7 @@ async def test_a_key_that_is_not_good_any_more(bench: Bench) -> None:
         await bench.by_key(key)
 
 
-async def test_scopes_narrow_what_the_owner_may(bench: Bench) -> None:
+async def test_scopes_narrow_what_the_owner_may(bench: GuardBench) -> None:
     worker, starter, reader = (bench.key(scope=scope) for scope in (KeyScope.WORKER, KeyScope.STARTER, KeyScope.READER))
     await bench.by_key(worker, POLL)
     with pytest.raises(PermissionDenied):
@@ -177,7 +91,7 @@ async def test_scopes_narrow_what_the_owner_may(bench: Bench) -> None:
         await bench.by_key(reader, START)
 
 
-async def test_sources_of_keys_and_namespaces(bench: Bench) -> None:
+async def test_sources_of_keys_and_namespaces(bench: GuardBench) -> None:
     key = bench.key(sources=("10.1.0.0/16", "2001:db8::/32"))
     for address in ("10.1.2.3", "2001:db8::1", "::ffff:10.1.2.3"):
         await bench.by_key(key, address=address)
@@ -189,7 +103,7 @@ async def test_sources_of_keys_and_namespaces(bench: Bench) -> None:
         await bench.by_key(bench.key())
 
 
-async def test_a_certificate_opens_the_namespaces_that_trust_its_authority(bench: Bench) -> None:
+async def test_a_certificate_opens_the_namespaces_that_trust_its_authority(bench: GuardBench) -> None:
     assert await bench.by_certificate(bench.leaf()) == "worker"
     with pytest.raises(PermissionDenied):
         await bench.by_certificate(bench.leaf(), OTHERS)
@@ -201,7 +115,7 @@ async def test_a_certificate_opens_the_namespaces_that_trust_its_authority(bench
             await bench.by_certificate(broken)
 
 
-async def test_what_was_accepted_is_looked_at_again_when_something_changes(bench: Bench) -> None:
+async def test_what_was_accepted_is_looked_at_again_when_something_changes(bench: GuardBench) -> None:
     leaf = bench.leaf()
     await bench.by_certificate(leaf)
     bench.publish(bench.namespace(ORDERS, filters=(CertificateFilterRecord(common_name="other*"),)))
@@ -218,7 +132,7 @@ async def test_what_was_accepted_is_looked_at_again_when_something_changes(bench
         await bench.by_certificate(bench.leaf(name="another"))
 
 
-async def test_a_certificate_that_ends_closes_what_it_had_opened(bench: Bench) -> None:
+async def test_a_certificate_that_ends_closes_what_it_had_opened(bench: GuardBench) -> None:
     leaf = bench.leaf()
     await bench.by_certificate(leaf)
     bench.advance(299 * DAY_NS - 1)
@@ -228,7 +142,7 @@ async def test_a_certificate_that_ends_closes_what_it_had_opened(bench: Bench) -
         await bench.by_certificate(leaf)
 
 
-async def test_answers_are_remembered_up_to_a_bound(bench: Bench) -> None:
+async def test_answers_are_remembered_up_to_a_bound(bench: GuardBench) -> None:
     accepted = bench.view.namespaces[ORDERS].accepted
     for number in range(1500):
         with pytest.raises(PermissionDenied):
@@ -237,7 +151,7 @@ async def test_answers_are_remembered_up_to_a_bound(bench: Bench) -> None:
 
 
 async def test_only_known_proxies_speak_for_others() -> None:
-    bench = Bench(proxies=("10.1.0.0/16",))
+    bench = GuardBench(proxies=("10.1.0.0/16",))
     pem = bench.leaf().decode()
     forwarded = f'By=x;Cert="{quote(pem)}";Subject="CN=a,O=b"'
     hearsay = f'Cert="{quote(bench.leaf(name="hearsay").decode())}",Hash=1;Subject="O=\\"b\\",C=x"'
@@ -261,13 +175,13 @@ async def test_only_known_proxies_speak_for_others() -> None:
         await bench.guard.admit(START, KnownCaller(metadata, "192.0.3.1"), ORDERS)
 
 
-async def test_the_namespace_of_the_header_must_be_that_of_the_request(bench: Bench) -> None:
+async def test_the_namespace_of_the_header_must_be_that_of_the_request(bench: GuardBench) -> None:
     metadata = {"authorization": f"Bearer {bench.key()}", "temporal-namespace": OTHERS}
     with pytest.raises(InvalidArgument, match="temporal-namespace"):
         await bench.guard.admit(START, KnownCaller(metadata), ORDERS)
 
 
-async def test_a_new_key_is_looked_for(bench: Bench) -> None:
+async def test_a_new_key_is_looked_for(bench: GuardBench) -> None:
     key = bench.key()
     bench.view.credentials.clear()
     bench.watch._revision = 0
@@ -278,7 +192,7 @@ async def test_a_new_key_is_looked_for(bench: Bench) -> None:
     await bench.watch.stop()
 
 
-async def test_credentials_are_not_good_for_ever_when_nobody_can_be_asked(bench: Bench) -> None:
+async def test_credentials_are_not_good_for_ever_when_nobody_can_be_asked(bench: GuardBench) -> None:
     key, leaf = bench.key(expires_at_ns=2**62), bench.leaf()
     await bench.watch.start()
     await bench.watch.stop()
@@ -291,7 +205,7 @@ async def test_credentials_are_not_good_for_ever_when_nobody_can_be_asked(bench:
             await call
 
 
-async def test_news_are_looked_for_at_once(bench: Bench) -> None:
+async def test_news_are_looked_for_at_once(bench: GuardBench) -> None:
     await bench.watch.start()
     secret = bench.key()
     bench.view.credentials.clear()
@@ -302,7 +216,7 @@ async def test_news_are_looked_for_at_once(bench: Bench) -> None:
     await bench.watch.stop()
 
 
-def test_records_survive_their_bytes(bench: Bench) -> None:
+def test_records_survive_their_bytes(bench: GuardBench) -> None:
     bench.key()
     for record in bench.store.changes:
         assert not isinstance(record, Removed)
@@ -310,7 +224,7 @@ def test_records_survive_their_bytes(bench: Bench) -> None:
         assert (again, kind_of(again), id_of(again)) == (record, kind_of(record), id_of(record))
 
 
-def test_a_record_that_is_not_understood_lets_nobody_in(bench: Bench) -> None:
+def test_a_record_that_is_not_understood_lets_nobody_in(bench: GuardBench) -> None:
     good = bench.namespace(ORDERS)
     for changes in ({"authorities": b"x"}, {"sources": ("x",)}, {"revocation_lists": b"x"}):
         bench.publish(good)
@@ -319,7 +233,7 @@ def test_a_record_that_is_not_understood_lets_nobody_in(bench: Bench) -> None:
         assert ORDERS not in bench.view.namespaces
 
 
-def test_authorities_of_all_namespaces_are_let_through_the_door(bench: Bench) -> None:
+def test_authorities_of_all_namespaces_are_let_through_the_door(bench: GuardBench) -> None:
     other = generate_authority("other", timedelta(days=300), NOW)
     before = bench.view.authorities_revision
     bench.publish(bench.namespace(OTHERS, authorities=other.certificate_pem + bench.authority.certificate_pem))
