@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
 import grpc
 import grpc.aio
 import pytest
 import pytest_asyncio
 import trustme
+from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest
+from temporalio.api.cloud.cloudservice.v1.service_pb2_grpc import CloudServiceStub
+from temporalio.api.cloud.namespace.v1 import ApiKeyAuthSpec, NamespaceSpec
+from temporalio.api.command.v1 import Command, StartChildWorkflowExecutionCommandAttributes
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import CommandType
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     GetSystemInfoRequest,
+    ListNamespacesRequest,
     ListWorkflowExecutionsRequest,
+    PollWorkflowTaskQueueRequest,
+    RespondWorkflowTaskCompletedRequest,
     StartWorkflowExecutionRequest,
 )
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
-from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf, load_issued
+from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf, generate_server, load_issued
 from tests.support.process import ANY_PORTS, dev
 
 
@@ -133,8 +143,6 @@ async def test_a_header_cannot_name_another_namespace(secure: Secure) -> None:
 
 
 async def test_a_forwarded_certificate_is_not_believed_of_anybody(secure: Secure) -> None:
-    from urllib.parse import quote
-
     header = f'Cert="{quote(secure.client().certificate_pem.decode())}"'
     metadata = [("x-forwarded-client-cert", header)]
     assert await _start(secure.by_key(), secure.namespace, metadata) == "UNAUTHENTICATED"
@@ -160,8 +168,6 @@ async def test_a_certificate_that_has_ended_does_not_open_it(secure: Secure) -> 
 
 
 async def test_a_certificate_for_servers_does_not_open_it(secure: Secure) -> None:
-    from perdure.auth.certificates.issuing import generate_server
-
     assert (
         await _start(secure.by_certificate(generate_server(secure.authority, _now(), ["w"])), secure.namespace) != "OK"
     )
@@ -183,8 +189,6 @@ async def test_what_names_no_namespace(secure: Secure) -> None:
             stub = WorkflowServiceStub(channel)  # type: ignore[no-untyped-call]
             await stub.GetSystemInfo(GetSystemInfoRequest(), metadata=metadata, timeout=10)
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                from temporalio.api.workflowservice.v1 import ListNamespacesRequest
-
                 await stub.ListNamespaces(ListNamespacesRequest(), metadata=metadata, timeout=10)
             assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
             with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -205,3 +209,54 @@ async def test_credentials_outlive_a_data_plane_that_keeps_nothing(tmp_path: Pat
             assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) == "OK"
             await server.stop()
     assert keys[0] == keys[1]
+
+
+async def test_a_worker_is_not_sent_into_other_namespaces(secure: Secure) -> None:
+    """Whoever works in one namespace would act in another by commands, with whatever the server may do."""
+    account = secure.namespace.partition(".")[2]
+    metadata = _bearer(secure.key)
+    async with secure.by_key() as channel:
+        cloud: Any = CloudServiceStub(cast(Any, channel))
+        spec = NamespaceSpec(name="second", api_key_auth=ApiKeyAuthSpec(enabled=True))
+        await cloud.CreateNamespace(CreateNamespaceRequest(spec=spec), metadata=metadata, timeout=10)
+        stub: Any = WorkflowServiceStub(cast(Any, channel))
+        for other in (f"second.{account}", f"none.{account}", "default.other1"):
+            child = StartChildWorkflowExecutionCommandAttributes(namespace=other, workflow_id="c")
+            child.workflow_type.name = child.task_queue.name = "c"
+            target = WorkflowExecution(workflow_id="w")
+            commands = [
+                Command(
+                    command_type=CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
+                    start_child_workflow_execution_command_attributes=child,
+                ),
+                Command(
+                    command_type=CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION,
+                    signal_external_workflow_execution_command_attributes={
+                        "namespace": other,
+                        "execution": target,
+                        "signal_name": "s",
+                    },
+                ),
+                Command(
+                    command_type=CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION,
+                    request_cancel_external_workflow_execution_command_attributes={
+                        "namespace": other,
+                        "workflow_id": "w",
+                    },
+                ),
+            ]
+            for command in commands:
+                start = StartWorkflowExecutionRequest(
+                    namespace=secure.namespace, workflow_id="deputy", request_id=str(command.command_type) + other
+                )
+                start.workflow_type.name = start.task_queue.name = "deputy"
+                start.workflow_id_conflict_policy = 3
+                await stub.StartWorkflowExecution(start, metadata=metadata, timeout=10)
+                poll = PollWorkflowTaskQueueRequest(namespace=secure.namespace)
+                poll.task_queue.name = "deputy"
+                task = await stub.PollWorkflowTaskQueue(poll, metadata=metadata, timeout=10)
+                completed = RespondWorkflowTaskCompletedRequest(
+                    namespace=secure.namespace, task_token=task.task_token, commands=[command]
+                )
+                with pytest.raises(grpc.aio.AioRpcError, match="cross namespace commands are not allowed"):
+                    await stub.RespondWorkflowTaskCompleted(completed, metadata=metadata, timeout=10)

@@ -118,7 +118,8 @@ class GatewayGuard:
                 permission = self._policy.permission_on(grants, account_id, namespace)
             if rpc not in self._policy.data_plane(permission, grants.scope, operator=grants.operator):
                 raise _forbidden()
-            return Admission(principal, rpc not in self._policy.without_payloads(grants.scope))
+            payloads = rpc not in self._policy.without_payloads(grants.scope)
+            return Admission(principal, payloads, grants.scope is not KeyScope.STARTER)
         return Admission(self._admit_certificate(rpc, caller, namespace))
 
     def _admit_certificate(self, rpc: str, caller: Caller, namespace: NamespaceName | None) -> Principal:

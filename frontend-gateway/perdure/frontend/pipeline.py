@@ -15,6 +15,7 @@ from temporalio.api.enums.v1 import NamespaceState
 from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
 
 from perdure.frontend import longpoll
+from perdure.frontend.endings import ENDINGS
 from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, NamespaceGates, toll_of
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.redaction import redact
@@ -23,7 +24,7 @@ from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
-from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, Unimplemented
+from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, PermissionDenied, Unimplemented
 from perdure.kernel.identity import ANYBODY, Admission, Caller, Guard
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
@@ -109,7 +110,7 @@ class Pipeline:
         if watching:
             toll = toll._replace(holds=Holds.WORK)
             watch_toll = watch_toll._replace(priority=Priority.WATCH)
-        check = CHECKS.get(rpc)
+        check, ends = CHECKS.get(rpc), ENDINGS.get(rpc)
         states = _STATES_FOR_STARTS if rpc in _STARTS else _STATES
 
         async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
@@ -122,6 +123,8 @@ class Pipeline:
                 _check_token(request)
                 name = (await namespaces.by_id(tokens.namespace_of(request.task_token))).name
             admission = _OPEN if guard is None else await guard.admit(full_name, caller, NamespaceName(name))
+            if not admission.endings and ends is not None and ends(request):
+                raise PermissionDenied("Request unauthorized.", "the API key may start workflows and not end them")
             if has_token:
                 _check_token(request)
             namespace = namespaces.cached(name)

@@ -71,10 +71,13 @@ class KnownCaller:
 
 
 class Admission(NamedTuple):
-    """A call that may go on. Without `payloads`, what it answers must have none of its user's data."""
+    """A call that may go on. Without `payloads`, what it answers must have none of its user's data. Without `endings`,
+    it must not end anything by the way.
+    """
 
     principal: Principal
     payloads: bool = True
+    endings: bool = True
 
 
 class Guard(Protocol):

@@ -21,7 +21,8 @@ class Namespace(msgspec.Struct, frozen=True):
     """A namespace as it is stored. Evolution rule: new fields go to the end and have a default.
 
     `search_attributes` maps the name of each custom search attribute to its type
-    (`temporal.api.enums.v1.IndexedValueType`). `version` counts updates and guards against lost ones.
+    (`temporal.api.enums.v1.IndexedValueType`). `version` counts updates and guards against lost ones. `account_id` is
+    whose it is, empty in an installation without tenants.
     """
 
     id: NamespaceId
@@ -39,6 +40,13 @@ class Namespace(msgspec.Struct, frozen=True):
     cell: str = ""
     deleted_at_ns: int = 0
     bad_binaries: dict[str, bytes] = {}
+    account_id: str = ""
+
+    def may_command(self, other: Namespace) -> bool:
+        """Whether workflows here may start, signal and cancel workflows there. Tenants' namespaces are by themselves,
+        those of one account too: who may what differs between them.
+        """
+        return self.id == other.id or not (self.account_id or other.account_id)
 
 
 class NamespaceDirectory(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 
 from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import KeyScope, Permission
@@ -125,3 +126,22 @@ async def test_a_task_token_does_not_carry_anybody_into_its_namespace(method: Me
     assert await gateway.outcome(method, route, request(OTHERS), key) == "refused"
     assert await gateway.outcome(method, route, request(OTHERS, OTHERS), key) == "refused"
     assert await gateway.outcome(method, route, request(ORDERS), "") == "refused"
+
+
+async def test_whoever_may_only_start_does_not_end_what_runs() -> None:
+    bench = GuardBench()
+    gateway = Gateway(bench)
+    routes = {method.name: (method, route) for method, route in METHODS}
+    policies = [
+        ("workflow_id_conflict_policy", WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING),
+        ("workflow_id_reuse_policy", WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING),
+    ]
+    for scope, wanted in ((KeyScope.STARTER, "refused"), (KeyScope.FULL, "let in")):
+        key = bench.key({ORDERS: 2}, scope=scope)
+        for rpc in ("StartWorkflowExecution", "SignalWithStartWorkflowExecution", "ExecuteMultiOperation"):
+            for field, policy in policies:
+                request = _request(routes[rpc][0], ORDERS)
+                assert await gateway.outcome(*routes[rpc], request, key) == "let in"
+                start = request.operations.add().start_workflow if rpc == "ExecuteMultiOperation" else request
+                setattr(start, field, policy)
+                assert await gateway.outcome(*routes[rpc], request, key) == wanted, (rpc, field)

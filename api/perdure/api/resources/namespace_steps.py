@@ -33,6 +33,7 @@ def wanted(row: ResourceRow) -> Namespace:
         search_attributes=dict(spec.search_attributes),
         created_at_ns=row.created_at_ns,
         region=spec.replicas[0].region,
+        account_id=row.account_id,
     )
 
 

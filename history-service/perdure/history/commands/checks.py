@@ -94,8 +94,15 @@ def is_run_id(text: str) -> bool:
     return True
 
 
-def namespace(tx: Transition, batch: Batch, name: str) -> Namespace:
-    return batch.namespaces[name] if name else tx.namespace
+def namespace(tx: Transition, batch: Batch, name: str, cause: Cause.ValueType) -> Namespace:
+    """The namespace that a command is for."""
+    if not name or name == tx.namespace.name:
+        return tx.namespace
+    found = batch.namespaces.get(name)
+    if found is None or not tx.namespace.may_command(found):
+        # In the same words whether there is one or not.
+        raise CommandFailure(cause, "cross namespace commands are not allowed")
+    return found
 
 
 def check_option(

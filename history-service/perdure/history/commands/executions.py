@@ -19,7 +19,8 @@ from perdure.kernel.prototime import duration, length_ns
 
 
 def start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttributes, batch: Batch) -> None:
-    namespace = checks.namespace(tx, batch, command.namespace)
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_CHILD_EXECUTION_ATTRIBUTES
+    namespace = checks.namespace(tx, batch, command.namespace, cause)
     _check_child(tx, command, namespace)
     execution_timeout = length_ns(command.workflow_execution_timeout)
     run_timeout = length_ns(command.workflow_run_timeout)
@@ -120,7 +121,7 @@ def _check_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttr
 def signal_external(tx: Transition, command: SignalExternalWorkflowExecutionCommandAttributes, batch: Batch) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "SignalExternalWorkflowExecutionCommand"
-    namespace = checks.namespace(tx, batch, command.namespace)
+    namespace = checks.namespace(tx, batch, command.namespace, cause)
     if not command.HasField("execution"):
         raise CommandFailure(cause, f"Execution is not set on {name}.")
     workflow_id, run_id, signal = command.execution.workflow_id, command.execution.run_id, command.signal_name
@@ -170,7 +171,7 @@ def cancel_external(
 ) -> None:
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "RequestCancelExternalWorkflowExecutionCommand"
-    namespace = checks.namespace(tx, batch, command.namespace)
+    namespace = checks.namespace(tx, batch, command.namespace, cause)
     where = f" RunId={command.run_id} Namespace={command.namespace}"
     if not command.workflow_id:
         raise CommandFailure(

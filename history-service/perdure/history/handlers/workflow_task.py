@@ -35,7 +35,7 @@ async def respond_workflow_task_completed(
     """Carry out a worker's commands, all or none."""
     token = tokens.decode_workflow_task(request.task_token, NamespaceId(call.namespace_id))
     commands.check_sequence(request.commands)
-    namespaces = await _named_namespaces(engine, request)
+    namespaces = await _named_namespaces(engine, call.namespace, request)
     loaded = await engine.get(call, token.workflow_id, token.run_id)
     try:
         done = engine.decide(call.namespace, loaded, lambda tx: completion.complete(tx, token, request, namespaces))
@@ -67,9 +67,15 @@ async def respond_workflow_task_completed(
     return response
 
 
-async def _named_namespaces(engine: Engine, request: RespondWorkflowTaskCompletedRequest) -> Mapping[str, Namespace]:
-    """The namespaces that commands name, resolved before the decision, which cannot wait."""
+async def _named_namespaces(
+    engine: Engine, own: Namespace, request: RespondWorkflowTaskCompletedRequest
+) -> Mapping[str, Namespace]:
+    """The namespaces that commands name, resolved before the decision, which cannot wait. Those of tenants are not even
+    looked for.
+    """
     namespaces: dict[str, Namespace] = {}
+    if own.account_id:
+        return namespaces
     for command in request.commands:
         field = command.WhichOneof("attributes")
         name = getattr(getattr(command, field), "namespace", "") if field else ""
