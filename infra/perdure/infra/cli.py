@@ -24,7 +24,6 @@ app = typer.Typer(
     name="perdure",
     help="Durable execution that speaks Temporal's protocol.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

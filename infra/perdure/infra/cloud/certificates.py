@@ -1,22 +1,20 @@
-"""`perdure cloud`: what its people do with a cloud. For now that is certificates, which need no server."""
+"""`perdure cloud cert`: certificates for those who have no authority of their own. Needs no server."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from perdure.infra.private_files import write_private
 from perdure.kernel.clock import SECOND_NS, SystemClock
 
 if TYPE_CHECKING:
     from perdure.auth.certificates.issuing import Issued
 
-cloud = typer.Typer(help="Accounts, namespaces, keys and certificates.", no_args_is_help=True)
 cert = typer.Typer(help="Certificates for workers and clients.", no_args_is_help=True)
-cloud.add_typer(cert, name="cert")
 
 _Organization = Annotated[str, typer.Option(help="O of the subject.")]
 _Algorithm = Annotated[str, typer.Option(help="ecdsa (P-384) or rsa (4096 bits).")]
@@ -96,9 +94,7 @@ def _write(made: Issued, certificate_file: Path, key_file: Path, *, force: bool)
         if path.exists() and not force:
             raise _UsageError(f"{path} exists already: choose another name, or say --force")
     try:
-        key_file.unlink(missing_ok=True)
-        with open(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(made.key_pem)
+        write_private(key_file, made.key_pem)
         certificate_file.write_bytes(made.certificate_pem)
     except OSError as error:
         raise _UsageError(f"{error.filename}: {error.strerror}") from None

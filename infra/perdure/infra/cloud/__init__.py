@@ -1,0 +1,19 @@
+"""`perdure cloud`: what people do with their account in a cloud, from a shell."""
+
+from __future__ import annotations
+
+import typer
+
+from perdure.infra.cloud.certificates import cert
+from perdure.infra.cloud.commands import groups
+from perdure.infra.cloud.resources import RESOURCES
+from perdure.infra.cloud.special import extend
+
+cloud = typer.Typer(help="Accounts, namespaces, keys and certificates.", no_args_is_help=True)
+cloud.add_typer(cert, name="cert")
+_groups = groups(RESOURCES)
+extend(cloud, _groups)
+for _name, _group in _groups.items():
+    cloud.add_typer(_group, name=_name)
+
+__all__ = ["cloud"]

@@ -1,0 +1,116 @@
+"""Calls of CloudService from a shell: where to, as whom, and what is printed when it goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+ADDRESS_VARIABLE = "PERDURE_CLOUD_ADDRESS"
+KEY_VARIABLE = "PERDURE_CLOUD_API_KEY"
+AUTHORITY_VARIABLE = "PERDURE_CLOUD_TLS_CA"
+DEFAULT_ADDRESS = "127.0.0.1:7233"
+#: Known to whoever uses the SDKs' settings.
+_KEY_VARIABLES = (KEY_VARIABLE, "TEMPORAL_API_KEY")
+_AUTHORITY_VARIABLES = (AUTHORITY_VARIABLE, "TEMPORAL_TLS_SERVER_CA_CERT_PATH")
+_ADDRESS_VARIABLES = (ADDRESS_VARIABLE, "TEMPORAL_ADDRESS")
+_CALL_S_MAX = 30
+#: When a command ends because an operation did.
+OPERATION_S_MAX = 600
+_FULFILLED, _FAILED = "STATE_FULFILLED", ("STATE_FAILED", "STATE_CANCELLED", "STATE_REJECTED")
+
+
+class CloudClient:
+    """Requests and answers are dicts, as in proto3 JSON with the names of the protos' fields."""
+
+    def __init__(self) -> None:
+        # Late, because `--help` needs none of it.
+        import grpc
+        from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
+
+        self._methods = cloud.DESCRIPTOR.services_by_name["CloudService"].methods_by_name
+        address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
+        token = _first(_KEY_VARIABLES)
+        if not token:
+            fail(f"no API key: set {KEY_VARIABLE}")
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        authority = _first(_AUTHORITY_VARIABLES)
+        try:
+            roots = Path(authority).read_bytes() if authority else None
+        except OSError as error:
+            fail(f"{authority}: {error.strerror}")
+        if os.environ.get("PERDURE_CLOUD_TLS") == "off":
+            self._channel = grpc.insecure_channel(address)
+        else:
+            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(roots))
+
+    @property
+    def rpcs(self) -> Collection[str]:
+        return self._methods.keys()
+
+    def call(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Ends the command with one line on standard error if the call fails."""
+        import grpc
+        from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+        from google.protobuf.message_factory import GetMessageClass
+
+        method = self._methods[rpc]
+        try:
+            message = ParseDict(dict(request), GetMessageClass(method.input_type)())
+        except ParseError as error:
+            fail(str(error))
+        invoke = self._channel.unary_unary(
+            f"/{method.containing_service.full_name}/{rpc}",
+            request_serializer=GetMessageClass(method.input_type).SerializeToString,
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )
+        try:
+            answer = invoke(message, metadata=self._metadata, timeout=_CALL_S_MAX)
+        except grpc.RpcError as error:
+            fail(f"{error.code().name}: {error.details()}")
+        found: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=False)
+        return found
+
+    def change(self, rpc: str, request: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:
+        """The same for a mutation; with `wait`, returns when what it asks for has come about."""
+        answer = self.call(rpc, request)
+        if wait:
+            answer["asyncOperation"] = self.wait(answer["asyncOperation"])
+        return answer
+
+    def wait(self, operation: dict[str, Any]) -> dict[str, Any]:
+        """The operation when it has ended. Says on standard error that it goes on, if that is a terminal."""
+        until_s = time.monotonic() + OPERATION_S_MAX
+        shows = sys.stderr.isatty()
+        while operation.get("state") != _FULFILLED:
+            if operation.get("state") in _FAILED:
+                fail(f"operation {operation['id']}: {operation.get('failureReason') or operation['state']}")
+            if time.monotonic() > until_s:
+                fail(f"operation {operation['id']} goes on: see 'perdure cloud operation get {operation['id']}'")
+            if shows:
+                print(f"\r{operation['operationType']}: {operation['state']} ...", end="", file=sys.stderr, flush=True)
+            time.sleep(_seconds(operation.get("checkDuration", "")) / 4)
+            operation = self.call("GetAsyncOperation", {"async_operation_id": operation["id"]})["asyncOperation"]
+        if shows:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        return operation
+
+
+def fail(reason: str) -> NoReturn:
+    """End the command with one line."""
+    print(f"perdure: {reason}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _first(variables: tuple[str, ...]) -> str:
+    return next((os.environ[name] for name in variables if os.environ.get(name)), "")
+
+
+def _seconds(duration: str) -> float:
+    """Of proto3 JSON."""
+    return float(duration.removesuffix("s") or 1)

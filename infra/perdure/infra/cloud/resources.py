@@ -1,0 +1,209 @@
+"""The resources of CloudService as the command line shows them. Names of RPCs and fields are those of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of resource and the RPCs about it; what is empty there is not.
+
+    `id_field` names it in requests. `item` and `items` are the fields of answers that hold it and a page of it.
+    `columns` are what tables show: the heading, and the path to the value in proto3 JSON. `filters` are fields by which
+    lists are narrowed.
+    """
+
+    help: str
+    id_field: str = ""
+    item: str = ""
+    items: str = ""
+    get: str = ""
+    list: str = ""
+    create: str = ""
+    update: str = ""
+    delete: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    filters: tuple[str, ...] = ()
+    #: Of requests that are about resources of a namespace.
+    in_namespace: bool = False
+    #: The API names it by what it is called.
+    id_in_spec: bool = False
+
+
+_ROLE = ("ROLE", "spec.access.accountAccess.role")
+_CREATED = ("CREATED", "createdTime")
+_STATE = ("STATE", "state")
+
+RESOURCES: Mapping[str, Resource] = {
+    "namespace": Resource(
+        "Namespaces.",
+        id_field="namespace",
+        item="namespace",
+        items="namespaces",
+        get="GetNamespace",
+        list="GetNamespaces",
+        create="CreateNamespace",
+        update="UpdateNamespace",
+        delete="DeleteNamespace",
+        columns=(
+            ("NAMESPACE", "namespace"),
+            _STATE,
+            ("RETENTION DAYS", "spec.retentionDays"),
+            ("API KEYS", "endpoints.grpcAddress"),
+            ("CERTIFICATES", "endpoints.mtlsGrpcAddress"),
+        ),
+        filters=("name",),
+    ),
+    "user": Resource(
+        "Users of the account.",
+        id_field="user_id",
+        item="user",
+        items="users",
+        get="GetUser",
+        list="GetUsers",
+        create="CreateUser",
+        update="UpdateUser",
+        delete="DeleteUser",
+        columns=(("ID", "id"), ("EMAIL", "spec.email"), _ROLE, _STATE, _CREATED),
+        filters=("email", "namespace"),
+    ),
+    "user-group": Resource(
+        "Groups of users.",
+        id_field="group_id",
+        item="group",
+        items="groups",
+        get="GetUserGroup",
+        list="GetUserGroups",
+        create="CreateUserGroup",
+        update="UpdateUserGroup",
+        delete="DeleteUserGroup",
+        columns=(("ID", "id"), ("NAME", "spec.displayName"), _ROLE, _STATE, _CREATED),
+        filters=("display_name", "namespace"),
+    ),
+    "service-account": Resource(
+        "Identities of machines.",
+        id_field="service_account_id",
+        item="service_account",
+        items="service_account",
+        get="GetServiceAccount",
+        list="GetServiceAccounts",
+        create="CreateServiceAccount",
+        update="UpdateServiceAccount",
+        delete="DeleteServiceAccount",
+        columns=(
+            ("ID", "id"),
+            ("NAME", "spec.name"),
+            _ROLE,
+            ("NAMESPACE", "spec.namespaceScopedAccess.namespace"),
+            _STATE,
+        ),
+    ),
+    "apikey": Resource(
+        "API keys.",
+        id_field="key_id",
+        item="api_key",
+        items="api_keys",
+        get="GetApiKey",
+        list="GetApiKeys",
+        create="CreateApiKey",
+        update="UpdateApiKey",
+        delete="DeleteApiKey",
+        columns=(
+            ("ID", "id"),
+            ("NAME", "spec.displayName"),
+            ("OWNER", "spec.ownerId"),
+            ("EXPIRES", "spec.expiryTime"),
+            ("DISABLED", "spec.disabled"),
+            _STATE,
+        ),
+        filters=("owner_id",),
+    ),
+    "custom-role": Resource(
+        "Roles of your own.",
+        id_field="role_id",
+        item="custom_role",
+        items="custom_roles",
+        get="GetCustomRole",
+        list="GetCustomRoles",
+        create="CreateCustomRole",
+        update="UpdateCustomRole",
+        delete="DeleteCustomRole",
+        columns=(("ID", "id"), ("NAME", "spec.name"), ("DESCRIPTION", "spec.description")),
+    ),
+    "nexus-endpoint": Resource(
+        "Nexus endpoints.",
+        id_field="endpoint_id",
+        item="endpoint",
+        items="endpoints",
+        get="GetNexusEndpoint",
+        list="GetNexusEndpoints",
+        create="CreateNexusEndpoint",
+        update="UpdateNexusEndpoint",
+        delete="DeleteNexusEndpoint",
+        columns=(
+            ("ID", "id"),
+            ("NAME", "spec.name"),
+            ("NAMESPACE", "spec.targetSpec.workerTargetSpec.namespaceId"),
+            ("TASK QUEUE", "spec.targetSpec.workerTargetSpec.taskQueue"),
+        ),
+        filters=("name", "target_namespace_id", "target_task_queue"),
+    ),
+    "connectivity-rule": Resource(
+        "Rules about networks.",
+        id_field="connectivity_rule_id",
+        item="connectivity_rule",
+        items="connectivity_rules",
+        get="GetConnectivityRule",
+        list="GetConnectivityRules",
+        create="CreateConnectivityRule",
+        delete="DeleteConnectivityRule",
+        columns=(("ID", "id"), ("PUBLIC", "spec.publicRule"), ("PRIVATE", "spec.privateRule.connectionId"), _STATE),
+        filters=("namespace",),
+    ),
+    "export-sink": Resource(
+        "Where histories of a namespace are exported to.",
+        id_field="name",
+        item="sink",
+        items="sinks",
+        get="GetNamespaceExportSink",
+        list="GetNamespaceExportSinks",
+        create="CreateNamespaceExportSink",
+        update="UpdateNamespaceExportSink",
+        delete="DeleteNamespaceExportSink",
+        columns=(("NAME", "name"), ("ENABLED", "spec.enabled"), ("HEALTH", "health"), ("ERROR", "errorMessage")),
+        in_namespace=True,
+        id_in_spec=True,
+    ),
+    "audit-sink": Resource(
+        "Where the audit log is exported to.",
+        id_field="name",
+        item="sink",
+        items="sinks",
+        get="GetAccountAuditLogSink",
+        list="GetAccountAuditLogSinks",
+        create="CreateAccountAuditLogSink",
+        update="UpdateAccountAuditLogSink",
+        delete="DeleteAccountAuditLogSink",
+        columns=(("NAME", "name"), ("ENABLED", "spec.enabled"), ("HEALTH", "health"), ("ERROR", "errorMessage")),
+        id_in_spec=True,
+    ),
+    "account": Resource("The account.", item="account", get="GetAccount", update="UpdateAccount"),
+    "region": Resource(
+        "Where namespaces can be.",
+        id_field="region",
+        item="region",
+        items="regions",
+        get="GetRegion",
+        list="GetRegions",
+        columns=(("REGION", "id"), ("PROVIDER", "cloudProvider"), ("LOCATION", "location")),
+    ),
+    "billing-report": Resource(
+        "Usage as files.",
+        id_field="billing_report_id",
+        item="billing_report",
+        get="GetBillingReport",
+        create="CreateBillingReport",
+    ),
+}

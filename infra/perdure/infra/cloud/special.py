@@ -1,0 +1,243 @@
+"""Commands that are about one kind of resource only, or about none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from perdure.infra.cloud.client import CloudClient
+from perdure.infra.cloud.commands import Async, OperationId, OutputOption, change, collect, fetch
+from perdure.infra.cloud.output import Output, as_json, as_table
+from perdure.infra.cloud.resources import RESOURCES
+
+_Namespace = Annotated[str, typer.Argument(help="Such as orders.a1b2c3.")]
+_GRANTEES = {
+    "user": ("SetUserNamespaceAccess", "user_id"),
+    "user-group": ("SetUserGroupNamespaceAccess", "group_id"),
+    "service-account": ("SetServiceAccountNamespaceAccess", "service_account_id"),
+}
+_ASSIGNMENTS = {
+    "user": ("GetUserNamespaceAssignments", "users", "email"),
+    "user-group": ("GetUserGroupNamespaceAssignments", "groups", "displayName"),
+    "service-account": ("GetServiceAccountNamespaceAssignments", "serviceAccounts", "name"),
+}
+
+
+def extend(cloud: typer.Typer, groups: dict[str, typer.Typer]) -> None:
+    """Add them."""
+    cloud.command("whoami")(whoami)
+    cloud.command("usage")(usage)
+    cloud.command("audit-log")(audit_log)
+    cloud.command("call")(call)
+    operation = typer.Typer(help="What became of an operation.", no_args_is_help=True)
+    operation.command("get")(operation_get)
+    operation.command("await")(operation_await)
+    cloud.add_typer(operation, name="operation")
+    groups["namespace"].command("tags")(tags)
+    groups["namespace"].command("capacity")(capacity)
+    groups["namespace"].command("access")(access)
+    for kind, group in groups.items():
+        if kind in _GRANTEES:
+            group.command("grant")(_grant(kind))
+    groups["user-group"].command("members")(members)
+    groups["user-group"].command("add-member")(add_member)
+    groups["user-group"].command("remove-member")(remove_member)
+    groups["apikey"].command("issue")(issue)
+    groups["apikey"].command("disable")(_switch(disabled=True))
+    groups["apikey"].command("enable")(_switch(disabled=False))
+
+
+def whoami() -> None:
+    """Show whose API key this is."""
+    print(as_json(CloudClient().call("GetCurrentIdentity", {})))
+
+
+def call(
+    rpc: Annotated[str, typer.Argument(help="Name of an RPC of CloudService.")],
+    request: Annotated[str, typer.Argument(help="The request in JSON.")] = "{}",
+) -> None:
+    """Make any call of the API."""
+    import json
+
+    client = CloudClient()
+    if rpc not in client.rpcs:
+        raise typer.BadParameter(f"there is no {rpc}", param_hint="RPC")
+    try:
+        asked = json.loads(request)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"is not JSON: {error}", param_hint="REQUEST") from None
+    print(as_json(client.call(rpc, asked)))
+
+
+def usage(
+    start: Annotated[str, typer.Option(help="First day, such as 2026-11-01.")] = "",
+    end: Annotated[str, typer.Option(help="The day after the last one.")] = "",
+) -> None:
+    """Show what the account has used, by day and namespace."""
+    request = {
+        "start_time_inclusive": f"{start}T00:00:00Z" if start else None,
+        "end_time_exclusive": f"{end}T00:00:00Z" if end else None,
+    }
+    asked = {name: value for name, value in request.items() if value}
+    print(as_json(collect(CloudClient(), "GetUsage", asked, "summaries")))
+
+
+def audit_log(
+    start: Annotated[str, typer.Option(help="From when on, such as 2026-11-01T10:00:00Z.")] = "",
+    end: Annotated[str, typer.Option(help="Until before when.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show who did what."""
+    asked = {"start_time_inclusive": start, "end_time_exclusive": end}
+    found = collect(CloudClient(), "GetAuditLogs", {name: value for name, value in asked.items() if value}, "logs")
+    columns = (
+        ("TIME", "emitTime"),
+        ("OPERATION", "operation"),
+        ("STATUS", "status"),
+        ("WHO", "principal.name"),
+        ("FROM", "xForwardedFor"),
+    )
+    print(as_json(found) if output is Output.JSON else as_table(found, columns))
+
+
+def operation_get(which: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Show it."""
+    print(as_json(CloudClient().call("GetAsyncOperation", {"async_operation_id": which})["asyncOperation"]))
+
+
+def operation_await(which: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Return when it has ended."""
+    client = CloudClient()
+    found = client.call("GetAsyncOperation", {"async_operation_id": which})["asyncOperation"]
+    print(as_json(client.wait(found)))
+
+
+def tags(
+    namespace: _Namespace,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value; repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="Key of a tag to remove; repeatable.")] = None,
+    operation_id: OperationId = "",
+) -> None:
+    """Add, change and remove tags."""
+    upserted = dict(_pair(each) for each in set_ or [])
+    request = {
+        "namespace": namespace,
+        "tags_to_upsert": upserted,
+        "tags_to_remove": remove or [],
+        "async_operation_id": operation_id,
+    }
+    print(as_json(CloudClient().change("UpdateNamespaceTags", request, wait=True)))
+
+
+def capacity(namespace: _Namespace) -> None:
+    """Show what it may do, and what it has done lately."""
+    print(as_json(CloudClient().call("GetNamespaceCapacityInfo", {"namespace": namespace})))
+
+
+def access(namespace: _Namespace, output: OutputOption = Output.TABLE) -> None:
+    """Show who may do what on it."""
+    client = CloudClient()
+    found = [
+        {"kind": kind, "name": each.get(name, ""), **each}
+        for kind, (rpc, items, name) in _ASSIGNMENTS.items()
+        for each in collect(client, rpc, {"namespace": namespace}, items)
+    ]
+    columns = (
+        ("KIND", "kind"),
+        ("ID", "id"),
+        ("NAME", "name"),
+        ("PERMISSION", "namespaceAccess.permission"),
+        ("BY ACCOUNT ROLE", "inheritedAccess"),
+    )
+    print(as_json(found) if output is Output.JSON else as_table(found, columns))
+
+
+def _grant(kind: str) -> Any:
+    rpc, id_field = _GRANTEES[kind]
+
+    def grant(
+        which: Annotated[str, typer.Argument(help="To whom.")],
+        namespace: Annotated[str, typer.Argument(help="On which namespace.")],
+        permission: Annotated[str, typer.Argument(help="admin, write, read, or none to take it away.")],
+        async_: Async = False,
+    ) -> None:
+        """Give or take a permission on a namespace."""
+        if permission not in ("admin", "write", "read", "none"):
+            raise typer.BadParameter("must be admin, write, read or none", param_hint="PERMISSION")
+        client = CloudClient()
+        before = fetch(client, RESOURCES[kind], which, "")
+        request = {
+            id_field: which,
+            "namespace": namespace,
+            "access": {} if permission == "none" else {"permission": f"PERMISSION_{permission.upper()}"},
+            "resource_version": before.get("resourceVersion", ""),
+        }
+        print(as_json(client.change(rpc, request, wait=not async_)))
+
+    return grant
+
+
+def members(
+    group: Annotated[str, typer.Argument(help="Id of the group.")], output: OutputOption = Output.TABLE
+) -> None:
+    """Show who is in it."""
+    found = collect(CloudClient(), "GetUserGroupMembers", {"group_id": group}, "members")
+    columns = (("USER", "memberId.userId"), ("SINCE", "createdTime"))
+    print(as_json(found) if output is Output.JSON else as_table(found, columns))
+
+
+def add_member(
+    group: Annotated[str, typer.Argument(help="Id of the group.")],
+    user: Annotated[str, typer.Argument(help="Id of the user.")],
+) -> None:
+    """Put a user in it."""
+    request = {"group_id": group, "member_id": {"user_id": user}}
+    print(as_json(CloudClient().change("AddUserGroupMember", request, wait=True)))
+
+
+def remove_member(
+    group: Annotated[str, typer.Argument(help="Id of the group.")],
+    user: Annotated[str, typer.Argument(help="Id of the user.")],
+) -> None:
+    """Take a user out of it."""
+    request = {"group_id": group, "member_id": {"user_id": user}}
+    print(as_json(CloudClient().change("RemoveUserGroupMember", request, wait=True)))
+
+
+def issue(
+    service_account: Annotated[str, typer.Argument(help="Id of the service account that it is for.")],
+    name: Annotated[str, typer.Option(help="What it is called.")] = "key",
+    days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=730)] = 90,
+) -> None:
+    """Make a key and print its secret, which is shown this once."""
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from perdure.kernel.clock import SystemClock
+
+    expiry = Timestamp()
+    expiry.FromNanoseconds(SystemClock().now_ns() + int(timedelta(days=days).total_seconds()) * 10**9)
+    spec = {
+        "owner_id": service_account,
+        "owner_type": "OWNER_TYPE_SERVICE_ACCOUNT",
+        "display_name": name,
+        "expiry_time": expiry.ToJsonString(),
+    }
+    print(CloudClient().change("CreateApiKey", {"spec": spec}, wait=True)["token"])
+
+
+def _switch(*, disabled: bool) -> Any:
+    def switch(which: Annotated[str, typer.Argument(help="Id of the key.")]) -> None:
+        """Disable it, or enable it again."""
+        sets = [f"disabled={'true' if disabled else 'false'}"]
+        change(RESOURCES["apikey"], which, "", None, sets, [], "", "", False, True)
+
+    return switch
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"{text!r} is not of the form key=value", param_hint="--set")
+    return key, value

@@ -1,0 +1,98 @@
+"""`perdure cloud` against a real server: from a certificate to a worker's key, and everything undone again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.support.process import ANY_PORTS, COMMAND, dev
+
+CALL_S_MAX = 60
+
+
+class Shell:
+    """Runs commands one by one."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+
+    async def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            "cloud",
+            *arguments,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), CALL_S_MAX)
+        assert process.returncode == code, (arguments, out.decode(), err.decode())
+        return out.decode(), err.decode()
+
+    async def json(self, *arguments: str) -> Any:
+        return json.loads((await self.run(*arguments))[0])
+
+    async def refused(self, *arguments: str, code: int = 1) -> str:
+        out, err = await self.run(*arguments, code=code)
+        assert out == "" and err.startswith("perdure: ") and err.count("\n") == 1
+        return err
+
+
+async def test_a_day_with_the_command_line(tmp_path: Path) -> None:
+    secure = tmp_path / "secure"
+    arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(secure)]
+    async with dev(*arguments) as server:
+        shell = Shell(
+            {
+                "PERDURE_CLOUD_ADDRESS": server.address,
+                "PERDURE_CLOUD_API_KEY": (secure / "api-key").read_text(),
+                "PERDURE_CLOUD_TLS_CA": str(secure / "server-ca.pem"),
+            }
+        )
+        assert (await shell.json("whoami"))["user"]["spec"]["email"] == "owner@localhost"
+        ca, key = tmp_path / "ca.pem", tmp_path / "ca.key"
+        files = ("--ca-certificate-file", str(ca), "--ca-key-file", str(key))
+        await shell.run("cert", "generate-ca", "--organization", "acme", *files)
+        sets = ("--set", "name=orders", "--set", "mtlsAuth.enabled=true", "--set", f"mtlsAuth.acceptedClientCa=@{ca}")
+        made = await shell.json("namespace", "create", *sets)
+        namespace = made["namespace"]
+        assert made["asyncOperation"]["state"] == "STATE_FULFILLED"
+        assert namespace in (await shell.run("namespace", "list"))[0]
+        await shell.run(
+            "namespace", "update", namespace, "--set", "retentionDays=3", "--set", "apiKeyAuth.enabled=true"
+        )
+        shown = await shell.json("namespace", "get", namespace)
+        assert (shown["spec"]["retentionDays"], shown["spec"]["apiKeyAuth"]) == (3, {"enabled": True})
+        assert "nothing to change" in await shell.refused("namespace", "update", namespace, "--set", "retentionDays=3")
+        await shell.run("namespace", "update", namespace, "--set", "retentionDays=3", "--idempotent")
+        await shell.run("namespace", "tags", namespace, "--set", "team=red")
+
+        access = r"access.accountAccess.role=ROLE_READ"
+        worker = (await shell.json("service-account", "create", "--set", "name=worker", "--set", access))[
+            "serviceAccountId"
+        ]
+        await shell.run("service-account", "grant", worker, namespace, "write")
+        assert "write" in (await shell.run("namespace", "access", namespace))[0]
+        token = (await shell.run("apikey", "issue", worker, "--name", "k"))[0].strip()
+        workers = Shell(
+            {"PERDURE_CLOUD_ADDRESS": server.address, "PERDURE_CLOUD_TLS_CA": str(secure / "server-ca.pem")}
+        )
+        workers._environment["PERDURE_CLOUD_API_KEY"] = token
+        assert (await workers.json("whoami"))["serviceAccount"]["id"] == worker
+        assert "PERMISSION_DENIED" in await workers.refused("namespace", "tags", namespace, "--set", "team=blue")
+        (key_id,) = (
+            each["id"] for each in await shell.json("apikey", "list", "--filter", f"owner_id={worker}", "-o", "json")
+        )
+        await shell.run("apikey", "disable", key_id)
+        assert "UNAUTHENTICATED" in await workers.refused("whoami")
+
+        # Nobody is there to be asked.
+        await shell.run("namespace", "delete", namespace, code=130)
+        await shell.run("namespace", "delete", namespace, "--yes")
+        assert "NOT_FOUND" in await shell.refused("namespace", "get", namespace)
+        assert "is not JSON" in await shell.refused("call", "GetAccount", "{", code=2)
+        assert (await shell.json("call", "GetRegions"))["regions"][0]["id"] == "local-1"
