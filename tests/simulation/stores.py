@@ -42,8 +42,10 @@ class SharedStores:
             if self._taken.get(shard) != (epoch, process):
                 self._report(f"{process} has written to shard {shard} in epoch {epoch}, it is {self._taken.get(shard)}")
 
-    async def acquire(self, process: str, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
-        epochs = await self.shards.acquire(shards, owner)
+    async def acquire(
+        self, process: str, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None
+    ) -> Mapping[ShardId, int]:
+        epochs = await self.shards.acquire(shards, owner, seen)
         for shard, epoch in epochs.items():
             if shard in self._taken and self._taken[shard][0] >= epoch:
                 self._report(f"shard {shard} was given to {process} in epoch {epoch}, after {self._taken[shard]}")
@@ -149,8 +151,10 @@ class ShardsInReach:
         self._shared = shared
         self._reach = reach
 
-    async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
-        return await self._reach.change(lambda: self._shared.acquire(self._name, shards, owner))
+    async def acquire(
+        self, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None = None
+    ) -> Mapping[ShardId, int]:
+        return await self._reach.change(lambda: self._shared.acquire(self._name, shards, owner, seen))
 
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
         await self._reach.change(lambda: self._shared.shards.release(epochs))

@@ -45,7 +45,7 @@ async def test_a_write_waits_for_who_takes_its_shard_and_then_fails(dsns: dict[s
         epochs = await stores.shards.acquire([SHARD, ShardId(8)], "earlier")
         transaction = later.transaction()
         await transaction.start()
-        assert [tuple(row) for row in await later.fetch(ACQUIRE, [SHARD], "later")] == [(SHARD, 2)]
+        assert [tuple(row) for row in await later.fetch(ACQUIRE, [SHARD], "later", [None])] == [(SHARD, 2)]
 
         writing = asyncio.create_task(stores.executions.write([begun(), begun("run-2", ShardId(8))], epochs))
         await blocked(dsns["main"])
@@ -62,7 +62,7 @@ async def test_a_write_goes_on_when_the_taking_is_undone(dsns: dict[str, str]) -
         epochs = await stores.shards.acquire([SHARD], "earlier")
         transaction = later.transaction()
         await transaction.start()
-        await later.fetch(ACQUIRE, [SHARD], "later")
+        await later.fetch(ACQUIRE, [SHARD], "later", [None])
         writing = asyncio.create_task(stores.executions.write([begun()], epochs))
         await blocked(dsns["main"])
         await transaction.rollback()
