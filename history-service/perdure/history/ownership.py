@@ -207,13 +207,14 @@ class SharedOwnership:
         known, unknown = await self._shards.leases()
         leases = {lease.shard: lease for lease in known}
         # Nobody has a reason to take what we hold for as long as everybody takes us for alive.
-        is_trusted = asyncio.get_running_loop().time() <= self._engine.trusted_until_s
+        now = asyncio.get_running_loop().time()
+        is_trusted = now <= self._engine.trusted_until_s
         kept = unknown if is_trusted else frozenset()
         # Owners that have not written since do not know yet that somebody else has taken their shard.
         ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values() if shard.id not in kept]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
-        if not is_trusted:
-            # Whoever has had one meanwhile may be about to take them still.
+        if not is_trusted and now <= lease_ends_s:
+            # Whoever has had one before this lease began may be about to take them still.
             await self._engine.renew()
         # The look may have lasted, and we may have been seen alive meanwhile.
         self._engine.trusted_until_s = max(self._engine.trusted_until_s, lease_ends_s)
