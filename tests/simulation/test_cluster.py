@@ -7,8 +7,8 @@ import pytest
 from tests.simulation.simulation import simulate
 
 SEEDS = 40
-#: Seeds that have found faults: a shard taken by two who had both seen that nobody has it (1002928), and from an owner who
-#: had been taken for dead and was back (116, 207).
+#: Seeds that have found faults: a shard that two took who had seen that nobody has it (1002928), and one that was taken
+#: from an owner who had been thought dead and was back (116, 207).
 KEPT = (116, 207, 1002928)
 
 

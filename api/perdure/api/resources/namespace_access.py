@@ -85,7 +85,9 @@ async def _set(call: ControlCall, row: ResourceRow, request: Any) -> None:
     rows.touch(call, row)
 
 
-async def _users(call: ControlCall, request: GetUserNamespaceAssignmentsRequest) -> GetUserNamespaceAssignmentsResponse:
+async def _users(
+    call: ControlCall, request: GetUserNamespaceAssignmentsRequest
+) -> GetUserNamespaceAssignmentsResponse:
     found, token = await _assigned(call, request, kinds.USER)
     users = [_shown(UserNamespaceAssignment(email=row.name), row, request.namespace) for row in found]
     return GetUserNamespaceAssignmentsResponse(users=users, next_page_token=token)

@@ -2,7 +2,8 @@
 
 The fence: a commit locks the rows of its shards FOR SHARE and compares their epochs in its own transaction; to take a
 shard is to update its row, which waits for such commits and makes later ones see the new epoch. When `acquire` returns,
-what earlier owners wrote is committed, and nothing of theirs can be any more.
+what earlier owners wrote is committed, and nothing of theirs can be any more. Of several who want to take a shard that
+they have seen in the same epoch the first gets it: the others wait for its row, and find another epoch there.
 """
 
 from __future__ import annotations
