@@ -214,7 +214,7 @@ class SharedOwnership:
         ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values() if shard.id not in kept]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
         if not is_trusted and now <= lease_ends_s:
-            # Whoever has had one before this lease began may be about to take them still.
+            # Whoever had one before this lease began may only now be about to take them.
             await self._engine.renew()
         # The look may have lasted, and we may have been seen alive meanwhile.
         self._engine.trusted_until_s = max(self._engine.trusted_until_s, lease_ends_s)
