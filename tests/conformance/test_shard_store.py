@@ -17,6 +17,21 @@ async def test_epochs_rise_per_shard(shards: ShardStore) -> None:
     assert (await shards.leases()).known == [ShardLease(ONE, 2, "b"), ShardLease(TWO, 1, "b")]
 
 
+async def test_a_shard_is_left_alone_that_has_been_taken_since_it_was_seen(shards: ShardStore) -> None:
+    assert await shards.acquire([ONE, TWO], "a", {ONE: 0, TWO: 0}) == {ONE: 1, TWO: 1}
+    assert await shards.acquire([TWO], "b", {TWO: 1}) == {TWO: 2}
+    assert await shards.acquire([ONE, TWO], "c", {ONE: 1, TWO: 1}) == {ONE: 2}
+    assert await shards.acquire([ONE, TWO], "d", {ONE: 0, TWO: 0}) == {}
+    assert (await shards.leases()).known == [ShardLease(ONE, 2, "c"), ShardLease(TWO, 2, "b")]
+    assert await shards.acquire([ONE, TWO], "e", {TWO: 1}) == {ONE: 3}, "no matter how the first was seen"
+
+
+async def test_it_may_be_given_back_meanwhile(shards: ShardStore) -> None:
+    epochs = await shards.acquire([ONE], "a")
+    await shards.release(epochs)
+    assert await shards.acquire([ONE], "b", epochs) == {ONE: 2}
+
+
 async def test_a_shard_that_was_given_back_has_no_owner(shards: ShardStore) -> None:
     epochs = await shards.acquire([ONE, TWO], "a")
     await shards.release({ONE: epochs[ONE]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -35,6 +35,8 @@ class SharedStores:
         self._leases: dict[str, tuple[Member, int]] = {}
         #: By shard: the epoch that the last process to take it was given, and which process that was.
         self._taken: dict[ShardId, tuple[int, str]] = {}
+        #: Is told of shards that a process takes.
+        self.taking: Callable[[str, Set[ShardId]], None] = lambda process, shards: None
 
     async def write(self, process: str, writes: Sequence[ShardWrite], epochs: Mapping[ShardId, int]) -> None:
         await self.executions.write(writes, epochs)
@@ -42,12 +44,15 @@ class SharedStores:
             if self._taken.get(shard) != (epoch, process):
                 self._report(f"{process} has written to shard {shard} in epoch {epoch}, it is {self._taken.get(shard)}")
 
-    async def acquire(self, process: str, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
-        epochs = await self.shards.acquire(shards, owner)
+    async def acquire(
+        self, process: str, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None
+    ) -> Mapping[ShardId, int]:
+        epochs = await self.shards.acquire(shards, owner, seen)
         for shard, epoch in epochs.items():
             if shard in self._taken and self._taken[shard][0] >= epoch:
                 self._report(f"shard {shard} was given to {process} in epoch {epoch}, after {self._taken[shard]}")
             self._taken[shard] = epoch, process
+        self.taking(process, epochs.keys())
         return epochs
 
     async def beat(self, member: Member, lease_ns: int) -> Sequence[Member]:
@@ -149,8 +154,10 @@ class ShardsInReach:
         self._shared = shared
         self._reach = reach
 
-    async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
-        return await self._reach.change(lambda: self._shared.acquire(self._name, shards, owner))
+    async def acquire(
+        self, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None = None
+    ) -> Mapping[ShardId, int]:
+        return await self._reach.change(lambda: self._shared.acquire(self._name, shards, owner, seen))
 
     async def release(self, epochs: Mapping[ShardId, int]) -> None:
         await self._reach.change(lambda: self._shared.shards.release(epochs))

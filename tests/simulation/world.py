@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Set
 from contextvars import copy_context
 from typing import Any
 
@@ -20,7 +20,7 @@ from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import Internal
 from perdure.kernel.identity import KnownCaller
-from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.ids import NamespaceId, NamespaceName, ShardId
 from perdure.kernel.limits import DEVELOPMENT, Limits
 from perdure.kernel.masking import service_error
 from perdure.kernel.membership import Role
@@ -75,6 +75,13 @@ class Process:
     @property
     def alive(self) -> bool:
         return not self.owner.dead
+
+    def shows(self, shards: Set[ShardId]) -> Set[ShardId]:
+        """Of which of these shards it would show now what it holds in memory."""
+        history = self._node.history if self.alive and self._node is not None else None
+        if history is None or asyncio.get_running_loop().time() > history.engine.trusted_until_s:
+            return frozenset()
+        return shards & history.engine.shards.keys()
 
     @property
     def node(self) -> ClusterNode:
@@ -204,12 +211,19 @@ class World:
         #: What must not be and was seen to be.
         self.violations: list[str] = []
         self.stores = SharedStores(clock, NAMESPACE, self.violations.append)
+        self.stores.taking = self._check_taking
         self.network = MemoryNetwork(self.chance, Weather(0.0, 0.002))
         self.rumours = Rumours(self.chance)
         self.processes: list[Process] = []
         #: How many answers to clients get lost.
         self.answers_lost = 0.01
         self._named = 0
+
+    def _check_taking(self, taker: str, shards: Set[ShardId]) -> None:
+        """Nobody else shows them any more: what he shows would be stale from the taker's first write on."""
+        for process in self.processes:
+            if process.name != taker and (shown := process.shows(shards)):
+                self.violations.append(f"{taker} has taken shards {sorted(shown)} while {process.name} shows them")
 
     async def start(self, roles: Roles) -> Process:
         """Have a process come up, however often it takes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, TypeVar
 
@@ -108,15 +108,17 @@ class Engine:
 
     # Owning
 
-    async def acquire(self, shards: Sequence[ShardId]) -> list[Shard]:
+    async def acquire(self, shards: Sequence[ShardId], seen: Mapping[ShardId, int] | None = None) -> list[Shard]:
         """Take these shards and serve them from now on; returns those that could be taken, to be recovered.
+
+        For `seen` see `ShardStore.acquire`.
 
         Raises:
             StoreError: the store cannot be written.
         """
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        epochs = await self._shard_store.acquire(shards, self._member_id)
+        epochs = await self._shard_store.acquire(shards, self._member_id, seen)
         self.metrics.acquisition.observe(loop.time() - began_s)
         self.metrics.shards_taken += len(epochs)
         taken = []
@@ -138,6 +140,22 @@ class Engine:
             taken.append(shard)
         self._share_memory()
         return taken
+
+    async def renew(self) -> None:
+        """Take what we own once more, and keep what is in memory. Others have taken what cannot be taken: it is let go.
+
+        From here on nobody can take a shard whose reason to do so is older than this.
+
+        Raises:
+            StoreError: nobody knows of any shard whether it is still ours.
+        """
+        held = list(self.shards.values())
+        seen = {shard.id: shard.epoch for shard in held}
+        epochs = await self._shard_store.acquire(list(seen), self._member_id, seen)
+        self.drop([shard.id for shard in held if shard.id not in epochs])
+        for shard in held:
+            # A write that is on its way in the name of the epoch before fails, and its shard is loaded again.
+            shard.epoch = epochs.get(shard.id, shard.epoch)
 
     async def recover(self, shards: Iterable[Shard]) -> None:
         """Bring up the runs that owe something, since whoever owed it before may not have delivered it; then keep time.

@@ -206,12 +206,16 @@ class SharedOwnership:
         lease_ends_s = self._membership.lease_ends_s
         known, unknown = await self._shards.leases()
         leases = {lease.shard: lease for lease in known}
-        # Nobody has had a reason to take what we hold for as long as everybody takes us for alive.
-        is_trusted = asyncio.get_running_loop().time() <= self._engine.trusted_until_s
+        # Nobody has a reason to take what we hold for as long as everybody takes us for alive.
+        now = asyncio.get_running_loop().time()
+        is_trusted = now <= self._engine.trusted_until_s
         kept = unknown if is_trusted else frozenset()
         # Owners that have not written since do not know yet that somebody else has taken their shard.
         ours = [(shard, leases.get(shard.id)) for shard in self._engine.shards.values() if shard.id not in kept]
         self._engine.drop([shard.id for shard, lease in ours if lease is None or lease.epoch != shard.epoch])
+        if not is_trusted and now <= lease_ends_s:
+            # Whoever had one before this lease began may only now be about to take them.
+            await self._engine.renew()
         # The look may have lasted, and we may have been seen alive meanwhile.
         self._engine.trusted_until_s = max(self._engine.trusted_until_s, lease_ends_s)
         if any(self._is_dead(leases.get(shard)) for shard in self._wanted() - self._owned):
@@ -219,7 +223,9 @@ class SharedOwnership:
             await self._membership.refresh()
         take = self._free(leases, unknown)
         if take:
-            self._recover(await self._engine.acquire(take))
+            # Only as we have seen them: while we ask, others may take them, or come back and show what they hold.
+            seen = {shard: lease.epoch if (lease := leases.get(shard)) else 0 for shard in take}
+            self._recover(await self._engine.acquire(take, seen))
             self._news.tell(Topic.SHARDS)
 
     def _free(self, leases: Mapping[ShardId, ShardLease], unknown: Set[ShardId]) -> list[ShardId]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from typing import Any
+
+import pytest
 
 from perdure.history import ownership
 from perdure.history.ownership import SharedOwnership
@@ -13,6 +15,7 @@ from perdure.history.service import HistoryService
 from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
+from perdure.kernel.errors import NotOwner
 from perdure.kernel.ids import ExecutionKey, NamespaceId, ShardId, TaskKind, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import Member, Role, owner, shard_item
@@ -25,6 +28,7 @@ from tests.support import virtual_time
 
 LEASE_S = 3.0
 SHARD_COUNT = 8
+ALL = [ShardId(n) for n in range(SHARD_COUNT)]
 ME, OTHER = (Member(name, name, frozenset({Role.HISTORY})) for name in ("me", "other"))
 #: Those of this process if both are there.
 MINE = {ShardId(n) for n in range(SHARD_COUNT) if owner(shard_item(ShardId(n)), [ME, OTHER]) == ME}
@@ -59,8 +63,9 @@ class Shards(SqliteShardStore):
 
     readable = True
     unknown: Set[ShardId] = frozenset()
-    #: How long a look lasts, in seconds.
+    #: How long a look lasts, in seconds, and how long it takes until who takes a shard has it.
     look_s = 0.0
+    take_s = 0.0
     #: What happens at the next looks.
     failures: Sequence[Exception] = ()
 
@@ -73,6 +78,12 @@ class Shards(SqliteShardStore):
         await asyncio.sleep(self.look_s)
         known, _ = await super().leases()
         return ShardLeases([lease for lease in known if lease.shard not in self.unknown], self.unknown)
+
+    async def acquire(
+        self, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None = None
+    ) -> Mapping[ShardId, int]:
+        await asyncio.sleep(self.take_s)
+        return await super().acquire(shards, owner, seen)
 
 
 class Executions(SqliteExecutionStore):
@@ -157,6 +168,57 @@ def test_a_living_owner_has_time_to_give_a_shard_back() -> None:
         assert not bench.owned
         await bench.beat(lambda: bench.owned == MINE)
         assert asyncio.get_running_loop().time() - began > ownership.PATIENCE_S > LEASE_S
+
+    with_ownership(main)
+
+
+def test_a_shard_that_another_takes_while_we_ask_for_it_is_left_to_him() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        bench.shards.take_s = 1.0
+        starting = asyncio.create_task(bench.ownership.start())
+        await asyncio.sleep(0.5)
+        assert await SqliteShardStore.acquire(bench.shards, [ShardId(0)], OTHER.id, {ShardId(0): 0})
+        await starting
+        assert bench.owned == set(ALL[1:])
+
+    with_ownership(main)
+
+
+def test_who_was_taken_for_dead_comes_before_those_who_are_late_to_take_what_he_has() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        engine = bench.service.engine
+        held = dict(engine.shards)
+        await asyncio.sleep(2 * LEASE_S)
+        with pytest.raises(NotOwner):
+            engine.owned(ShardId(0))
+        # Somebody sees now who has the shards, and that he is dead, and is slow to draw the conclusion.
+        seen = {lease.shard: lease.epoch for lease in (await bench.shards.leases()).known}
+        await bench.beat(lambda: asyncio.get_running_loop().time() <= engine.trusted_until_s)
+        assert await bench.shards.acquire(ALL, OTHER.id, seen) == {}
+        assert all(engine.owned(shard) is held[shard] for shard in ALL), "what is in memory is kept"
+        assert all(held[shard].epoch == seen[shard] + 1 for shard in ALL)
+
+    with_ownership(main)
+
+
+def test_who_was_taken_for_dead_lets_go_of_what_others_take_before_him() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        engine = bench.service.engine
+        held = dict(engine.shards)
+        await asyncio.sleep(2 * LEASE_S)
+        bench.shards.take_s = 1.0
+        bench.members.look()
+        await asyncio.sleep(0.5)
+        assert await SqliteShardStore.acquire(bench.shards, [ShardId(0)], OTHER.id)
+        bench.members.now = [ME, OTHER]
+        await bench.beat(lambda: asyncio.get_running_loop().time() <= engine.trusted_until_s)
+        assert ShardId(0) not in bench.owned
+        assert all(engine.owned(shard) is held[shard] for shard in MINE)
 
     with_ownership(main)
 

@@ -2,7 +2,8 @@
 
 The fence: a commit locks the rows of its shards FOR SHARE and compares their epochs in its own transaction; to take a
 shard is to update its row, which waits for such commits and makes later ones see the new epoch. When `acquire` returns,
-what earlier owners wrote is committed, and nothing of theirs can be any more.
+what earlier owners wrote is committed, and nothing of theirs can be any more. Of several who want to take a shard that
+they have seen in the same epoch the first gets it: the others wait for its row, and find another epoch there.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ MOVER = "(moving)"
 #: Rows are locked in order, here and by commits, so that nobody waits in a circle.
 ACQUIRE = f"""
     WITH locked AS MATERIALIZED (
-        SELECT shard FROM shards WHERE shard = ANY ($1::integer[]) AND owner <> '{MOVER}'
-        ORDER BY shard FOR NO KEY UPDATE
+        SELECT shard FROM shards JOIN unnest($1::integer[], $3::bigint[]) AS wanted (shard, seen) USING (shard)
+        WHERE owner <> '{MOVER}' AND epoch = coalesce(seen, epoch)
+        ORDER BY shard FOR NO KEY UPDATE OF shards
     )
     UPDATE shards SET epoch = epoch + 1, owner = $2 FROM locked WHERE shards.shard = locked.shard
     RETURNING shards.shard, epoch"""
@@ -61,16 +63,20 @@ class PostgresShardStore:
         #: Databases that could not be read when we last looked, and how many looks have failed since they could.
         self._unread: Counter[str] = Counter()
 
-    async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
+    async def acquire(
+        self, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None = None
+    ) -> Mapping[ShardId, int]:
         if not shards:
             return {}
+        seen = seen or {}
         # They may have moved since they were lost.
         await self._databases.refresh()
 
         async def take(database: Database, held: Sequence[ShardId]) -> Sequence[asyncpg.Record]:
             await self._databases.check(database)
+            epochs = [seen.get(shard) for shard in held]
             return await database.claims.run(
-                lambda connection: connection.fetch(ACQUIRE, held, owner), within_s=_TAKE_S_MAX
+                lambda connection: connection.fetch(ACQUIRE, held, owner, epochs), within_s=_TAKE_S_MAX
             )
 
         taken, errors = await _each((database, take(database, held)) for database, held in self._by_database(shards))

@@ -12,8 +12,8 @@ from perdure.kernel.persistence.shards import ShardLease, ShardLeases
 
 ACQUIRE = """
     INSERT INTO shards (shard, epoch, owner) VALUES (?1, 1, ?2)
-    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner
-    RETURNING epoch"""
+    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner WHERE epoch = ifnull(?3, epoch)
+    RETURNING shard, epoch"""
 
 RELEASE = "UPDATE shards SET owner = '' WHERE shard = ? AND epoch = ?"
 
@@ -26,9 +26,13 @@ class SqliteShardStore:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
-    async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
+    async def acquire(
+        self, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None = None
+    ) -> Mapping[ShardId, int]:
+        seen = seen or {}
+
         def raise_epochs(cursor: apsw.Cursor) -> dict[ShardId, int]:
-            return {shard: int(cursor.execute(ACQUIRE, (shard, owner)).get) for shard in shards}
+            return dict(cursor.executemany(ACQUIRE, [(shard, owner, seen.get(shard)) for shard in shards]))
 
         return await self._database.transaction(raise_epochs)
 

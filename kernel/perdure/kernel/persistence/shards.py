@@ -26,13 +26,19 @@ class ShardLeases(NamedTuple):
 class ShardStore(Protocol):
     """The fence itself is checked by `ExecutionStore.write`, in the transaction that it protects."""
 
-    async def acquire(self, shards: Sequence[ShardId], owner: str) -> Mapping[ShardId, int]:
+    async def acquire(
+        self, shards: Sequence[ShardId], owner: str, seen: Mapping[ShardId, int] | None = None
+    ) -> Mapping[ShardId, int]:
         """Take the shards: raise their epochs and return the new ones. Every earlier owner's writes fail from here on.
+
+        `seen` says in which epochs the reason to take them was seen, 0 for before the first. A shard whose epoch is
+        another by now is left alone: whoever has raised it may not be known to the caller, and may be showing what he
+        holds. Shards that `seen` does not name are taken from anybody.
 
         All that earlier owners wrote, and nothing that they have yet to write, is seen by reads that follow.
 
-        Shards that cannot be taken now are left out: they are being moved to another database, or theirs cannot be
-        reached.
+        Shards that cannot be taken now are left out: they have another epoch than was seen, are being moved to another
+        database, or theirs cannot be reached.
 
         Raises:
             StoreError: there are shards, and no database of theirs can be written.

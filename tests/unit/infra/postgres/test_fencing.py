@@ -45,7 +45,7 @@ async def test_a_write_waits_for_who_takes_its_shard_and_then_fails(dsns: dict[s
         epochs = await stores.shards.acquire([SHARD, ShardId(8)], "earlier")
         transaction = later.transaction()
         await transaction.start()
-        assert [tuple(row) for row in await later.fetch(ACQUIRE, [SHARD], "later")] == [(SHARD, 2)]
+        assert [tuple(row) for row in await later.fetch(ACQUIRE, [SHARD], "later", [None])] == [(SHARD, 2)]
 
         writing = asyncio.create_task(stores.executions.write([begun(), begun("run-2", ShardId(8))], epochs))
         await blocked(dsns["main"])
@@ -57,12 +57,25 @@ async def test_a_write_waits_for_who_takes_its_shard_and_then_fails(dsns: dict[s
         assert await stores.executions.load(ShardId(8), key(run_id="run-2")) is None
 
 
+async def test_of_two_who_have_seen_the_same_owner_one_takes_his_shard(dsns: dict[str, str]) -> None:
+    async with opened(dsns) as stores, connected(dsns["main"]) as faster:
+        seen = await stores.shards.acquire([SHARD, ShardId(8)], "earlier")
+        transaction = faster.transaction()
+        await transaction.start()
+        assert len(await faster.fetch(ACQUIRE, [SHARD], "faster", [seen[SHARD]])) == 1
+
+        taking = asyncio.create_task(stores.shards.acquire([SHARD, ShardId(8)], "slower", seen))
+        await blocked(dsns["main"])
+        await transaction.commit()
+        assert await taking == {ShardId(8): 2}
+
+
 async def test_a_write_goes_on_when_the_taking_is_undone(dsns: dict[str, str]) -> None:
     async with opened(dsns) as stores, connected(dsns["main"]) as later:
         epochs = await stores.shards.acquire([SHARD], "earlier")
         transaction = later.transaction()
         await transaction.start()
-        await later.fetch(ACQUIRE, [SHARD], "later")
+        await later.fetch(ACQUIRE, [SHARD], "later", [None])
         writing = asyncio.create_task(stores.executions.write([begun()], epochs))
         await blocked(dsns["main"])
         await transaction.rollback()
