@@ -36,7 +36,11 @@ class ControlCall:
     policy: Policy
     regions: Sequence[RegionOfCloud]
     endpoints: NamespaceEndpoints
+    #: Where the call comes from.
+    address: str = ""
     operation_id: str = ""
+    #: The specification of what was changed, as it was before.
+    before: bytes = b""
     changed: ResourceRow | None = None
     deferred: bool = False
     #: What the audit log says besides, by name.

@@ -98,7 +98,7 @@ class GatewayGuard:
             raise _unknown("The API key is disabled.")
         if record.expires_at_ns <= self._clock.now_ns():
             raise _unknown("The API key has expired.")
-        if not found.sources.accept(self._address(caller)):
+        if not found.sources.accept(self.address_of(caller)):
             raise _unknown("The API key is not accepted from this address.")
         owner = self._view.principals.get(record.owner_id)
         if owner is None or not owner.active or not self._view.account_is_active(owner.principal.account_id):
@@ -143,7 +143,7 @@ class GatewayGuard:
             raise _forbidden()
         if not getattr(access.record, method) or not access.record.active:
             raise _forbidden()
-        if not access.sources.accept(self._address(caller)):
+        if not access.sources.accept(self.address_of(caller)):
             raise _forbidden()
         return access
 
@@ -162,7 +162,8 @@ class GatewayGuard:
             return forwarded_certificates(caller.metadata)
         return caller.certificates
 
-    def _address(self, caller: Caller) -> str:
+    def address_of(self, caller: Caller) -> str:
+        """Where a call comes from, as far as that can be believed; empty if nobody knows."""
         if self._proxies is not None and self._proxies.accept(caller.address):
             return forwarded_address(caller.metadata)
         return caller.address

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from perdure.api.data.audit import AuditTables
 from perdure.api.data.tables import AccessRevisionRow, AccessRow, MemberRow, OperationRow, ResourceRow
 from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
 
@@ -19,6 +20,7 @@ class Transaction:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._published: dict[tuple[str, str], bytes | None] = {}
+        self.audit = AuditTables(session)
 
     # Resources
 

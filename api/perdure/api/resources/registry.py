@@ -8,6 +8,7 @@ from perdure.api.calls import Method
 from perdure.api.resources import (
     account,
     api_keys,
+    audit_logs,
     custom_roles,
     groups,
     namespace_access,
@@ -22,6 +23,7 @@ from perdure.api.resources import (
 METHODS: Mapping[str, Method] = {
     **account.METHODS,
     **api_keys.METHODS,
+    **audit_logs.METHODS,
     **custom_roles.METHODS,
     **groups.METHODS,
     **namespace_access.METHODS,

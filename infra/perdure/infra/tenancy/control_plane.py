@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from perdure.api.audit.keeping import KEPT_DAYS, AuditKeeper
 from perdure.api.data_plane import DataPlane
 from perdure.api.operations import OperationRunner
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -35,10 +36,12 @@ class ControlPlane:
         endpoints: Callable[[], NamespaceEndpoints],
         limits: ControlLimits | None = None,
         regions: Sequence[RegionOfCloud] = (LOCAL,),
+        audit_days: int = KEPT_DAYS,
     ) -> None:
         """Raises PolicyError: an RPC is missing from the table."""
         access.policy.verify([CLOUD_SERVICE])
         self._runner = OperationRunner(access.database, data_plane, runtime.clock, news, STEPS, FAILED_STATES)
+        self._audit = AuditKeeper(access.database, runtime.clock, audit_days)
         self._cloud = CloudService(
             runtime,
             access.database,
@@ -65,14 +68,16 @@ class ControlPlane:
 
     def start(self) -> None:
         self._runner.start()
+        self._audit.start()
 
     async def stop(self) -> None:
         await self._runner.stop()
+        await self._audit.stop()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return self._runner.background
+        return [*self._runner.background, *self._audit.background]
 
 
 def _patient(serve: Callable[[Any, Caller], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
