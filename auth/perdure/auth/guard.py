@@ -162,8 +162,15 @@ class GatewayGuard:
             return forwarded_certificates(caller.metadata)
         return caller.certificates
 
+    async def recognize(self, caller: Caller) -> Principal | None:
+        if "authorization" not in caller.metadata:
+            return None
+        try:
+            return (await self.identify(caller)).principal
+        except ServiceError:
+            return None
+
     def address_of(self, caller: Caller) -> str:
-        """Where a call comes from, as far as that can be believed; empty if nobody knows."""
         if self._proxies is not None and self._proxies.accept(caller.address):
             return forwarded_address(caller.metadata)
         return caller.address

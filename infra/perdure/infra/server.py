@@ -89,6 +89,7 @@ class EmbeddedServer:
             limits_of=self._limits_of,
             guard=tenancy.guard if tenancy else None,
             also=tenancy.services() if tenancy else (),
+            acts=tenancy.acts if tenancy else None,
         )
         name_of = self._namespaces.name_of
         exporter = PrometheusExporter(

@@ -115,6 +115,7 @@ class ClusterServer:
                 tracer=self._tracer,
                 guard=tenancy.guard if tenancy else None,
                 also=served,
+                acts=tenancy.acts if tenancy else None,
             )
         elif served:
             self._front_metrics = GatewayMetrics()

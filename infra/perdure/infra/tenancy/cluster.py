@@ -13,6 +13,7 @@ from perdure.infra.settings import Settings
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.membership import Role
@@ -65,6 +66,10 @@ class ClusterTenancy:
     @property
     def guard(self) -> Guard:
         return self._connected.guard
+
+    @property
+    def acts(self) -> ActLog:
+        return self._connected.acts
 
     def services(self) -> list[Service]:
         """What this process offers besides the data plane."""

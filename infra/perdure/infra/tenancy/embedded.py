@@ -86,6 +86,7 @@ class EmbeddedTenancy:
         self._control_plane: ControlPlane | None = None
         self._deletion: NamespaceDeletion | None = None
         self.guard = self._access.guard
+        self.acts = self._access.acts
         self.tls = ServerTls(credentials.server, credentials.server.with_suffix(".key"), self._access.authorities)
 
     @classmethod
