@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -21,7 +21,7 @@ from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
-from perdure.api.resources.registry import METHODS
+from perdure.api.resources.registry import METHODS, verify
 from perdure.auth.guard import GatewayGuard
 from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import Grants
@@ -33,13 +33,13 @@ from perdure.kernel.errors import (
     PermissionDenied,
     ServiceError,
     Unavailable,
-    Unimplemented,
 )
 from perdure.kernel.identity import Caller, Principal
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.names import check_names
 from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import StoreError
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
@@ -72,9 +72,13 @@ class CloudService:
         *,
         limits: ControlLimits,
         regions: Sequence[RegionOfCloud],
+        connections: Mapping[str, Sequence[str]],
+        usage: UsageStore,
         endpoints: Callable[[], NamespaceEndpoints],
         deferred: Callable[[], None],
     ) -> None:
+        """Raises MissingMethod: an RPC has no handler, or the audit log no word for it."""
+        verify(CLOUD_SERVICE)
         self._runtime = runtime
         self._database = database
         self._guard = guard
@@ -82,15 +86,15 @@ class CloudService:
         self._news = news
         self._limits = limits
         self._regions = regions
+        self._connections = connections
+        self._usage = usage
         self._endpoints = endpoints
         self._deferred = deferred
         self._rates = ControlRates(limits, runtime.clock)
 
     def endpoint(self, method: MethodDescriptor) -> ControlEndpoint:
         """What serves this RPC."""
-        row = METHODS.get(method.name)
-        if row is None:
-            return _not_yet(method.name)
+        row = METHODS[method.name]
         return self._changing(method, row) if row.changes else self._reading(method, row)
 
     def _reading(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
@@ -215,6 +219,8 @@ class CloudService:
             policy=self._policy,
             regions=self._regions,
             endpoints=self._endpoints(),
+            connections=self._connections,
+            usage=self._usage,
         )
 
 
@@ -254,13 +260,6 @@ def _without_id(request: Any) -> bytes:
     asked.ClearField("async_operation_id")
     data: bytes = asked.SerializeToString(deterministic=True)
     return data
-
-
-def _not_yet(rpc: str) -> ControlEndpoint:
-    async def serve(request: Any, caller: Caller) -> Message:
-        raise Unimplemented(f"{rpc} is not implemented yet.")
-
-    return serve
 
 
 def _out_of_order(method: MethodDescriptor, error: StoreError) -> Unavailable:

@@ -95,7 +95,7 @@ class ClusterServer:
             self._tracer,
         )
         if tenancy is not None:
-            tenancy.connect(node.namespaces, node.history_router, self._news or NoNews())
+            tenancy.connect(node.namespaces, node.history_router, self._news or NoNews(), PostgresUsageStore(databases))
         served = tenancy.services() if tenancy else []
         self._gateway: Gateway | None = None
         self._front: GrpcServer | None = None

@@ -19,6 +19,7 @@ from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.news import News
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 
@@ -39,7 +40,7 @@ class ClusterTenancy:
         assert settings.control_plane.database is not None
         return cls(settings, runtime, await ControlDatabase.open(settings.control_plane.database))
 
-    def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News) -> None:
+    def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News, usage: UsageStore) -> None:
         """Raises PolicyError: an RPC is missing from the table of who may call what."""
         settings, runtime = self._settings, self._runtime
         self._access = Access(runtime, self._database, news, settings.control_plane.proxies)
@@ -54,8 +55,11 @@ class ClusterTenancy:
             SharedNamespaces(namespaces, self._deletion),
             news,
             lambda: endpoints,
+            usage,
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
+            settings.control_plane.connections,
+            settings.control_plane.audit.days,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -15,12 +15,15 @@ from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
 from perdure.api.service import CLOUD_SERVICE, CloudService
+from perdure.api.usage import reports
+from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.infra.tenancy.access import Access
 from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.news import News
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 
@@ -34,14 +37,30 @@ class ControlPlane:
         data_plane: DataPlane,
         news: News,
         endpoints: Callable[[], NamespaceEndpoints],
+        usage: UsageStore,
         limits: ControlLimits | None = None,
         regions: Sequence[RegionOfCloud] = (LOCAL,),
+        connections: Mapping[str, Sequence[str]] | None = None,
         audit_days: int = KEPT_DAYS,
     ) -> None:
-        """Raises PolicyError: an RPC is missing from the table."""
+        """`connections` are private ones, with their networks.
+
+        Raises:
+            PolicyError: an RPC is missing from the table.
+            MissingMethod: an RPC has no handler.
+        """
         access.policy.verify([CLOUD_SERVICE])
-        self._runner = OperationRunner(access.database, data_plane, runtime.clock, news, STEPS, FAILED_STATES)
+        self._runner = OperationRunner(
+            access.database,
+            data_plane,
+            runtime.clock,
+            news,
+            {**STEPS, **reports.steps(access.database, usage)},
+            FAILED_STATES,
+        )
         self._audit = AuditKeeper(access.database, runtime.clock, audit_days)
+        self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
+        self.downloads = reports.BillingDownloads(access.database, runtime.clock)
         self._cloud = CloudService(
             runtime,
             access.database,
@@ -50,6 +69,8 @@ class ControlPlane:
             news,
             limits=limits or ControlLimits(),
             regions=regions,
+            connections=connections or {},
+            usage=usage,
             endpoints=endpoints,
             deferred=self._runner.look,
         )
@@ -69,15 +90,17 @@ class ControlPlane:
     def start(self) -> None:
         self._runner.start()
         self._audit.start()
+        self._floating.start()
 
     async def stop(self) -> None:
         await self._runner.stop()
         await self._audit.stop()
+        await self._floating.stop()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return [*self._runner.background, *self._audit.background]
+        return [*self._runner.background, *self._audit.background, *self._floating.background]
 
 
 def _patient(serve: Callable[[Any, Caller], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
