@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.protobuf.json_format import ParseDict
@@ -22,11 +21,13 @@ from perdure.frontend.namespaces import Namespaces
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.namespace import DAY_NS
 from perdure.kernel.news import LocalNews
 from perdure.kernel.runtime import Runtime
 from tests.support.fakes import MemoryNamespaces, RecordingReclaimer
+from tests.support.memory_usage import MemoryUsage
 
 _STEP_S = 0.01
 
@@ -43,6 +44,7 @@ class ControlBench:
     """`call` is what a client does; its requests are dicts, as in proto3 JSON."""
 
     def __init__(self, database: ControlDatabase, limits: ControlLimits) -> None:
+        self.usage = MemoryUsage()
         self.runtime = Runtime()
         self.database = database
         self.namespaces = MemoryNamespaces()
@@ -56,7 +58,9 @@ class ControlBench:
             SharedNamespaces(directory, self._deletion),
             news,
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
+            self.usage,
             limits,
+            connections={"office": ["192.0.2.0/24"]},
         )
 
     async def start(self) -> None:
@@ -77,8 +81,12 @@ class ControlBench:
 
     async def call(self, token: str, rpc: str, request: Mapping[str, Any] | None = None) -> Any:
         """Raises what the handler raises."""
-        message = GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)()
-        return await self.control_plane.call(rpc, ParseDict(dict(request or {}), message), token)
+        return await self.control_plane.call(rpc, request_of(rpc, request or {}), token)
+
+    async def call_from(self, address: str, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
+        """The same from somewhere."""
+        caller = KnownCaller({"authorization": f"Bearer {token}"}, address)
+        return await self.control_plane.serve(rpc, request_of(rpc, request), caller)
 
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The answer to a mutation, once what it asks for has come about."""
@@ -123,10 +131,14 @@ class ControlBench:
         return str(time.ToJsonString())
 
 
+def request_of(rpc: str, request: Mapping[str, Any]) -> Any:
+    return ParseDict(dict(request), GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)())
+
+
 @asynccontextmanager
-async def control_bench(directory: Path, limits: ControlLimits | None = None) -> AsyncIterator[ControlBench]:
-    """Running, on a database file in the directory."""
-    database = await ControlDatabase.open(f"sqlite:///{directory / 'control-plane.db'}", migrate=True)
+async def control_bench(url: str, limits: ControlLimits | None = None) -> AsyncIterator[ControlBench]:
+    """Running, on an empty database."""
+    database = await ControlDatabase.open(url, migrate=True)
     bench = ControlBench(database, limits or ControlLimits())
     await bench.start()
     try:

@@ -84,7 +84,10 @@ class ControlPlane:
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of this process itself, with an API key."""
-        caller = KnownCaller({"authorization": f"Bearer {token}"})
+        return await self.serve(rpc, request, KnownCaller({"authorization": f"Bearer {token}"}))
+
+    async def serve(self, rpc: str, request: Any, caller: Caller) -> Any:
+        """Serve a decoded call of anybody."""
         return await self._cloud.endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request, caller)
 
     def start(self) -> None:
