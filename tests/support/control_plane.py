@@ -12,16 +12,18 @@ from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
+from perdure.api.calls import ControlCall
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.service import CLOUD_SERVICE
+from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
-from perdure.kernel.identity import KnownCaller
+from perdure.kernel.identity import KnownCaller, Principal, PrincipalKind
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.namespace import DAY_NS
 from perdure.kernel.news import LocalNews
@@ -63,9 +65,10 @@ class ControlBench:
             connections={"office": ["192.0.2.0/24"]},
         )
 
-    async def start(self) -> None:
+    async def start(self, *, still: bool) -> None:
         await self.access.start()
-        self.control_plane.start()
+        if not still:
+            self.control_plane.start()
 
     async def stop(self) -> None:
         await self.control_plane.stop()
@@ -123,6 +126,23 @@ class ControlBench:
         made = await self.done(owner.token, "CreateApiKey", {"spec": spec})
         return str(made.token)
 
+    @asynccontextmanager
+    async def own_call(self, owner: Owner) -> AsyncIterator[ControlCall]:
+        """A call in a transaction of its own, for what no RPC leads to."""
+        async with self.database.writing() as transaction:
+            yield ControlCall(
+                principal=Principal(PrincipalKind.USER, owner.user_id, account_id=owner.account_id),
+                grants=Grants(owner.account_id),
+                transaction=transaction,
+                now_ns=self.runtime.clock.now_ns(),
+                entropy=self.runtime.entropy,
+                limits=ControlLimits(),
+                policy=self.access.policy,
+                regions=(),
+                endpoints=NamespaceEndpoints(),
+                usage=self.usage,
+            )
+
     def time_in(self, duration_ns: int) -> str:
         from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -136,11 +156,13 @@ def request_of(rpc: str, request: Mapping[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def control_bench(url: str, limits: ControlLimits | None = None) -> AsyncIterator[ControlBench]:
-    """Running, on an empty database."""
+async def control_bench(
+    url: str, limits: ControlLimits | None = None, *, still: bool = False
+) -> AsyncIterator[ControlBench]:
+    """Running, on an empty database; nothing happens by itself if it is `still`."""
     database = await ControlDatabase.open(url, migrate=True)
     bench = ControlBench(database, limits or ControlLimits())
-    await bench.start()
+    await bench.start(still=still)
     try:
         yield bench
     finally:

@@ -131,9 +131,13 @@ class Addresses(_Section):
 
 
 class Audit(_Section):
-    """The audit log is kept for so many days."""
+    """The audit log is kept for so many days. Tenants have it exported to public addresses and to those in `networks`,
+    and to files if there is a `directory` for them.
+    """
 
     days: Annotated[int, Field(ge=1)] = 30
+    networks: list[Annotated[str, AfterValidator(_network)]] = []
+    directory: Path | None = None
 
 
 class ControlPlane(_Section):

@@ -23,3 +23,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def bench(database_url: str) -> AsyncIterator[ControlBench]:
     async with control_bench(database_url) as running:
         yield running
+
+
+@pytest.fixture
+async def still_bench(database_url: str) -> AsyncIterator[ControlBench]:
+    async with control_bench(database_url, still=True) as running:
+        yield running

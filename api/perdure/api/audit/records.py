@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from temporalio.api.cloud.auditlog.v1 import LogRecord
@@ -100,7 +101,11 @@ def details_of(message: Message) -> dict[str, Any]:
     size = message.ByteSize()
     if size > _MESSAGE_LENGTH_MAX:
         return {"leftOut": f"{size} bytes"}
-    details: dict[str, Any] = MessageToDict(message)
+    try:
+        details: dict[str, Any] = MessageToDict(message)
+    except JsonError:
+        # A time that is none, for which it was refused.
+        return {"leftOut": "it has no form in JSON"}
     return _without_secrets(details)
 
 

@@ -11,7 +11,7 @@ from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy.access import Access
-from perdure.infra.tenancy.control_plane import ControlPlane
+from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
@@ -49,6 +49,7 @@ class ClusterTenancy:
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
         endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web)
+        audit = settings.control_plane.audit
         self._control_plane = ControlPlane(
             runtime,
             self._access,
@@ -59,7 +60,7 @@ class ClusterTenancy:
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,
-            settings.control_plane.audit.days,
+            AuditOptions(audit.days, tuple(audit.networks), audit.directory),
         )
 
     @property

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
+from perdure.api.audit.export import AuditExporter
 from perdure.api.audit.keeping import KEPT_DAYS, AuditKeeper
+from perdure.api.audit.sinks.addresses import AllowedAddresses
+from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.operations import OperationRunner
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -27,6 +32,19 @@ from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 
+class AuditOptions(NamedTuple):
+    """For how many days the audit log is kept; where sinks may be besides public addresses, as networks; where files
+    are exported to, if that is offered.
+    """
+
+    days: int = KEPT_DAYS
+    networks: tuple[str, ...] = ()
+    directory: Path | None = None
+
+
+_AUDIT = AuditOptions()
+
+
 class ControlPlane:
     """`start` and `stop` are each called once."""
 
@@ -41,7 +59,7 @@ class ControlPlane:
         limits: ControlLimits | None = None,
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
-        audit_days: int = KEPT_DAYS,
+        audit: AuditOptions = _AUDIT,
     ) -> None:
         """`connections` are private ones, with their networks.
 
@@ -58,7 +76,10 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        self._audit = AuditKeeper(access.database, runtime.clock, audit_days)
+        self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
+        calls = GuardedCalls(AllowedAddresses(audit.networks))
+        self.sinks = SinkMaker(calls, runtime.clock, audit.directory)
+        self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
         self._cloud = CloudService(
@@ -93,17 +114,20 @@ class ControlPlane:
     def start(self) -> None:
         self._runner.start()
         self._audit.start()
+        self._exporter.start()
         self._floating.start()
 
     async def stop(self) -> None:
         await self._runner.stop()
         await self._audit.stop()
+        await self._exporter.stop()
         await self._floating.stop()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return [*self._runner.background, *self._audit.background, *self._floating.background]
+        parts = (self._runner, self._audit, self._exporter, self._floating)
+        return [task for part in parts for task in part.background]
 
 
 def _patient(serve: Callable[[Any, Caller], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
