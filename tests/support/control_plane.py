@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.protobuf.json_format import ParseDict
@@ -13,20 +12,24 @@ from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
+from perdure.api.calls import ControlCall
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.service import CLOUD_SERVICE
+from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.kernel.identity import KnownCaller, Principal, PrincipalKind
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.namespace import DAY_NS
 from perdure.kernel.news import LocalNews
 from perdure.kernel.runtime import Runtime
 from tests.support.fakes import MemoryNamespaces, RecordingReclaimer
+from tests.support.memory_usage import MemoryUsage
 
 _STEP_S = 0.01
 
@@ -43,6 +46,7 @@ class ControlBench:
     """`call` is what a client does; its requests are dicts, as in proto3 JSON."""
 
     def __init__(self, database: ControlDatabase, limits: ControlLimits) -> None:
+        self.usage = MemoryUsage()
         self.runtime = Runtime()
         self.database = database
         self.namespaces = MemoryNamespaces()
@@ -57,12 +61,15 @@ class ControlBench:
             self.data_plane,
             news,
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
+            self.usage,
             limits,
+            connections={"office": ["192.0.2.0/24"]},
         )
 
-    async def start(self) -> None:
+    async def start(self, *, still: bool) -> None:
         await self.access.start()
-        self.control_plane.start()
+        if not still:
+            self.control_plane.start()
 
     async def stop(self) -> None:
         await self.control_plane.stop()
@@ -78,8 +85,12 @@ class ControlBench:
 
     async def call(self, token: str, rpc: str, request: Mapping[str, Any] | None = None) -> Any:
         """Raises what the handler raises."""
-        message = GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)()
-        return await self.control_plane.call(rpc, ParseDict(dict(request or {}), message), token)
+        return await self.control_plane.call(rpc, request_of(rpc, request or {}), token)
+
+    async def call_from(self, address: str, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
+        """The same from somewhere."""
+        caller = KnownCaller({"authorization": f"Bearer {token}"}, address)
+        return await self.control_plane.serve(rpc, request_of(rpc, request), caller)
 
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The answer to a mutation, once what it asks for has come about."""
@@ -116,6 +127,23 @@ class ControlBench:
         made = await self.done(owner.token, "CreateApiKey", {"spec": spec})
         return str(made.token)
 
+    @asynccontextmanager
+    async def own_call(self, owner: Owner) -> AsyncIterator[ControlCall]:
+        """A call in a transaction of its own, for what no RPC leads to."""
+        async with self.database.writing() as transaction:
+            yield ControlCall(
+                principal=Principal(PrincipalKind.USER, owner.user_id, account_id=owner.account_id),
+                grants=Grants(owner.account_id),
+                transaction=transaction,
+                now_ns=self.runtime.clock.now_ns(),
+                entropy=self.runtime.entropy,
+                limits=ControlLimits(),
+                policy=self.access.policy,
+                regions=(),
+                endpoints=NamespaceEndpoints(),
+                usage=self.usage,
+            )
+
     def time_in(self, duration_ns: int) -> str:
         from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -124,12 +152,18 @@ class ControlBench:
         return str(time.ToJsonString())
 
 
+def request_of(rpc: str, request: Mapping[str, Any]) -> Any:
+    return ParseDict(dict(request), GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)())
+
+
 @asynccontextmanager
-async def control_bench(directory: Path, limits: ControlLimits | None = None) -> AsyncIterator[ControlBench]:
-    """Running, on a database file in the directory."""
-    database = await ControlDatabase.open(f"sqlite:///{directory / 'control-plane.db'}", migrate=True)
+async def control_bench(
+    url: str, limits: ControlLimits | None = None, *, still: bool = False
+) -> AsyncIterator[ControlBench]:
+    """Running, on an empty database; nothing happens by itself if it is `still`."""
+    database = await ControlDatabase.open(url, migrate=True)
     bench = ControlBench(database, limits or ControlLimits())
-    await bench.start()
+    await bench.start(still=still)
     try:
         yield bench
     finally:

@@ -6,7 +6,6 @@ import asyncio
 import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -55,7 +54,7 @@ def cloud() -> Iterator[Cloud]:
 
     async def serve() -> None:
         with tempfile.TemporaryDirectory() as directory:
-            async with control_bench(Path(directory), LIMITS) as bench:
+            async with control_bench(f"sqlite:///{directory}/control-plane.db", LIMITS) as bench:
                 server = control_plane_server(bench.control_plane.services(), {})
                 owner = await bench.account()
                 ready.append(Cloud(f"http://127.0.0.1:{await server.start('127.0.0.1', 0)}", owner.token))

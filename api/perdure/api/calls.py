@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from perdure.auth.policy.grants import Grants, Target
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.identity import Principal
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.persistence.usage import UsageStore
 
 
 @dataclass(slots=True)
@@ -36,7 +37,14 @@ class ControlCall:
     policy: Policy
     regions: Sequence[RegionOfCloud]
     endpoints: NamespaceEndpoints
+    #: Private connections of the installation: their networks, by name.
+    connections: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    usage: UsageStore | None = None
+    #: Where the call comes from.
+    address: str = ""
     operation_id: str = ""
+    #: The specification of what was changed, as it was before.
+    before: bytes = b""
     changed: ResourceRow | None = None
     deferred: bool = False
     #: What the audit log says besides, by name.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -11,6 +11,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
+from perdure.api.audit.calls import record_of
+from perdure.api.audit.operations import OPERATIONS
 from perdure.api.calls import ControlCall, Method
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
@@ -19,23 +21,25 @@ from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
-from perdure.api.resources.registry import METHODS
-from perdure.auth.guard import GatewayGuard, Identified
+from perdure.api.resources.registry import METHODS, verify
+from perdure.auth.guard import GatewayGuard
 from perdure.auth.policy.decisions import Policy
+from perdure.auth.policy.grants import Grants
 from perdure.kernel.errors import (
     Aborted,
     AlreadyExists,
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ServiceError,
     Unavailable,
-    Unimplemented,
 )
-from perdure.kernel.identity import Caller
+from perdure.kernel.identity import Caller, Principal
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.names import check_names
 from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import StoreError
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
@@ -47,6 +51,12 @@ _OPERATION_ID_LENGTH_MAX = 128
 _TRIES_MAX = 5
 
 _log = structlog.get_logger("perdure.api")
+
+
+class _Asker(NamedTuple):
+    principal: Principal
+    grants: Grants
+    address: str
 
 
 class CloudService:
@@ -62,9 +72,13 @@ class CloudService:
         *,
         limits: ControlLimits,
         regions: Sequence[RegionOfCloud],
+        connections: Mapping[str, Sequence[str]],
+        usage: UsageStore,
         endpoints: Callable[[], NamespaceEndpoints],
         deferred: Callable[[], None],
     ) -> None:
+        """Raises MissingMethod: an RPC has no handler, or the audit log no word for it."""
+        verify(CLOUD_SERVICE)
         self._runtime = runtime
         self._database = database
         self._guard = guard
@@ -72,48 +86,80 @@ class CloudService:
         self._news = news
         self._limits = limits
         self._regions = regions
+        self._connections = connections
+        self._usage = usage
         self._endpoints = endpoints
         self._deferred = deferred
         self._rates = ControlRates(limits, runtime.clock)
 
     def endpoint(self, method: MethodDescriptor) -> ControlEndpoint:
         """What serves this RPC."""
-        row = METHODS.get(method.name)
-        if row is None:
-            return _not_yet(method.name)
+        row = METHODS[method.name]
         return self._changing(method, row) if row.changes else self._reading(method, row)
 
     def _reading(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
         async def serve(request: Any, caller: Caller) -> Message:
-            identified = await self._admit(request, caller)
+            asker = await self._admit(request, caller)
             try:
                 async with self._database.reading() as transaction:
-                    call = self._call(identified, transaction)
+                    call = self._call(asker, transaction)
                     return await self._handle(method, row, call, request)
             except StoreError as error:
                 raise _out_of_order(method, error) from error
 
-        return serve
+        return self._telling(method, serve) if method.name in OPERATIONS else serve
+
+    def _telling(self, method: MethodDescriptor, serve: ControlEndpoint) -> ControlEndpoint:
+        """Tells the audit log of what changes nothing here, but is done to others."""
+
+        async def serve_and_tell(request: Any, caller: Caller) -> Message:
+            asker = await self._admit(request, caller)
+            try:
+                response = await serve(request, caller)
+            except ServiceError as error:
+                await self._tell(method, asker, request, error)
+                raise
+            await self._tell(method, asker, request, None)
+            return response
+
+        return serve_and_tell
 
     def _changing(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
         async def serve(request: Any, caller: Caller) -> Message:
-            identified = await self._admit(request, caller)
-            if len(request.async_operation_id) > _OPERATION_ID_LENGTH_MAX:
-                raise InvalidArgument(f"async_operation_id: has more than {_OPERATION_ID_LENGTH_MAX} characters.")
-            for _ in range(_TRIES_MAX):
-                try:
-                    return await self._change(method, row, identified, request)
-                except LostRace:
-                    continue
-                except StoreError as error:
-                    raise _out_of_order(method, error) from error
-            raise Aborted("Others are changing the same, try again.")
+            asker = await self._admit(request, caller)
+            try:
+                return await self._try(method, row, asker, request)
+            except ServiceError as error:
+                await self._tell(method, asker, request, error)
+                raise
 
         return serve
 
-    async def _change(self, method: MethodDescriptor, row: Method, identified: Identified, request: Any) -> Message:
+    async def _try(self, method: MethodDescriptor, row: Method, asker: _Asker, request: Any) -> Message:
+        if len(request.async_operation_id) > _OPERATION_ID_LENGTH_MAX:
+            raise InvalidArgument(f"async_operation_id: has more than {_OPERATION_ID_LENGTH_MAX} characters.")
+        for _ in range(_TRIES_MAX):
+            try:
+                return await self._change(method, row, asker, request)
+            except LostRace:
+                continue
+            except StoreError as error:
+                raise _out_of_order(method, error) from error
+        raise Aborted("Others are changing the same, try again.")
+
+    async def _tell(self, method: MethodDescriptor, asker: _Asker, request: Any, error: ServiceError | None) -> None:
+        """Add a record of its own to the audit log, of what was not done, or not here."""
+        try:
+            async with self._database.writing() as transaction:
+                call = self._call(asker, transaction)
+                call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
+                transaction.audit.add([record_of(method.name, call, request, error)])
+        except StoreError as failure:
+            _log.warning("the audit log lacks a refusal", rpc=method.name, error=str(failure))
+
+    async def _change(self, method: MethodDescriptor, row: Method, asker: _Asker, request: Any) -> Message:
         async with self._database.writing() as transaction:
-            call = self._call(identified, transaction)
+            call = self._call(asker, transaction)
             call.operation_id = request.async_operation_id or call.entropy.uuid()
             if (repeated := await self._repeated(method, call, request)) is not None:
                 return repeated
@@ -122,6 +168,7 @@ class CloudService:
                 await self._check_in_flight(call)
             operation = _operation(method, call, request, response)
             transaction.add(operation)
+            transaction.audit.add([record_of(method.name, call, request)])
             publishes = transaction.publishes
         if publishes:
             self._news.tell(Topic.ACCESS)
@@ -139,11 +186,11 @@ class CloudService:
             raise AlreadyExists(f"async_operation_id: {call.operation_id} was used for something else.")
         return _with_operation(GetMessageClass(method.output_type).FromString(known.response), known)
 
-    async def _admit(self, request: Any, caller: Caller) -> Identified:
+    async def _admit(self, request: Any, caller: Caller) -> _Asker:
         identified = await self._guard.identify(caller)
         check_names(request)
         self._rates.take(identified.principal)
-        return identified
+        return _Asker(*identified, self._guard.address_of(caller))
 
     async def _handle(self, method: MethodDescriptor, row: Method, call: ControlCall, request: Any) -> Message:
         target = await row.aim(call, request)
@@ -160,10 +207,11 @@ class CloudService:
         if running >= self._limits.operations_in_flight_max:
             raise rows.too_many(self._limits, "operations_in_flight_max", "too many operations at the same time")
 
-    def _call(self, identified: Identified, transaction: Any) -> ControlCall:
+    def _call(self, asker: _Asker, transaction: Any) -> ControlCall:
         return ControlCall(
-            principal=identified.principal,
-            grants=identified.grants,
+            principal=asker.principal,
+            grants=asker.grants,
+            address=asker.address,
             transaction=transaction,
             now_ns=self._runtime.clock.now_ns(),
             entropy=self._runtime.entropy,
@@ -171,6 +219,8 @@ class CloudService:
             policy=self._policy,
             regions=self._regions,
             endpoints=self._endpoints(),
+            connections=self._connections,
+            usage=self._usage,
         )
 
 
@@ -210,13 +260,6 @@ def _without_id(request: Any) -> bytes:
     asked.ClearField("async_operation_id")
     data: bytes = asked.SerializeToString(deterministic=True)
     return data
-
-
-def _not_yet(rpc: str) -> ControlEndpoint:
-    async def serve(request: Any, caller: Caller) -> Message:
-        raise Unimplemented(f"{rpc} is not implemented yet.")
-
-    return serve
 
 
 def _out_of_order(method: MethodDescriptor, error: StoreError) -> Unavailable:

@@ -98,7 +98,7 @@ class GatewayGuard:
             raise _unknown("The API key is disabled.")
         if record.expires_at_ns <= self._clock.now_ns():
             raise _unknown("The API key has expired.")
-        if not found.sources.accept(self._address(caller)):
+        if not found.sources.accept(self.address_of(caller)):
             raise _unknown("The API key is not accepted from this address.")
         owner = self._view.principals.get(record.owner_id)
         if owner is None or not owner.active or not self._view.account_is_active(owner.principal.account_id):
@@ -144,7 +144,7 @@ class GatewayGuard:
             raise _forbidden()
         if not getattr(access.record, method) or not access.record.active:
             raise _forbidden()
-        if not access.sources.accept(self._address(caller)):
+        if not access.sources.accept(self.address_of(caller)):
             raise _forbidden()
         return access
 
@@ -163,7 +163,15 @@ class GatewayGuard:
             return forwarded_certificates(caller.metadata)
         return caller.certificates
 
-    def _address(self, caller: Caller) -> str:
+    async def recognize(self, caller: Caller) -> Principal | None:
+        if "authorization" not in caller.metadata:
+            return None
+        try:
+            return (await self.identify(caller)).principal
+        except ServiceError:
+            return None
+
+    def address_of(self, caller: Caller) -> str:
         if self._proxies is not None and self._proxies.accept(caller.address):
             return forwarded_address(caller.metadata)
         return caller.address

@@ -15,6 +15,7 @@ from temporalio.api.enums.v1 import NamespaceState
 from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
 
 from perdure.frontend import longpoll
+from perdure.frontend.acts import Witness, told, told_if_denied, told_whole
 from perdure.frontend.endings import ENDINGS
 from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, NamespaceGates, toll_of
 from perdure.frontend.namespaces import Namespaces
@@ -23,6 +24,7 @@ from perdure.frontend.routes import Priority, Role, Route
 from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
 from perdure.kernel import tokens
+from perdure.kernel.acts import ActLog
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, PermissionDenied, Unimplemented
 from perdure.kernel.identity import ANYBODY, Admission, Caller, Guard
@@ -70,8 +72,10 @@ class Pipeline:
         gates: NamespaceGates,
         handlers: Handlers,
         guard: Guard | None = None,
+        acts: ActLog | None = None,
     ) -> None:
-        """Without a `guard` everybody may do everything."""
+        """Without a `guard` everybody may do everything. With `acts` it is told what they do."""
+        self._witness = Witness(acts, guard, runtime.clock) if guard is not None and acts is not None else None
         self._guard = guard
         self._runtime = runtime
         self._limits = limits
@@ -90,7 +94,8 @@ class Pipeline:
             case Role.NOT_YET:
                 return _not_yet(rpc)
             case Role.GATEWAY:
-                return self._own(method, route, self._handlers.own[rpc])
+                own = self._own(method, route, self._handlers.own[rpc])
+                return told_whole(method, own, self._witness) if route.audit and self._witness else own
             case Role.HISTORY:
                 handler = self._handlers.composed.get(rpc, self._handlers.history)
             case Role.MATCHING:
@@ -106,6 +111,9 @@ class Pipeline:
         wait = route.wait
         toll = toll_of(rpc, route)
         assert toll is not None
+        witness = self._witness if route.audit else None
+        if witness is not None:
+            handler = told(method, handler, witness)
         watching, watch_toll = _WATCHING.get(rpc), toll
         if watching:
             toll = toll._replace(holds=Holds.WORK)
@@ -141,7 +149,8 @@ class Pipeline:
                 deadline_ns = longpoll.deadline(wait, now_ns, remaining_s, limits)
                 if check is not None:
                     check(request, Scene(namespace, limits, runtime))
-                call = Call(namespace, deadline_ns, caller.metadata, admission.principal)
+                address = "" if witness is None else witness.guard.address_of(caller)
+                call = Call(namespace, deadline_ns, caller.metadata, admission.principal, address)
                 response = await handler(rpc, call, request)
                 if not admission.payloads:
                     redact(response)
@@ -149,7 +158,7 @@ class Pipeline:
             finally:
                 gate.leave(due)
 
-        return serve
+        return serve if witness is None else told_if_denied(method, serve, witness)
 
     def _own(self, method: MethodDescriptor, route: Route, handler: OwnHandler) -> Endpoint:
         clock, namespaces, gates = self._runtime.clock, self._namespaces, self._gates

@@ -83,6 +83,8 @@ class Route(NamedTuple):
     access: Access
     quota: Quota
     priority: Priority
+    #: Whether it is told to the audit log who did it.
+    audit: bool
     wait: Wait = Wait.NONE
 
 
@@ -90,30 +92,33 @@ class RouteTableError(Exception):
     """The table and the services disagree; the message lists the methods."""
 
 
-_CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM)
-_CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT)
-_NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM)
-_NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT)
-_EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT)
+_CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
+_CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
+_NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
+_NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
+_EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT, audit=True)
 _EVENT_AND_WAIT = _EVENT._replace(wait=Wait.READ)
 _CHANGE = _EVENT._replace(priority=Priority.CHANGE)
-_STATUS = Route(Role.HISTORY, Scope.NAMESPACE, Access.READ, Quota.EXECUTION, Priority.STATUS)
+_STATUS = Route(Role.HISTORY, Scope.NAMESPACE, Access.READ, Quota.EXECUTION, Priority.STATUS, audit=False)
 _STATUS_AND_WAIT = _STATUS._replace(wait=Wait.READ)
-_QUERY = _STATUS._replace(wait=Wait.QUERY)
+#: A read, but one that runs code of the user.
+_QUERY = _STATUS._replace(wait=Wait.QUERY, audit=True)
 #: What a worker needs to go on with a workflow.
 _REPLAY = _STATUS._replace(priority=Priority.CHANGE, wait=Wait.READ)
 _BROWSE = _STATUS._replace(priority=Priority.BACKGROUND)
 _WATCH = _STATUS._replace(priority=Priority.BACKGROUND, wait=Wait.READ)
 #: Work that is done: to refuse it is to have it done again.
-_PROGRESS = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.WORKER, Priority.EVENT)
+_PROGRESS = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.WORKER, Priority.EVENT, audit=False)
 #: Work that will be tried again anyway.
 _SETBACK = _PROGRESS._replace(priority=Priority.STATUS)
 _HOUSEKEEPING = _PROGRESS._replace(priority=Priority.BACKGROUND)
-_MATCHING_POLL = Route(Role.MATCHING, Scope.NAMESPACE, Access.WRITE, Quota.POLL, Priority.BACKGROUND, Wait.POLL)
+_MATCHING_POLL = Route(
+    Role.MATCHING, Scope.NAMESPACE, Access.WRITE, Quota.POLL, Priority.BACKGROUND, audit=False, wait=Wait.POLL
+)
 _MATCHING_PROGRESS = _PROGRESS._replace(role=Role.MATCHING)
 _MATCHING_HOUSEKEEPING = _HOUSEKEEPING._replace(role=Role.MATCHING)
 _MATCHING_STATUS = _STATUS._replace(role=Role.MATCHING)
-_VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY, Priority.EVENT)
+_VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY, Priority.EVENT, audit=False)
 _LATER_READ = _STATUS._replace(role=Role.NOT_YET)
 _LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
 _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
@@ -286,9 +291,16 @@ def verify(service: ServiceDescriptor, routes: Mapping[str, Route]) -> Iterable[
     """The service's methods with their rows.
 
     Raises:
-        RouteTableError: a method has no row, or a row has no method.
+        RouteTableError: a method has no row, a row has no method, or nobody would be told of a change.
     """
     methods = {method.name: method for method in service.methods}
     if difference := methods.keys() ^ routes.keys():
         raise RouteTableError(f"{service.full_name}: not both in the route table and the service: {sorted(difference)}")
+    if untold := sorted(name for name, route in routes.items() if _is_act(route) and not route.audit):
+        raise RouteTableError(f"{service.full_name}: change something, and the audit log is not told: {untold}")
     return [(method, routes[name]) for name, method in methods.items()]
+
+
+def _is_act(route: Route) -> bool:
+    """Whether it changes something, and not in the course of a worker's work."""
+    return route.access is not Access.READ and route.quota not in (Quota.WORKER, Quota.POLL)

@@ -19,6 +19,7 @@ from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.services import Service, data_plane
 from perdure.frontend.tls import ServerTls
 from perdure.frontend.transport import GrpcServer, Ports
+from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.namespace import NamespaceReclaimer
@@ -48,9 +49,11 @@ class Gateway:
         tracer: Tracer | None = None,
         guard: Guard | None = None,
         also: Sequence[Service] = (),
+        acts: ActLog | None = None,
     ) -> None:
         """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now. Without a
-        `guard` everybody may do everything. `also` are services of others that are offered on the same ports.
+        `guard` everybody may do everything. `also` are services of others that are offered on the same ports. With a
+        guard, `acts` is told what everybody does.
 
         Raises:
             RouteTableError: a method of a service has no route.
@@ -74,7 +77,7 @@ class Gateway:
             ),
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
-        pipeline = Pipeline(runtime, limits, namespaces, gates, handlers, guard)
+        pipeline = Pipeline(runtime, limits, namespaces, gates, handlers, guard, acts)
         self._server = GrpcServer(
             [*data_plane(pipeline), *also],
             self.metrics,

@@ -68,14 +68,15 @@ class EmbeddedServer:
         executions, shards = SqliteExecutionStore(self._database), SqliteShardStore(self._database)
         self._history = HistoryService(runtime, limits, executions, shards, self._namespaces, SHARD_COUNT)
         self._ownership = SoleOwner(self._history.engine)
-        self._old_usage = OldUsage(SqliteUsageStore(self._database), runtime.clock)
+        usage = SqliteUsageStore(self._database)
+        self._old_usage = OldUsage(usage, runtime.clock)
         self._matching = MatchingService(runtime, limits, self._history)
         self._history.connect(self._matching)
         self._tenancy = tenancy
         self._ports: Ports | None = None
         reclaimer = Reclaimer(self._history)
         if tenancy is not None:
-            tenancy.connect(self._namespaces, reclaimer, self._endpoints)
+            tenancy.connect(self._namespaces, reclaimer, self._endpoints, usage)
         self._gateway = Gateway(
             runtime,
             limits,
@@ -89,6 +90,7 @@ class EmbeddedServer:
             limits_of=self._limits_of,
             guard=tenancy.guard if tenancy else None,
             also=tenancy.services() if tenancy else (),
+            acts=tenancy.acts if tenancy else None,
         )
         name_of = self._namespaces.name_of
         exporter = PrometheusExporter(

@@ -130,13 +130,25 @@ class Addresses(_Section):
     web: str = ""
 
 
+class Audit(_Section):
+    """The audit log is kept for so many days. Tenants have it exported to public addresses and to those in `networks`,
+    and to files if there is a `directory` for them.
+    """
+
+    days: Annotated[int, Field(ge=1)] = 30
+    networks: list[Annotated[str, AfterValidator(_network)]] = []
+    directory: Path | None = None
+
+
 class ControlPlane(_Section):
     """With a `database` clients have to show who they are. What `proxies` say of their clients' certificates and
-    addresses is believed; these are networks.
+    addresses is believed; these are networks. `connections` are private ones, with the networks at their other ends.
     """
 
     database: Annotated[str, _one_of("postgresql", "postgres")] | None = None
     proxies: list[Annotated[str, AfterValidator(_network)]] = []
+    connections: dict[str, list[Annotated[str, AfterValidator(_network)]]] = {}
+    audit: Audit = Audit()
     region: Region = Region()
     addresses: Addresses = Addresses()
     limits: dict[str, int] = {}

@@ -23,13 +23,14 @@ class Call:
     `namespace` is the resolved namespace of a data-plane call (handlers must not trust the name in the request).
     `deadline_ns` is the instant on the server's clock after which nobody waits for the answer, or None.
     `metadata` holds the caller's text metadata, lower-case keys (`client-name`, `client-version`, ...).
-    `principal` is who calls.
+    `principal` is who calls, and `address` from where, of calls of which that is written down.
     """
 
     namespace: Namespace
     deadline_ns: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     principal: Principal = ANYBODY
+    address: str = ""
 
     @property
     def namespace_id(self) -> str:

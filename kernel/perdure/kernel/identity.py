@@ -97,3 +97,11 @@ class Guard(Protocol):
             PermissionDenied: he may not.
         """
         ...
+
+    async def recognize(self, caller: Caller) -> Principal | None:
+        """Who calls, whatever he may do; None if that is not known, or depends on the namespace."""
+        ...
+
+    def address_of(self, caller: Caller) -> str:
+        """Where the call comes from, as far as that can be believed; empty if nobody knows."""
+        ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -140,8 +139,10 @@ async def test_what_belongs_to_another_account_is_not_found(bench: ControlBench)
     assert not (await bench.call(stranger.token, "GetServiceAccounts")).service_account
 
 
-async def test_limits_say_their_names(tmp_path: Path) -> None:
-    async with control_bench(tmp_path, ControlLimits(namespaces_max=1, api_keys_per_service_account_max=1)) as bench:
+async def test_limits_say_their_names(database_url: str) -> None:
+    async with control_bench(
+        database_url, ControlLimits(namespaces_max=1, api_keys_per_service_account_max=1)
+    ) as bench:
         owner = await bench.account()
         await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
         with pytest.raises(errors.ResourceExhausted, match=r"cloud\.namespacesPerAccount is 1"):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+_UNSEALED = text("number IS NULL")
 
 
 class Base(DeclarativeBase):
@@ -94,3 +96,62 @@ class AccessRevisionRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     revision: Mapped[int]
+
+
+class AuditRow(Base):
+    """A record of the audit log, as it is hashed and exported. `account_id` is empty for what is nobody's.
+
+    It has a number and a hash as soon as it was taken into its account's chain, see `perdure.api.audit.chain`.
+    """
+
+    __tablename__ = "audit_records"
+    __table_args__ = (
+        UniqueConstraint("account_id", "number"),
+        Index("audit_records_by_time", "account_id", "emitted_at_ns", "id"),
+        Index("audit_records_unsealed", "emitted_at_ns", sqlite_where=_UNSEALED, postgresql_where=_UNSEALED),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(16))
+    emitted_at_ns: Mapped[int]
+    record: Mapped[str] = mapped_column(Text)
+    number: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    hash: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+
+
+class AuditChainRow(Base):
+    """The ends of an account's chain: the last record in it, and the last one that was removed from it."""
+
+    __tablename__ = "audit_chains"
+
+    account_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    last: Mapped[int] = mapped_column(default=0)
+    last_hash: Mapped[bytes]
+    removed: Mapped[int] = mapped_column(default=0)
+    removed_hash: Mapped[bytes]
+
+
+class SinkProgressRow(Base):
+    """How far an export of the audit log has come: all records up to `number` have arrived."""
+
+    __tablename__ = "audit_sinks"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    number: Mapped[int] = mapped_column(default=0)
+    claimed_until_ns: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    failure: Mapped[str] = mapped_column(String(1024), default="")
+    #: Whether it is for the account to do something about the failure.
+    is_theirs: Mapped[bool] = mapped_column(default=False)
+    succeeded_at_ns: Mapped[int] = mapped_column(default=0)
+
+
+class BillingFileRow(Base):
+    """What a billing report is downloaded as, compressed."""
+
+    __tablename__ = "billing_files"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    size: Mapped[int]
+    compressed: Mapped[bytes]
+    created_at_ns: Mapped[int]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from perdure.api.data.tables import AccessRevisionRow, AccessRow, MemberRow, OperationRow, ResourceRow
+from perdure.api.data.audit import AuditTables
+from perdure.api.data.tables import AccessRevisionRow, AccessRow, BillingFileRow, MemberRow, OperationRow, ResourceRow
 from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
 
 _SOLE = 1
@@ -19,6 +20,7 @@ class Transaction:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._published: dict[tuple[str, str], bytes | None] = {}
+        self.audit = AuditTables(session)
 
     # Resources
 
@@ -55,6 +57,11 @@ class Transaction:
 
     async def of_kind(self, kind: str, after: str, limit: int) -> Sequence[ResourceRow]:
         """Those of all accounts, in the order of their ids, strictly after the cursor."""
+        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.id > after)
+        return (await self._session.scalars(found.order_by(ResourceRow.id).limit(limit))).all()
+
+    async def every(self, kind: str, after: str, limit: int) -> Sequence[ResourceRow]:
+        """Those of a kind in all accounts, in the order of their ids, strictly after the cursor."""
         found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.id > after)
         return (await self._session.scalars(found.order_by(ResourceRow.id).limit(limit))).all()
 
@@ -103,6 +110,17 @@ class Transaction:
         await self._session.flush()
         found = select(func.count()).where(OperationRow.account_id == account_id, OperationRow.state.in_(states))
         return (await self._session.execute(found)).scalar_one()
+
+    # Billing reports
+
+    async def put_billing_file(self, row: BillingFileRow) -> None:
+        await self._session.merge(row)
+
+    async def billing_file(self, report_id: str) -> BillingFileRow | None:
+        return await self._session.get(BillingFileRow, report_id)
+
+    async def remove_billing_file(self, report_id: str) -> None:
+        await self._session.execute(delete(BillingFileRow).where(BillingFileRow.id == report_id))
 
     # What gateways are told
 

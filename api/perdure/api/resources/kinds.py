@@ -18,6 +18,8 @@ NEXUS_ENDPOINT: Final = "Nexus endpoint"
 CONNECTIVITY_RULE: Final = "connectivity rule"
 EXPORT_SINK: Final = "export sink"
 AUDIT_LOG_SINK: Final = "audit log sink"
+#: Which CloudService does not know.
+AUDIT_EXPORT: Final = "audit log export"
 BILLING_REPORT: Final = "billing report"
 
 #: The account role that a service account has that belongs to one namespace.

@@ -82,10 +82,13 @@ def show(spec: NamespaceSpec) -> None:
         spec.mtls_auth.accepted_client_ca_deprecated = base64.b64encode(spec.mtls_auth.accepted_client_ca).decode()
 
 
-def limits_of(spec: NamespaceSpec) -> dict[str, int]:
-    """What its capacity means, by the names of `NamespaceLimits`; what it does not name is as for all namespaces."""
+def limits_of(spec: NamespaceSpec, on_demand: int | None) -> dict[str, int]:
+    """What its capacity means, by the names of `NamespaceLimits`; what it does not name is as for all namespaces.
+
+    `on_demand` are the actions per second that what it has used so far entitles it to, if that is known.
+    """
     if not spec.capacity_spec.HasField("provisioned"):
-        return {"limit.actionsPerSecond": UNIT_ACTIONS_PER_SECOND}
+        return {"limit.actionsPerSecond": on_demand or UNIT_ACTIONS_PER_SECOND}
     units = int(spec.capacity_spec.provisioned.value)
     return {
         "limit.actionsPerSecond": units * UNIT_ACTIONS_PER_SECOND,

@@ -13,6 +13,8 @@ from perdure.api.data.tables import ResourceRow
 from perdure.api.data_plane import NameTaken
 from perdure.api.operations import OperationFailed, Outcome, Step, Work
 from perdure.api.resources import api_keys, kinds, namespace_spec
+from perdure.api.resources.connectivity_rules import sources_of
+from perdure.api.resources.export_sinks import forget_sinks
 from perdure.api.resources.publishing import forget_namespace
 from perdure.api.resources.rows import ACTIVE, spec_of
 from perdure.auth.access.records import CertificateFilterRecord, NamespaceAccessRecord
@@ -48,10 +50,10 @@ async def _put(work: Work) -> Outcome:
 
 async def _is_active(transaction: Transaction, row: ResourceRow) -> None:
     row.state = ACTIVE
-    publish(transaction, row)
+    await publish(transaction, row)
 
 
-def publish(transaction: Transaction, row: ResourceRow) -> None:
+async def publish(transaction: Transaction, row: ResourceRow) -> None:
     """Tell gateways how the namespace is reached."""
     spec = spec_of(row, NamespaceSpec)
     filters = [
@@ -70,7 +72,8 @@ def publish(transaction: Transaction, row: ResourceRow) -> None:
             authorities=spec.mtls_auth.accepted_client_ca,
             filters=tuple(filters),
             revocation_lists=row.details.get("revocation_lists", "").encode(),
-            limits=namespace_spec.limits_of(spec),
+            sources=await sources_of(transaction, spec),
+            limits=namespace_spec.limits_of(spec, row.details.get("actions_per_second")),
         )
     )
 
@@ -102,6 +105,7 @@ async def _delete(work: Work) -> Outcome:
         transaction.withdraw("namespace", row.id)
         await _remove_its_service_accounts(transaction, row)
         await forget_namespace(transaction, row.account_id, row.id)
+        await forget_sinks(transaction, row.account_id, row.id)
 
     return is_deleted
 

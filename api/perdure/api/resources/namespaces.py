@@ -34,9 +34,12 @@ from perdure.api.data.tables import ResourceRow
 from perdure.api.resources import kinds, namespace_spec, rows, tags
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of, publish_identity, set_access
+from perdure.api.usage import reading
+from perdure.api.usage.capacity import WINDOW_HOURS, on_demand_limit, rates_of
 from perdure.auth.policy.grants import AccountRole
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from perdure.kernel.identity import PrincipalKind
+from perdure.kernel.persistence.usage import HOUR_NS
 
 _FIELD = "namespace"
 _ACTIVATING = int(ResourceState.RESOURCE_STATE_ACTIVATING)
@@ -158,7 +161,14 @@ async def _capacity(call: ControlCall, request: GetNamespaceCapacityInfoRequest)
     _show_capacity(spec, info.current_capacity)
     info.mode_options.provisioned.valid_tru_values.extend(namespace_spec.CAPACITY_UNITS)
     info.mode_options.provisioned.max_available_tru_value = max(namespace_spec.CAPACITY_UNITS)
-    info.mode_options.on_demand.aps_limit = namespace_spec.UNIT_ACTIONS_PER_SECOND
+    if call.usage is None:
+        info.mode_options.on_demand.aps_limit = namespace_spec.UNIT_ACTIONS_PER_SECOND
+        return response
+    until_hour = call.now_ns // HOUR_NS
+    hours = await reading.rates(call.usage, row.details["namespace_id"], until_hour - WINDOW_HOURS, until_hour)
+    rates = rates_of(hours)
+    info.mode_options.on_demand.aps_limit = on_demand_limit(rates)
+    info.stats.aps.mean, info.stats.aps.p90, info.stats.aps.p99 = rates
     return response
 
 
@@ -178,7 +188,9 @@ def shown(call: ControlCall, row: ResourceRow) -> Namespace:
     namespace_spec.show(result.spec)
     rows.show(row, result)
     result.endpoints.CopyFrom(call.endpoints.of(row.id, spec))
-    result.limits.actions_per_second_limit = namespace_spec.limits_of(spec)["limit.actionsPerSecond"]
+    result.limits.actions_per_second_limit = namespace_spec.limits_of(spec, row.details.get("actions_per_second"))[
+        "limit.actionsPerSecond"
+    ]
     for key, value in row.details["tags"].items():
         result.tags[key] = value
     _show_capacity(spec, result.capacity)

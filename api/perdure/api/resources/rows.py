@@ -96,6 +96,7 @@ def change(
     if row.state in _IN_MOTION:
         raise Aborted(f"{row.kind} {row.id} is being changed by operation {row.operation_id}: wait for its end.")
     before = row.spec, row.details
+    call.before = row.spec
     if spec is not None:
         row.spec = spec.SerializeToString(deterministic=True)
     if details is not None:
@@ -112,6 +113,7 @@ async def delete(call: ControlCall, row: ResourceRow, resource_version: str) -> 
         InvalidArgument, Aborted: see `change`.
     """
     check_version(row, resource_version)
+    call.before = row.spec
     touch(call, row, _DELETED)
     await call.transaction.remove(row)
 

@@ -96,7 +96,7 @@ class ClusterServer:
             self._tracer,
         )
         if tenancy is not None:
-            tenancy.connect(node.namespaces, node.history_router, self._news or NoNews())
+            tenancy.connect(node.namespaces, node.history_router, self._news or NoNews(), PostgresUsageStore(databases))
         served = tenancy.services() if tenancy else []
         self._gateway: Gateway | None = None
         self._front: GrpcServer | None = None
@@ -116,6 +116,7 @@ class ClusterServer:
                 tracer=self._tracer,
                 guard=tenancy.guard if tenancy else None,
                 also=served,
+                acts=tenancy.acts if tenancy else None,
             )
         elif served:
             self._front_metrics = GatewayMetrics()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from perdure.api.audit.acts import ActWriter
 from perdure.api.data import ControlDatabase
 from perdure.api.data.access import PublishedAccess
 from perdure.auth.access.view import AccessView
@@ -29,6 +30,7 @@ class Access:
         self.policy.verify(service for service, _ in SERVICES)
         self.view = AccessView()
         self.watch = AccessWatch(PublishedAccess(database), self.view, news, runtime.clock)
+        self.acts = ActWriter(database, runtime)
         self.guard = GatewayGuard(runtime.clock, self.view, self.watch, self.policy, proxies)
 
     def authorities(self) -> Authorities:
@@ -44,11 +46,13 @@ class Access:
     async def start(self) -> None:
         """Raises StoreError: the database cannot be read."""
         await self.watch.start()
+        self.acts.start()
 
     async def stop(self) -> None:
+        await self.acts.stop()
         await self.watch.stop()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return self.watch.background
+        return [*self.watch.background, *self.acts.background]

@@ -15,14 +15,16 @@ from perdure.infra.http import Page
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy.access import Access
-from perdure.infra.tenancy.control_plane import ControlPlane
+from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
+from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.news import News
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 
@@ -43,7 +45,7 @@ class ClusterTenancy:
         assert settings.control_plane.database is not None
         return cls(settings, runtime, await ControlDatabase.open(settings.control_plane.database))
 
-    def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News) -> None:
+    def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News, usage: UsageStore) -> None:
         """Raises PolicyError: an RPC is missing from the table of who may call what."""
         settings, runtime = self._settings, self._runtime
         self._access = Access(runtime, self._database, news, settings.control_plane.proxies)
@@ -52,14 +54,18 @@ class ClusterTenancy:
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
         endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web)
+        audit = settings.control_plane.audit
         self._control_plane = ControlPlane(
             runtime,
             self._access,
             SharedNamespaces(namespaces, self._deletion),
             news,
             lambda: endpoints,
+            usage,
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
+            settings.control_plane.connections,
+            AuditOptions(audit.days, tuple(audit.networks), audit.directory),
         )
 
     @property
@@ -70,6 +76,10 @@ class ClusterTenancy:
     @property
     def guard(self) -> Guard:
         return self._connected.guard
+
+    @property
+    def acts(self) -> ActLog:
+        return self._connected.acts
 
     def services(self) -> list[Service]:
         """What this process offers besides the data plane."""

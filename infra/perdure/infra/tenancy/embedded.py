@@ -35,6 +35,7 @@ from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import DAY_NS, NamespaceReclaimer
 from perdure.kernel.news import LocalNews
 from perdure.kernel.persistence.executions import StoreError
+from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 OWNER = "owner@localhost"
@@ -89,6 +90,7 @@ class EmbeddedTenancy:
         self._control_plane: ControlPlane | None = None
         self._deletion: NamespaceDeletion | None = None
         self.guard = self._access.guard
+        self.acts = self._access.acts
         self.tls = ServerTls(
             credentials.server, credentials.server.with_suffix(".key"), runtime.clock, self._access.authorities
         )
@@ -121,11 +123,15 @@ class EmbeddedTenancy:
         )
 
     def connect(
-        self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, endpoints: Callable[[], NamespaceEndpoints]
+        self,
+        namespaces: Namespaces,
+        reclaimer: NamespaceReclaimer,
+        endpoints: Callable[[], NamespaceEndpoints],
+        usage: UsageStore,
     ) -> None:
         self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
         data_plane = SharedNamespaces(namespaces, self._deletion)
-        self._control_plane = ControlPlane(self._runtime, self._access, data_plane, self._news, endpoints)
+        self._control_plane = ControlPlane(self._runtime, self._access, data_plane, self._news, endpoints, usage)
 
     def services(self) -> list[Service]:
         """What is offered besides the data plane."""

@@ -1,0 +1,1 @@
+"""Who did what: records that are only ever added, each vouching for the one before; and their way to others."""

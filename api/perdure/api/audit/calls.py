@@ -1,0 +1,35 @@
+"""What the audit log says of a call of CloudService."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perdure.api.audit import records
+from perdure.api.audit.operations import operation_of
+from perdure.api.calls import ControlCall
+from perdure.api.data.tables import AuditRow
+from perdure.kernel.errors import ServiceError
+
+
+def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> AuditRow:
+    """The record of a call that was done, or that came to nothing because of `error`."""
+    details: dict[str, Any] = {"rpc": rpc, "request": records.details_of(request), **call.notes}
+    if error is not None:
+        details["error"] = {"code": error.code.name, "message": error.message}
+    elif call.changed is not None:
+        changed = call.changed
+        details["resource"] = {"kind": changed.kind, "id": changed.id, "resourceVersion": str(changed.version)}
+        if call.before and "spec" in request.DESCRIPTOR.fields_by_name:
+            # What it is now the request says.
+            details["before"] = records.details_of(type(request.spec).FromString(call.before))
+    return records.row(
+        call.entropy,
+        call.now_ns,
+        call.account_id,
+        operation_of(rpc, request),
+        records.OK if error is None else records.ERROR,
+        call.principal,
+        details=details,
+        address=call.address,
+        operation_id=call.operation_id,
+    )

@@ -1,0 +1,61 @@
+"""PURE: what the audit log calls that which RPCs do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.api.cloud.identity.v1 import OwnerType
+
+#: By the name of the RPC: all that change something, and those that try something out elsewhere.
+OPERATIONS: Mapping[str, str] = {
+    "UpdateAccount": "UpdateAccountAPI",
+    "CreateAccountAuditLogSink": "CreateAccountAuditLogSink",
+    "UpdateAccountAuditLogSink": "UpdateAccountAuditLogSink",
+    "DeleteAccountAuditLogSink": "DeleteAccountAuditLogSink",
+    "ValidateAccountAuditLogSink": "ValidateAccountAuditLogSink",
+    "CreateApiKey": "CreateAPIKey",
+    "UpdateApiKey": "UpdateAPIKey",
+    "DeleteApiKey": "DeleteAPIKey",
+    "CreateBillingReport": "CreateBillingReport",
+    "CreateConnectivityRule": "CreateConnectivityRule",
+    "DeleteConnectivityRule": "DeleteConnectivityRule",
+    "CreateCustomRole": "CreateCustomRole",
+    "UpdateCustomRole": "UpdateCustomRole",
+    "DeleteCustomRole": "DeleteCustomRole",
+    "CreateNamespace": "CreateNamespaceAPI",
+    "UpdateNamespace": "UpdateNamespaceAPI",
+    "DeleteNamespace": "DeleteNamespaceAPI",
+    "UpdateNamespaceTags": "UpdateNamespaceTagsAPI",
+    "RenameCustomSearchAttribute": "RenameCustomSearchAttributeAPI",
+    "AddNamespaceRegion": "AddNamespaceRegionAPI",
+    "DeleteNamespaceRegion": "DeleteNamespaceRegionAPI",
+    "FailoverNamespaceRegion": "FailoverNamespacesAPI",
+    "CreateNamespaceExportSink": "CreateNamespaceExportSink",
+    "UpdateNamespaceExportSink": "UpdateNamespaceExportSink",
+    "DeleteNamespaceExportSink": "DeleteNamespaceExportSink",
+    "ValidateNamespaceExportSink": "ValidateNamespaceExportSink",
+    "CreateNexusEndpoint": "CreateNexusEndpoint",
+    "UpdateNexusEndpoint": "UpdateNexusEndpoint",
+    "DeleteNexusEndpoint": "DeleteNexusEndpoint",
+    "CreateServiceAccount": "CreateServiceAccount",
+    "UpdateServiceAccount": "UpdateServiceAccount",
+    "DeleteServiceAccount": "DeleteServiceAccount",
+    "SetServiceAccountNamespaceAccess": "UpdateIdentityNamespacePermissionsAPI",
+    "CreateUser": "InviteUsersAPI",
+    "UpdateUser": "UpdateUserAPI",
+    "DeleteUser": "DeleteUserAPI",
+    "SetUserNamespaceAccess": "SetUserNamespaceAccessAPI",
+    "CreateUserGroup": "CreateUserGroup",
+    "UpdateUserGroup": "UpdateUserGroup",
+    "DeleteUserGroup": "DeleteUserGroup",
+    "AddUserGroupMember": "AddUserGroupMember",
+    "RemoveUserGroupMember": "RemoveUserGroupMember",
+    "SetUserGroupNamespaceAccess": "SetUserGroupNamespaceAccess",
+}
+
+
+def operation_of(rpc: str, request: Any) -> str:
+    if rpc == "CreateApiKey" and request.spec.owner_type == OwnerType.OWNER_TYPE_SERVICE_ACCOUNT:
+        return "CreateServiceAccountAPIKey"
+    return OPERATIONS[rpc]

@@ -1,0 +1,127 @@
+"""PURE: a record of the audit log. It is kept as the JSON of an `auditlog.v1.LogRecord`, which is what is hashed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from google.protobuf.json_format import Error as JsonError
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
+from temporalio.api.cloud.auditlog.v1 import LogRecord
+
+from perdure.api.data.tables import AuditRow
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.entropy import Entropy
+from perdure.kernel.identity import Principal, PrincipalKind
+
+OK = "OK"
+ERROR = "ERROR"
+VERSION = 1
+#: Of one message in a record, as JSON. Certificates and descriptions can be long.
+_MESSAGE_LENGTH_MAX = 16 * 1024
+#: Never written, wherever they may turn up one day.
+_SECRET_FIELDS = ("token", "secret", "password", "privateKey")
+_KINDS = {PrincipalKind.SERVICE_ACCOUNT: "serviceaccount"}
+
+
+class PrincipalOfRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    type: str
+    id: str = ""
+    name: str = ""
+    api_key_id: str = ""
+
+
+class AuditRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """In the words of proto3 JSON. Evolution rule: what is written stays as it is, so fields are only ever added."""
+
+    emit_time: str
+    operation: str
+    status: str
+    version: int
+    log_id: str
+    principal: PrincipalOfRecord
+    raw_details: dict[str, Any] = {}
+    x_forwarded_for: str = ""
+    async_operation_id: str = ""
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def row(
+    entropy: Entropy,
+    now_ns: int,
+    account_id: str,
+    operation: str,
+    status: str,
+    principal: Principal,
+    *,
+    details: dict[str, Any],
+    address: str = "",
+    operation_id: str = "",
+) -> AuditRow:
+    """What is to be added to the log of an account."""
+    log_id = entropy.uuid_at(now_ns)
+    record = AuditRecord(
+        emit_time=_time(now_ns),
+        operation=operation,
+        status=status,
+        version=VERSION,
+        log_id=log_id,
+        principal=PrincipalOfRecord(
+            _KINDS.get(principal.kind, principal.kind), principal.id, principal.name, principal.key_id
+        ),
+        raw_details=details,
+        x_forwarded_for=address,
+        async_operation_id=operation_id,
+    )
+    return AuditRow(
+        id=log_id, account_id=account_id, emitted_at_ns=now_ns, record=_encoder.encode(record).decode(), number=None
+    )
+
+
+def shown(row: AuditRow) -> LogRecord:
+    return ParseDict(msgspec.json.decode(row.record), LogRecord())
+
+
+def columns(record: str) -> tuple[str, int]:
+    """The id and the instant that a record's row must have.
+
+    Raises:
+        ValueError: it is no record.
+    """
+    decoded = msgspec.json.decode(record, type=AuditRecord)
+    return decoded.log_id, _instant(decoded.emit_time)
+
+
+def details_of(message: Message) -> dict[str, Any]:
+    """A message for a record: without secrets, and not at any length."""
+    size = message.ByteSize()
+    if size > _MESSAGE_LENGTH_MAX:
+        return {"leftOut": f"{size} bytes"}
+    try:
+        details: dict[str, Any] = MessageToDict(message)
+    except JsonError:
+        # A time that is none, for which it was refused.
+        return {"leftOut": "it has no form in JSON"}
+    return _without_secrets(details)
+
+
+def _without_secrets(details: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_secrets(value) if isinstance(value, dict) else value
+        for key, value in details.items()
+        if key not in _SECRET_FIELDS
+    }
+
+
+def _time(instant_ns: int) -> str:
+    seconds, nanoseconds = divmod(instant_ns, SECOND_NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
+
+
+def _instant(time: str) -> int:
+    seconds = datetime.fromisoformat(time[:19] + "+00:00")
+    return int(seconds.timestamp()) * SECOND_NS + int(time[20:29])

@@ -1,0 +1,85 @@
+"""HTTP calls to addresses that tenants have given us.
+
+The name is resolved once, all of its addresses are checked, and the connection goes to one of those: a name that means
+something else a moment later does not help. Redirects are not followed, proxies of the environment not used, and the
+answer is not read beyond its status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import httpx
+
+from perdure.api.audit.sinks.addresses import AllowedAddresses
+from perdure.api.audit.sinks.batches import DeliveryFailed
+
+TIMEOUT_S = 10.0
+
+#: The addresses of a host. Raises OSError: there are none.
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Ask the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[4][0]) for address in found]
+
+
+class GuardedCalls:
+    """`aclose` is called once."""
+
+    def __init__(self, allowed: AllowedAddresses, resolve: Resolve = resolve, timeout_s: float = TIMEOUT_S) -> None:
+        self._allowed = allowed
+        self._resolve = resolve
+        self._timeout_s = timeout_s
+        self._client = httpx.AsyncClient(
+            timeout=timeout_s, follow_redirects=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status of the answer.
+
+        Raises:
+            DeliveryFailed: there is none, or the address may not be called.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._send(method, url, body, headers)
+        except TimeoutError:
+            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+
+    async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        address = await self._address(host, port, parts.scheme)
+        target = httpx.URL(url).copy_with(host=address)
+        # Name and certificate are those of the host, whatever its address.
+        request = self._client.build_request(
+            method, target, content=body, headers={**headers, "host": parts.netloc}, extensions={"sni_hostname": host}
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise DeliveryFailed(f"{host} cannot be reached: {type(error).__name__}", is_theirs=False) from None
+        await response.aclose()
+        return response.status_code
+
+    async def _address(self, host: str, port: int, scheme: str) -> str:
+        try:
+            addresses = await self._resolve(host, port)
+        except OSError:
+            addresses = ()
+        if not addresses:
+            raise DeliveryFailed(f"{host} has no address", is_theirs=True)
+        if not all(self._allowed.allow(address) for address in addresses):
+            raise DeliveryFailed(f"{host} has an address that must not be called", is_theirs=True)
+        if scheme != "https" and not all(self._allowed.is_ours(address) for address in addresses):
+            raise DeliveryFailed(f"{host} must be called by https", is_theirs=True)
+        return addresses[0]

@@ -1,0 +1,1 @@
+"""What namespaces have used, for people, invoices and limits."""

@@ -1,0 +1,136 @@
+"""Has calls told to the log of acts: those that the table of RPCs says so of, and on servers that know who calls.
+
+An act is told when it was done or has failed in the hands of whoever does it, and when it was not permitted. What was
+wrong in itself, or too much, is not: nothing came of it, and it would fill the log at no cost to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import Message
+
+from perdure.kernel.acts import OK, Act, ActLog
+from perdure.kernel.call import Call
+from perdure.kernel.clock import Clock
+from perdure.kernel.errors import PermissionDenied, ServiceError
+from perdure.kernel.identity import Caller, Guard
+
+#: Where a request says what it is about.
+_EXECUTIONS = ("workflow_execution", "execution")
+_IDS = ("workflow_id", "activity_id", "schedule_id", "operation_id")
+
+NamespacedHandler = Callable[[str, Call, Any], Any]
+Endpoint = Callable[[Any, float | None, Caller], Any]
+
+
+class Witness(NamedTuple):
+    """What an audited endpoint needs."""
+
+    log: ActLog
+    guard: Guard
+    clock: Clock
+
+
+def told(method: MethodDescriptor, handler: NamespacedHandler, witness: Witness) -> NamespacedHandler:
+    """The handler of an RPC, whose calls are told by who they were made."""
+    log, clock, rpc = witness.log, witness.clock, method.name
+    subject = subject_of(method.input_type)
+    gives_run = "run_id" in method.output_type.fields_by_name
+
+    async def handle_and_tell(name: str, call: Call, request: Any) -> Message:
+        if log.is_full:
+            await log.room()
+        result, run_id = "CANCELLED", ""
+        try:
+            response: Message = await handler(name, call, request)
+            result = OK
+            if gives_run:
+                run_id = response.run_id  # type: ignore[attr-defined]
+            return response
+        except ServiceError as error:
+            result = error.code.name
+            raise
+        finally:
+            workflow_id, asked_run_id = subject(request)
+            log.add(
+                Act(
+                    clock.now_ns(),
+                    rpc,
+                    call.principal,
+                    call.namespace.name,
+                    workflow_id,
+                    run_id or asked_run_id,
+                    call.address,
+                    result,
+                )
+            )
+
+    return handle_and_tell
+
+
+def told_if_denied(method: MethodDescriptor, serve: Endpoint, witness: Witness) -> Endpoint:
+    """The endpoint of an RPC, of which it is also told who tried it and may not."""
+    subject = subject_of(method.input_type)
+
+    async def serve_and_tell(request: Any, remaining_s: float | None, caller: Caller) -> Message:
+        try:
+            response: Message = await serve(request, remaining_s, caller)
+            return response
+        except PermissionDenied as error:
+            await _tell(witness, method.name, request, caller, subject(request), error.code.name)
+            raise
+
+    return serve_and_tell
+
+
+def told_whole(method: MethodDescriptor, serve: Endpoint, witness: Witness) -> Endpoint:
+    """The endpoint of an RPC that the gateway answers itself. These are few, so they may cost more."""
+    subject = subject_of(method.input_type)
+
+    async def serve_and_tell(request: Any, remaining_s: float | None, caller: Caller) -> Message:
+        if witness.log.is_full:
+            await witness.log.room()
+        try:
+            response: Message = await serve(request, remaining_s, caller)
+        except ServiceError as error:
+            await _tell(witness, method.name, request, caller, subject(request), error.code.name)
+            raise
+        await _tell(witness, method.name, request, caller, subject(request), OK)
+        return response
+
+    return serve_and_tell
+
+
+async def _tell(
+    witness: Witness, rpc: str, request: Any, caller: Caller, subject: tuple[str, str], result: str
+) -> None:
+    principal = await witness.guard.recognize(caller)
+    namespace = getattr(request, "namespace", "")
+    # Strangers do not write into the log of an account.
+    if principal is None or (namespace and namespace.rpartition(".")[2] != principal.account_id):
+        return
+    if witness.log.is_full:
+        await witness.log.room()
+    address = witness.guard.address_of(caller)
+    witness.log.add(Act(witness.clock.now_ns(), rpc, principal, namespace, *subject, address, result))
+
+
+def subject_of(request: Descriptor) -> Callable[[Any], tuple[str, str]]:
+    """How to read from requests of this type which execution they are about, and which run of it."""
+    fields = request.fields_by_name
+    for execution in _EXECUTIONS:
+        if execution in fields:
+            return lambda request: _execution(getattr(request, execution))
+    for field in _IDS:
+        if field in fields:
+            if "run_id" in fields:
+                return lambda request: (getattr(request, field), request.run_id)
+            return lambda request: (getattr(request, field), "")
+    return lambda request: ("", "")
+
+
+def _execution(execution: Any) -> tuple[str, str]:
+    return execution.workflow_id, execution.run_id

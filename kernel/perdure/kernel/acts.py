@@ -1,0 +1,44 @@
+"""Acts: what people and machines do to executions by themselves, and what somebody may have to answer for one day."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from perdure.kernel.identity import Principal
+
+#: The result of what was done.
+OK = "OK"
+
+
+class Act(NamedTuple):
+    """One call. `workflow_id` is that of any execution, an activity or a schedule; `result` is `OK` or the code of the
+    refusal.
+    """
+
+    at_ns: int
+    rpc: str
+    principal: Principal
+    namespace: str
+    workflow_id: str
+    run_id: str
+    address: str
+    result: str
+
+
+class ActLog(Protocol):
+    """Takes acts in without delay. They are written down a little later, in the order in which they came."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` is to be awaited before anything is done that would have to be added."""
+        ...
+
+    async def room(self) -> None:
+        """Return when there is room for another act.
+
+        Raises:
+            Unavailable: there is none for a while, because acts cannot be written down.
+        """
+        ...
+
+    def add(self, act: Act) -> None: ...

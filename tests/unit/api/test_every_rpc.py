@@ -1,0 +1,92 @@
+"""All RPCs of CloudService: each has its row, and none of them can be upset by what it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from perdure.api.audit.operations import OPERATIONS
+from perdure.api.resources import registry
+from perdure.api.resources.registry import METHODS, MissingMethod, verify
+from perdure.api.service import CLOUD_SERVICE
+from perdure.kernel.errors import Internal, ServiceError
+from perdure.kernel.limits import ControlLimits
+from tests.support.control_plane import ControlBench, Owner, control_bench
+from tests.support.fuzz import requests
+
+RPCS = [method.name for method in CLOUD_SERVICE.methods]
+UNLIMITED = ControlLimits(
+    account_requests_per_second=10**6,
+    user_requests_per_second=10**6,
+    service_account_requests_per_second=10**6,
+)
+EXAMPLES = 20
+
+
+def test_every_rpc_has_a_row() -> None:
+    assert len(RPCS) == 76
+    verify(CLOUD_SERVICE)
+
+
+@pytest.mark.parametrize("method", list(CLOUD_SERVICE.methods), ids=lambda method: method.name)
+def test_a_row_says_what_its_rpc_is(method: MethodDescriptor) -> None:
+    row = METHODS[method.name]
+    # Whatever changes something answers with an operation, and nothing else does.
+    answers_with_operation = "async_operation" in method.output_type.fields_by_name
+    assert row.changes == (answers_with_operation and method.name != "GetAsyncOperation")
+    assert row.changes == ("async_operation_id" in method.input_type.fields_by_name and row.changes)
+    reads = method.name.startswith("Get")
+    assert reads == (method.name not in OPERATIONS)
+
+
+def test_an_rpc_without_a_row_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing in ("GetUsers", "UpdateUser"):
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "METHODS", {name: row for name, row in METHODS.items() if name != missing})
+            with pytest.raises(MissingMethod, match=missing):
+                verify(CLOUD_SERVICE)
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "OPERATIONS", {rpc: name for rpc, name in OPERATIONS.items() if rpc != "DeleteUser"})
+        with pytest.raises(MissingMethod, match=r"audit log has no word.*DeleteUser"):
+            verify(CLOUD_SERVICE)
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+async def test_no_request_is_our_own_failure(rpc: str, database_url: str) -> None:
+    async with control_bench(database_url, UNLIMITED) as bench:
+        owner = await bench.account()
+        for request in _examples(rpc, bench, owner):
+            try:
+                await bench.control_plane.call(rpc, request, owner.token)
+            except ServiceError as error:
+                assert not isinstance(error, Internal)
+                assert error.message
+
+
+def _examples(rpc: str, bench: ControlBench, owner: Owner) -> Iterator[object]:
+    """Any requests, and the same with ids that exist where there is a field for one."""
+    found: list[object] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(requests(CLOUD_SERVICE.methods_by_name[rpc].input_type), st.booleans())
+    def collect(request: object, existing: bool) -> None:
+        for field, value in (("user_id", owner.user_id), ("owner_id", owner.user_id), ("page_size", 0)):
+            if existing and hasattr(request, field):
+                setattr(request, field, value)
+        found.append(request)
+
+    collect()
+    yield GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)()
+    yield from found
