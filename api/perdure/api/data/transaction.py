@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from perdure.api.data.people import PeopleData
 from perdure.api.data.tables import AccessRevisionRow, AccessRow, MemberRow, OperationRow, ResourceRow
 from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
 
@@ -18,6 +19,7 @@ class Transaction:
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+        self.people = PeopleData(session)
         self._published: dict[tuple[str, str], bytes | None] = {}
 
     # Resources
