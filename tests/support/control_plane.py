@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from argon2 import PasswordHasher
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest
@@ -15,14 +16,20 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
+from perdure.api.people.events import SignInEvent
+from perdure.api.people.passwords import Passwords
+from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
-from perdure.api.service import CLOUD_SERVICE
+from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.kernel.clock import VirtualClock
+from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.mailer import Mail
 from perdure.kernel.namespace import DAY_NS
 from perdure.kernel.news import LocalNews
 from perdure.kernel.runtime import Runtime
@@ -39,12 +46,35 @@ class Owner(NamedTuple):
     token: str
 
 
-class ControlBench:
-    """`call` is what a client does; its requests are dicts, as in proto3 JSON."""
+#: As weak as can be: what is tested is what is done with them.
+_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+HOME = "192.0.2.1"
 
-    def __init__(self, database: ControlDatabase, limits: ControlLimits) -> None:
-        self.runtime = Runtime()
+
+class KeptMail:
+    """A mailer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    async def send(self, mail: Mail) -> None:
+        self.mails.append(mail)
+
+
+class ControlBench:
+    """`call` is what a client does, `person` what he does with IdentityService; their requests are dicts, as in proto3
+    JSON.
+    """
+
+    def __init__(
+        self, url: str, database: ControlDatabase, limits: ControlLimits, runtime: Runtime | None = None
+    ) -> None:
+        self.url = url
+        self._limits = limits
+        self.runtime = runtime or Runtime()
         self.database = database
+        self.mailer = KeptMail()
+        self.events: list[SignInEvent] = []
         self.namespaces = MemoryNamespaces()
         news = LocalNews()
         self.access = Access(self.runtime, database, news)
@@ -57,11 +87,20 @@ class ControlBench:
             news,
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
             limits,
+            mailer=self.mailer,
+            people=People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append),
         )
 
     async def start(self) -> None:
         await self.access.start()
         self.control_plane.start()
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[ControlBench]:
+        """Another process of the same control plane."""
+        database = await ControlDatabase.open(self.url)
+        async with _running(ControlBench(self.url, database, self._limits, self.runtime)) as other:
+            yield other
 
     async def stop(self) -> None:
         await self.control_plane.stop()
@@ -79,6 +118,33 @@ class ControlBench:
         """Raises what the handler raises."""
         message = GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)()
         return await self.control_plane.call(rpc, ParseDict(dict(request or {}), message), token)
+
+    async def person(
+        self, rpc: str, request: Mapping[str, Any] | None = None, token: str = "", address: str = HOME
+    ) -> Any:
+        """Raises what the handler raises."""
+        method = IDENTITY_SERVICE.methods_by_name[rpc]
+        metadata = {"user-agent": "test", **({"authorization": f"Bearer {token}"} if token else {})}
+        message = ParseDict(dict(request or {}), GetMessageClass(method.input_type)())
+        answer = await self.control_plane.endpoint(method)(message, KnownCaller(metadata, address))
+        await self.access.watch.look()
+        return answer
+
+    async def mailed(self, to: str) -> str:
+        """The ticket in the last mail to somebody."""
+        mail = await self.last_mail(to)
+        return next(line.partition("#")[2] for line in mail.text.splitlines() if "#" in line)
+
+    async def last_mail(self, to: str) -> Mail:
+        await self.control_plane.outbox.sent()
+        return next(mail for mail in reversed(self.mailer.mails) if mail.to == to)
+
+    async def pass_time(self, duration_ns: int) -> None:
+        """Of a bench with a clock that stands still."""
+        clock = self.runtime.clock
+        assert isinstance(clock, VirtualClock)
+        clock.advance(duration_ns)
+        await self.access.watch.look()
 
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The answer to a mutation, once what it asks for has come about."""
@@ -124,10 +190,18 @@ class ControlBench:
 
 
 @asynccontextmanager
-async def control_bench(directory: Path, limits: ControlLimits | None = None) -> AsyncIterator[ControlBench]:
+async def control_bench(
+    directory: Path, limits: ControlLimits | None = None, runtime: Runtime | None = None
+) -> AsyncIterator[ControlBench]:
     """Running, on a database file in the directory."""
-    database = await ControlDatabase.open(f"sqlite:///{directory / 'control-plane.db'}", migrate=True)
-    bench = ControlBench(database, limits or ControlLimits())
+    url = f"sqlite:///{directory / 'control-plane.db'}"
+    database = await ControlDatabase.open(url, migrate=True)
+    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime)) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def _running(bench: ControlBench) -> AsyncIterator[ControlBench]:
     await bench.start()
     try:
         yield bench

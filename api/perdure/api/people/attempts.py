@@ -56,17 +56,16 @@ async def begin(transaction: Transaction, now_ns: int, email: str, address: str)
     _try(keys, rows, now_ns)
 
 
-async def succeed(transaction: Transaction, now_ns: int, email: str, address: str, person_id: str) -> None:
-    """He is who he says, and known at this address from now on."""
+async def succeed(
+    transaction: Transaction, now_ns: int, email: str, address: str, person_id: str, *, by_code: bool
+) -> None:
+    """He is who he says, and known at this address from now on. What others have tried elsewhere still counts."""
     await take_back(transaction, now_ns, email, address)
     there = await _row(transaction, "there", now_ns, email, _network(address))
-    for row in (
-        there,
-        await _row(transaction, "elsewhere", now_ns, email),
-        await _row(transaction, "code", now_ns, person_id),
-    ):
-        row.failures, row.open_at_ns = 0, 0
-    there.succeeded_at_ns = now_ns
+    there.failures, there.open_at_ns, there.succeeded_at_ns = 0, 0, now_ns
+    if by_code:
+        code = await _row(transaction, "code", now_ns, person_id)
+        _write(code, taken_back(_read(code)))
 
 
 async def take_back(transaction: Transaction, now_ns: int, email: str, address: str) -> None:

@@ -72,7 +72,9 @@ async def check_code(call: ControlCall, person: PersonRow, code: str) -> None:
     if person.mfa_secret and not await _use_code(call, person, code):
         failed(call, person.email, "wrong code", person.id)
         raise PermissionDenied(_WRONG_CODE)
-    await attempts.succeed(call.transaction, call.now_ns, person.email, call.address, person.id)
+    await attempts.succeed(
+        call.transaction, call.now_ns, person.email, call.address, person.id, by_code=bool(person.mfa_secret)
+    )
 
 
 async def take_back(call: ControlCall, person: PersonRow) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from perdure.api.data_plane import DataPlane
@@ -20,7 +20,7 @@ from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
-from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE, ControlParts, ControlService
+from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE, ControlEndpoint, ControlParts, ControlService
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.infra.mail import NoMailer
@@ -77,7 +77,11 @@ class ControlPlane:
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""
         caller = KnownCaller({"authorization": f"Bearer {token}"})
-        return await self._services[CLOUD_SERVICE].endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request, caller)
+        return await self.endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request, caller)
+
+    def endpoint(self, method: MethodDescriptor) -> ControlEndpoint:
+        """What serves this RPC of any of the services."""
+        return self._services[method.containing_service].endpoint(method)
 
     def start(self) -> None:
         self._runner.start()
