@@ -130,6 +130,23 @@ class Addresses(_Section):
     web: str = ""
 
 
+class Smtp(_Section):
+    """A mail server, and whom mails are from. `security` `none` is for a relay on this machine."""
+
+    host: str = ""
+    port: Port = 587
+    security: Literal["tls", "starttls", "none"] = "starttls"
+    user: str = ""
+    password: str = ""
+    sender: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.host and not self.sender:
+            raise ValueError("sender must be set too")
+        return self
+
+
 class ControlPlane(_Section):
     """With a `database` clients have to show who they are. What `proxies` say of their clients' certificates and
     addresses is believed; these are networks.
@@ -139,6 +156,7 @@ class ControlPlane(_Section):
     proxies: list[Annotated[str, AfterValidator(_network)]] = []
     region: Region = Region()
     addresses: Addresses = Addresses()
+    mail: Smtp = Smtp()
     limits: dict[str, int] = {}
 
 

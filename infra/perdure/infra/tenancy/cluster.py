@@ -9,12 +9,14 @@ from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities
+from perdure.infra.mail import NoMailer, SmtpMailer, SmtpServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import NamespaceLimits
+from perdure.kernel.mailer import Mailer
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.news import News
@@ -55,6 +57,7 @@ class ClusterTenancy:
             lambda: endpoints,
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
+            mailer=_mailer(settings, runtime),
         )
 
     @property
@@ -89,3 +92,11 @@ class ClusterTenancy:
             await self._deletion.stop()
         await self._connected.stop()
         await self._database.aclose()
+
+
+def _mailer(settings: Settings, runtime: Runtime) -> Mailer:
+    mail = settings.control_plane.mail
+    if not mail.host:
+        return NoMailer()
+    server = SmtpServer(mail.host, mail.port, mail.security, mail.user, mail.password)
+    return SmtpMailer(server, mail.sender, runtime.clock)
