@@ -6,7 +6,7 @@ ROOTS := api auth kernel history-service matching-service frontend-gateway infra
 SOURCES := $(ROOTS) tests $(wildcard loadtests)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev cluster bench lock clean
+.PHONY: help demo test check dev cluster bench lock protos clean
 
 help:
 	@echo "make demo   an order workflow that survives SIGKILL of its worker and of the server"
@@ -15,6 +15,7 @@ help:
 	@echo "make dev    run the embedded server (FLAGS='--port 7233 ...')"
 	@echo "make cluster  two processes of each role, with their own Postgres and Redis, on this machine"
 	@echo "make bench  compare with the reference development server"
+	@echo "make protos  renew perdure.api.protos after a change of api/proto"
 	@echo "make lock   renew requirements.lock after a change of pyproject.toml"
 
 $(BIN)/perdure: requirements.lock pyproject.toml
@@ -45,6 +46,9 @@ cluster: $(BIN)/perdure
 
 bench: $(BIN)/perdure
 	$(BIN)/python -m loadtests.compare --output docs/benchmarks.md
+
+protos: $(BIN)/perdure
+	$(BIN)/python api/proto/generate.py
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+from argon2 import PasswordHasher
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest
@@ -15,16 +16,21 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from perdure.api.calls import ControlCall
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
+from perdure.api.people.events import SignInEvent
+from perdure.api.people.passwords import Passwords
+from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
-from perdure.api.service import CLOUD_SERVICE
+from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
 from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
+from perdure.kernel.clock import VirtualClock
 from perdure.kernel.identity import KnownCaller, Principal, PrincipalKind
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.mailer import Mail
 from perdure.kernel.namespace import DAY_NS
 from perdure.kernel.news import LocalNews
 from perdure.kernel.runtime import Runtime
@@ -42,19 +48,43 @@ class Owner(NamedTuple):
     token: str
 
 
-class ControlBench:
-    """`call` is what a client does; its requests are dicts, as in proto3 JSON."""
+#: As weak as can be: what is tested is what is done with them.
+_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+HOME = "192.0.2.1"
 
-    def __init__(self, database: ControlDatabase, limits: ControlLimits) -> None:
+
+class KeptMail:
+    """A mailer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    async def send(self, mail: Mail) -> None:
+        self.mails.append(mail)
+
+
+class ControlBench:
+    """`call` is what a client does, `person` what he does with IdentityService; their requests are dicts, as in proto3
+    JSON.
+    """
+
+    def __init__(
+        self, url: str, database: ControlDatabase, limits: ControlLimits, runtime: Runtime | None = None
+    ) -> None:
+        self.url = url
+        self._limits = limits
         self.usage = MemoryUsage()
-        self.runtime = Runtime()
+        self.runtime = runtime or Runtime()
         self.database = database
+        self.mailer = KeptMail()
+        self.events: list[SignInEvent] = []
         self.namespaces = MemoryNamespaces()
         news = LocalNews()
         self.access = Access(self.runtime, database, news)
         directory = Namespaces(self.namespaces)
         self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer())
         self.data_plane = SharedNamespaces(directory, self._deletion)
+        self.people = People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append)
         self.control_plane = ControlPlane(
             self.runtime,
             self.access,
@@ -64,12 +94,21 @@ class ControlBench:
             self.usage,
             limits,
             connections={"office": ["192.0.2.0/24"]},
+            mailer=self.mailer,
+            people=self.people,
         )
 
     async def start(self, *, still: bool) -> None:
         await self.access.start()
         if not still:
             self.control_plane.start()
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[ControlBench]:
+        """Another process of the same control plane."""
+        database = await ControlDatabase.open(self.url)
+        async with _running(ControlBench(self.url, database, self._limits, self.runtime)) as other:
+            yield other
 
     async def stop(self) -> None:
         await self.control_plane.stop()
@@ -90,7 +129,34 @@ class ControlBench:
     async def call_from(self, address: str, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The same from somewhere."""
         caller = KnownCaller({"authorization": f"Bearer {token}"}, address)
-        return await self.control_plane.serve(rpc, request_of(rpc, request), caller)
+        return await self.control_plane.endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request_of(rpc, request), caller)
+
+    async def person(
+        self, rpc: str, request: Mapping[str, Any] | None = None, token: str = "", address: str = HOME
+    ) -> Any:
+        """Raises what the handler raises."""
+        method = IDENTITY_SERVICE.methods_by_name[rpc]
+        metadata = {"user-agent": "test", **({"authorization": f"Bearer {token}"} if token else {})}
+        message = ParseDict(dict(request or {}), GetMessageClass(method.input_type)())
+        answer = await self.control_plane.endpoint(method)(message, KnownCaller(metadata, address))
+        await self.access.watch.look()
+        return answer
+
+    async def mailed(self, to: str) -> str:
+        """The ticket in the last mail to somebody."""
+        mail = await self.last_mail(to)
+        return next(line.partition("#")[2] for line in mail.text.splitlines() if "#" in line)
+
+    async def last_mail(self, to: str) -> Mail:
+        await self.control_plane.outbox.sent()
+        return next(mail for mail in reversed(self.mailer.mails) if mail.to == to)
+
+    async def pass_time(self, duration_ns: int) -> None:
+        """Of a bench with a clock that stands still."""
+        clock = self.runtime.clock
+        assert isinstance(clock, VirtualClock)
+        clock.advance(duration_ns)
+        await self.access.watch.look()
 
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The answer to a mutation, once what it asks for has come about."""
@@ -141,6 +207,7 @@ class ControlBench:
                 policy=self.access.policy,
                 regions=(),
                 endpoints=NamespaceEndpoints(),
+                people=self.people,
                 usage=self.usage,
             )
 
@@ -158,11 +225,16 @@ def request_of(rpc: str, request: Mapping[str, Any]) -> Any:
 
 @asynccontextmanager
 async def control_bench(
-    url: str, limits: ControlLimits | None = None, *, still: bool = False
+    url: str, limits: ControlLimits | None = None, *, still: bool = False, runtime: Runtime | None = None
 ) -> AsyncIterator[ControlBench]:
     """Running, on an empty database; nothing happens by itself if it is `still`."""
     database = await ControlDatabase.open(url, migrate=True)
-    bench = ControlBench(database, limits or ControlLimits())
+    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime), still=still) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def _running(bench: ControlBench, *, still: bool = False) -> AsyncIterator[ControlBench]:
     await bench.start(still=still)
     try:
         yield bench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.cloud.account.v1 import AccountSpec
@@ -11,6 +11,8 @@ from temporalio.api.cloud.identity.v1 import Access, AccountAccess, ApiKeySpec, 
 from perdure.api.calls import ControlCall
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.tables import ResourceRow
+from perdure.api.people.passwords import Passwords
+from perdure.api.people.people import People
 from perdure.api.resources import api_keys, emails, kinds, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.publishing import publish_identity
@@ -41,7 +43,7 @@ async def found(database: ControlDatabase, runtime: Runtime, policy: Policy, ema
         StoreError: the database cannot be used.
     """
     async with database.writing() as transaction:
-        account_id = await _new_id(transaction, runtime.entropy)
+        account_id = await new_account_id(transaction, runtime.entropy)
         return await found_account(_call(runtime, policy, transaction, account_id), email)
 
 
@@ -66,13 +68,13 @@ async def give_key(
         return token
 
 
-async def found_account(call: ControlCall, email: str, **owner_details: Any) -> Founded:
-    """The account that `call` names. Raises InvalidArgument: the address is none."""
+async def found_account(call: ControlCall, email: str, title: str = "") -> Founded:
+    """The account that `call` names, which people call `title`. Raises InvalidArgument: the address is none."""
     emails.check(email, "email")
-    account = await rows.create(call, kinds.ACCOUNT, call.account_id, call.account_id, AccountSpec())
+    account = await rows.create(call, kinds.ACCOUNT, call.account_id, call.account_id, AccountSpec(), title=title)
     access = Access(account_access=AccountAccess(role=AccountAccess.ROLE_OWNER))
     spec = UserSpec(email=emails.folded(email), access=access)
-    owner = await rows.create(call, kinds.USER, call.new_id(), spec.email, spec, **owner_details)
+    owner = await rows.create(call, kinds.USER, call.new_id(), spec.email, spec)
     call.transaction.publish(AccountRecord(account.id))
     await publish_identity(call.transaction, owner)
     return Founded(account, owner)
@@ -90,11 +92,12 @@ def _call(runtime: Runtime, policy: Policy, transaction: Transaction, account_id
         policy=policy,
         regions=(),
         endpoints=NamespaceEndpoints(),
+        people=People(Passwords(runtime.entropy)),
         operation_id=runtime.entropy.uuid(),
     )
 
 
-async def _new_id(transaction: Transaction, entropy: Entropy) -> str:
+async def new_account_id(transaction: Transaction, entropy: Entropy) -> str:
     """One that nobody has: six characters, or more if those are nearly used up."""
     for attempt in range(_TRIES):
         account_id = _random_id(entropy, _LENGTH + attempt // 5)

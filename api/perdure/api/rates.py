@@ -1,4 +1,6 @@
-"""How often an account, and each identity in it, may call the control plane. One process counts for itself."""
+"""How often an account, and each identity in it, may call the control plane, and each address without credentials. One
+process counts for itself.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,20 @@ class ControlRates:
         """Raises ResourceExhausted: too often."""
         is_user = principal.kind is PrincipalKind.USER
         own = "user_requests_per_second" if is_user else "service_account_requests_per_second"
-        for limit, who in ((own, principal.id), ("account_requests_per_second", principal.account_id)):
-            if not self._bucket(limit, who).take(self._clock.now_ns()):
-                raise ResourceExhausted(
-                    f"too many control-plane requests: {_KEYS[limit]} is {getattr(self._limits, limit)}",
-                    ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT,
-                    ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_UNSPECIFIED,
-                )
+        self._take(own, principal.id)
+        self._take("account_requests_per_second", principal.account_id)
+
+    def take_address(self, address: str) -> None:
+        """Of somebody without credentials. Raises ResourceExhausted: too often."""
+        self._take("anonymous_requests_per_second", address)
+
+    def _take(self, limit: str, who: str) -> None:
+        if not self._bucket(limit, who).take(self._clock.now_ns()):
+            raise ResourceExhausted(
+                f"too many control-plane requests: {_KEYS[limit]} is {getattr(self._limits, limit)}",
+                ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT,
+                ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_UNSPECIFIED,
+            )
 
     def _bucket(self, limit: str, who: str) -> TokenBucket:
         bucket = self._buckets.get((limit, who))

@@ -1,9 +1,12 @@
-"""CloudService without any transport: who calls, may he, once per request id; then the handler, in one transaction."""
+"""The control plane's services without any transport: who calls, may he, once per request id; then the handler, in one
+transaction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -11,20 +14,23 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
-from perdure.api.audit.calls import record_of
+from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
-from perdure.api.calls import ControlCall, Method
+from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.data.tables import OperationRow
+from perdure.api.people.outbox import Outbox
+from perdure.api.people.people import People
+from perdure.api.protos import identity_pb2 as identity
 from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
-from perdure.api.resources.registry import METHODS, verify
-from perdure.auth.guard import GatewayGuard
+from perdure.api.verification import verify
+from perdure.auth.guard import GatewayGuard, Identified
 from perdure.auth.policy.decisions import Policy
-from perdure.auth.policy.grants import Grants
+from perdure.auth.policy.grants import Grants, Target
 from perdure.kernel.errors import (
     Aborted,
     AlreadyExists,
@@ -34,7 +40,7 @@ from perdure.kernel.errors import (
     ServiceError,
     Unavailable,
 )
-from perdure.kernel.identity import Caller, Principal
+from perdure.kernel.identity import ANYBODY, Caller
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.names import check_names
 from perdure.kernel.news import News, Topic
@@ -43,138 +49,155 @@ from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
+IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["IdentityService"]
 
 #: Serves a decoded request of a caller.
 ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]
 
 _OPERATION_ID_LENGTH_MAX = 128
 _TRIES_MAX = 5
+_USER_AGENT_LENGTH_MAX = 256
 
 _log = structlog.get_logger("perdure.api")
 
 
-class _Asker(NamedTuple):
-    principal: Principal
-    grants: Grants
+@dataclass(frozen=True, slots=True)
+class ControlParts:
+    """What the control plane's services share. `deferred` is called after the commit of what takes longer, `outbox` has
+    the mails.
+    """
+
+    runtime: Runtime
+    database: ControlDatabase
+    guard: GatewayGuard
+    policy: Policy
+    news: News
+    limits: ControlLimits
+    regions: Sequence[RegionOfCloud]
+    connections: Mapping[str, Sequence[str]]
+    usage: UsageStore
+    endpoints: Callable[[], NamespaceEndpoints]
+    deferred: Callable[[], None]
+    people: People
+    outbox: Outbox
+    rates: ControlRates = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rates", ControlRates(self.limits, self.runtime.clock))
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Who calls, from where."""
+
+    who: Identified
     address: str
+    user_agent: str
 
 
-class CloudService:
-    """All RPCs, each by `endpoint`. What is deferred is told to `deferred`, which is called after the commit."""
+_Serve = Callable[[MethodDescriptor, Method, _Visit, Any, Any], Awaitable[Message]]
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        database: ControlDatabase,
-        guard: GatewayGuard,
-        policy: Policy,
-        news: News,
-        *,
-        limits: ControlLimits,
-        regions: Sequence[RegionOfCloud],
-        connections: Mapping[str, Sequence[str]],
-        usage: UsageStore,
-        endpoints: Callable[[], NamespaceEndpoints],
-        deferred: Callable[[], None],
-    ) -> None:
+
+class ControlService:
+    """All RPCs of a service, each by `endpoint`. `methods` are their handlers, by name."""
+
+    def __init__(self, service: ServiceDescriptor, methods: Mapping[str, Method], parts: ControlParts) -> None:
         """Raises MissingMethod: an RPC has no handler, or the audit log no word for it."""
-        verify(CLOUD_SERVICE)
-        self._runtime = runtime
-        self._database = database
-        self._guard = guard
-        self._policy = policy
-        self._news = news
-        self._limits = limits
-        self._regions = regions
-        self._connections = connections
-        self._usage = usage
-        self._endpoints = endpoints
-        self._deferred = deferred
-        self._rates = ControlRates(limits, runtime.clock)
+        verify(service, methods)
+        self._methods = methods
+        self._parts = parts
 
     def endpoint(self, method: MethodDescriptor) -> ControlEndpoint:
         """What serves this RPC."""
-        row = METHODS[method.name]
-        return self._changing(method, row) if row.changes else self._reading(method, row)
+        row = self._methods[method.name]
+        serve = self._change if row.changes else self._read
+        is_told = method.name in OPERATIONS
 
-    def _reading(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
-        async def serve(request: Any, caller: Caller) -> Message:
-            asker = await self._admit(request, caller)
+        async def endpoint(request: Any, caller: Caller) -> Message:
+            visit = await self._admit(method, request, caller)
             try:
-                async with self._database.reading() as transaction:
-                    call = self._call(asker, transaction)
-                    return await self._handle(method, row, call, request)
-            except StoreError as error:
-                raise _out_of_order(method, error) from error
-
-        return self._telling(method, serve) if method.name in OPERATIONS else serve
-
-    def _telling(self, method: MethodDescriptor, serve: ControlEndpoint) -> ControlEndpoint:
-        """Tells the audit log of what changes nothing here, but is done to others."""
-
-        async def serve_and_tell(request: Any, caller: Caller) -> Message:
-            asker = await self._admit(request, caller)
-            try:
-                response = await serve(request, caller)
+                response = await self._serve(method, row, serve, visit, request)
             except ServiceError as error:
-                await self._tell(method, asker, request, error)
+                if is_told:
+                    await self._tell(method, visit, request, error)
                 raise
-            await self._tell(method, asker, request, None)
+            if is_told and not row.changes:
+                # It changes nothing here, but is done to others.
+                await self._tell(method, visit, request, None)
             return response
 
-        return serve_and_tell
+        return endpoint
 
-    def _changing(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
-        async def serve(request: Any, caller: Caller) -> Message:
-            asker = await self._admit(request, caller)
-            try:
-                return await self._try(method, row, asker, request)
-            except ServiceError as error:
-                await self._tell(method, asker, request, error)
-                raise
-
-        return serve
-
-    async def _try(self, method: MethodDescriptor, row: Method, asker: _Asker, request: Any) -> Message:
-        if len(request.async_operation_id) > _OPERATION_ID_LENGTH_MAX:
-            raise InvalidArgument(f"async_operation_id: has more than {_OPERATION_ID_LENGTH_MAX} characters.")
-        for _ in range(_TRIES_MAX):
-            try:
-                return await self._change(method, row, asker, request)
-            except LostRace:
-                continue
-            except StoreError as error:
-                raise _out_of_order(method, error) from error
-        raise Aborted("Others are changing the same, try again.")
-
-    async def _tell(self, method: MethodDescriptor, asker: _Asker, request: Any, error: ServiceError | None) -> None:
-        """Add a record of its own to the audit log, of what was not done, or not here."""
+    async def _serve(
+        self, method: MethodDescriptor, row: Method, serve: _Serve, visit: _Visit, request: Any
+    ) -> Message:
+        if "async_operation_id" in method.input_type.fields_by_name:
+            _check_operation_id(request)
         try:
-            async with self._database.writing() as transaction:
-                call = self._call(asker, transaction)
+            prepared = await self._prepare(method, row, visit, request)
+            return await serve(method, row, visit, request, prepared)
+        except LostRace:
+            raise Aborted("Others are changing the same, try again.") from None
+        except StoreError as error:
+            raise _out_of_order(method, error) from error
+
+    async def _tell(self, method: MethodDescriptor, visit: _Visit, request: Any, error: ServiceError | None) -> None:
+        """Add a record of its own to the audit log, of what was not done, or not here."""
+        if not visit.who.principal.account_id:
+            return
+        try:
+            async with self._parts.database.writing() as transaction:
+                call = self._call(visit, transaction, None)
                 call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
                 transaction.audit.add([record_of(method.name, call, request, error)])
         except StoreError as failure:
             _log.warning("the audit log lacks a refusal", rpc=method.name, error=str(failure))
 
-    async def _change(self, method: MethodDescriptor, row: Method, asker: _Asker, request: Any) -> Message:
-        async with self._database.writing() as transaction:
-            call = self._call(asker, transaction)
-            call.operation_id = request.async_operation_id or call.entropy.uuid()
-            if (repeated := await self._repeated(method, call, request)) is not None:
-                return repeated
+    async def _read(self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any, prepared: Any) -> Message:
+        async with self._parts.database.reading() as transaction:
+            call = self._call(visit, transaction, prepared)
+            return await self._handle(method, row, call, request)
+
+    async def _change(
+        self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any, prepared: Any
+    ) -> Message:
+        for _ in range(_TRIES_MAX - 1):
+            try:
+                return await self._try_change(method, row, visit, request, prepared)
+            except LostRace:
+                continue
+        return await self._try_change(method, row, visit, request, prepared)
+
+    async def _try_change(
+        self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any, prepared: Any
+    ) -> Message:
+        parts = self._parts
+        async with parts.database.writing() as transaction:
+            call = self._call(visit, transaction, prepared)
+            is_operation = "async_operation" in method.output_type.fields_by_name
+            if is_operation:
+                call.operation_id = request.async_operation_id or call.entropy.uuid()
+                if (repeated := await self._repeated(method, call, request)) is not None:
+                    return repeated
             response = await self._handle(method, row, call, request)
             if call.deferred:
                 await self._check_in_flight(call)
-            operation = _operation(method, call, request, response)
-            transaction.add(operation)
-            transaction.audit.add([record_of(method.name, call, request)])
+            if is_operation:
+                operation = _operation(method, call, request, response)
+                transaction.add(operation)
+            if method.name in OPERATIONS and call.account_id:
+                transaction.audit.add([record_of(method.name, call, request)])
+            transaction.audit.add([record_of_event(call, event) for event in call.events if event.account_id])
             publishes = transaction.publishes
         if publishes:
-            self._news.tell(Topic.ACCESS)
+            parts.news.tell(Topic.ACCESS)
         if call.deferred:
-            self._deferred()
-        return _with_operation(response, operation)
+            parts.deferred()
+        for mail in call.mails:
+            parts.outbox.put(mail)
+        for event in call.events:
+            parts.people.observe(event)
+        return _with_operation(response, operation) if is_operation else response
 
     async def _repeated(self, method: MethodDescriptor, call: ControlCall, request: Any) -> Message | None:
         """The answer from before, if this has been asked before."""
@@ -186,42 +209,77 @@ class CloudService:
             raise AlreadyExists(f"async_operation_id: {call.operation_id} was used for something else.")
         return _with_operation(GetMessageClass(method.output_type).FromString(known.response), known)
 
-    async def _admit(self, request: Any, caller: Caller) -> _Asker:
-        identified = await self._guard.identify(caller)
+    async def _admit(self, method: MethodDescriptor, request: Any, caller: Caller) -> _Visit:
+        parts = self._parts
+        address = parts.guard.address_of(caller)
+        if parts.policy.open_to_nobody(method.full_name):
+            who = Identified(ANYBODY, Grants())
+            parts.rates.take_address(address)
+        else:
+            who = await parts.guard.identify(caller)
+            parts.rates.take(who.principal)
         check_names(request)
-        self._rates.take(identified.principal)
-        return _Asker(*identified, self._guard.address_of(caller))
+        return _Visit(who, address, _user_agent(caller))
+
+    async def _prepare(self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any) -> Any:
+        if row.prepare is None:
+            return None
+        self._decide(method, visit.who, Target())
+        parts = self._parts
+        now_ns = parts.runtime.clock.now_ns()
+        preparation = Preparation(
+            visit.who.principal, visit.address, visit.user_agent, now_ns, parts.database, parts.people
+        )
+        return await row.prepare(preparation, request)
 
     async def _handle(self, method: MethodDescriptor, row: Method, call: ControlCall, request: Any) -> Message:
         target = await row.aim(call, request)
-        decision = self._policy.decide(method.full_name, call.principal.id, call.grants, target)
+        call.only_visible = self._decide(method, Identified(call.principal, call.grants), target)
+        return await row.handle(call, request)
+
+    def _decide(self, method: MethodDescriptor, who: Identified, target: Target) -> bool:
+        """Whether what is answered has to be restricted to what the caller may see."""
+        decision = self._parts.policy.decide(method.full_name, who.principal.id, who.grants, target)
         if not decision.allowed:
             if decision.hidden:
                 raise NotFound(f"{target.namespaces[0] if target.namespaces else 'It'} is not found.")
             raise PermissionDenied(f"{method.name}: {decision.because}.")
-        call.only_visible = decision.only_visible
-        return await row.handle(call, request)
+        return decision.only_visible
 
     async def _check_in_flight(self, call: ControlCall) -> None:
         running = await call.transaction.count_operations(call.account_id, operations.UNFINISHED)
-        if running >= self._limits.operations_in_flight_max:
-            raise rows.too_many(self._limits, "operations_in_flight_max", "too many operations at the same time")
+        if running >= self._parts.limits.operations_in_flight_max:
+            raise rows.too_many(self._parts.limits, "operations_in_flight_max", "too many operations at the same time")
 
-    def _call(self, asker: _Asker, transaction: Any) -> ControlCall:
+    def _call(self, visit: _Visit, transaction: Any, prepared: Any) -> ControlCall:
+        parts = self._parts
         return ControlCall(
-            principal=asker.principal,
-            grants=asker.grants,
-            address=asker.address,
+            principal=visit.who.principal,
+            grants=visit.who.grants,
             transaction=transaction,
-            now_ns=self._runtime.clock.now_ns(),
-            entropy=self._runtime.entropy,
-            limits=self._limits,
-            policy=self._policy,
-            regions=self._regions,
-            endpoints=self._endpoints(),
-            connections=self._connections,
-            usage=self._usage,
+            now_ns=parts.runtime.clock.now_ns(),
+            entropy=parts.runtime.entropy,
+            limits=parts.limits,
+            policy=parts.policy,
+            regions=parts.regions,
+            endpoints=parts.endpoints(),
+            connections=parts.connections,
+            usage=parts.usage,
+            people=parts.people,
+            address=visit.address,
+            user_agent=visit.user_agent,
+            prepared=prepared,
         )
+
+
+def _user_agent(caller: Caller) -> str:
+    said = caller.metadata.get("user-agent", "")[:_USER_AGENT_LENGTH_MAX]
+    return "".join(each for each in said if each.isprintable())
+
+
+def _check_operation_id(request: Any) -> None:
+    if len(request.async_operation_id) > _OPERATION_ID_LENGTH_MAX:
+        raise InvalidArgument(f"async_operation_id: has more than {_OPERATION_ID_LENGTH_MAX} characters.")
 
 
 def _with_operation(response: Any, row: OperationRow) -> Message:

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from perdure.auth import secrets
 from perdure.auth.access.records import CredentialRecord
+from perdure.auth.access.uses import CredentialUses
 from perdure.auth.access.view import AccessView, NamespaceAccess, Somebody, Sources
 from perdure.auth.access.watch import AccessWatch
 from perdure.auth.certificates.authorities import UNREADABLE
@@ -25,6 +26,7 @@ from perdure.kernel.errors import InvalidArgument, PermissionDenied, ServiceErro
 from perdure.kernel.identity import Admission, Caller, Principal, PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
+_API_KEY = secrets.SecretKind.API_KEY
 #: What is answered for a namespace that one may not use, whether it exists or not.
 REFUSED = "Request unauthorized."
 _NAMESPACE_HEADER = "temporal-namespace"
@@ -52,9 +54,16 @@ class GatewayGuard:
     """The `Guard` of everything that is served to tenants."""
 
     def __init__(
-        self, clock: Clock, view: AccessView, watch: AccessWatch, policy: Policy, proxies: Iterable[str] = ()
+        self,
+        clock: Clock,
+        view: AccessView,
+        watch: AccessWatch,
+        policy: Policy,
+        proxies: Iterable[str] = (),
+        uses: CredentialUses | None = None,
     ) -> None:
-        """`proxies` are networks whose word is taken for a client's certificate and address.
+        """`proxies` are networks whose word is taken for a client's certificate and address. Uses of API keys and
+        sessions are noted in `uses`.
 
         Raises:
             ValueError: one of `proxies` is not a network.
@@ -63,6 +72,7 @@ class GatewayGuard:
         self._view = view
         self._watch = watch
         self._policy = policy
+        self._uses = uses or CredentialUses()
         proxies = tuple(proxies)
         self._proxies = Sources(proxies) if proxies else None
 
@@ -93,16 +103,17 @@ class GatewayGuard:
         if found is None or found.record.kind != shown.kind or not secrets.matches(shown, found.record.secret_hash):
             raise _unknown("The API key is not valid.")
         # From here on it is the owner who asks, and he may know what is wrong.
-        record = found.record
+        record, now_ns = found.record, self._clock.now_ns()
         if record.disabled:
             raise _unknown("The API key is disabled.")
-        if record.expires_at_ns <= self._clock.now_ns():
-            raise _unknown("The API key has expired.")
+        if record.expires_at_ns <= now_ns:
+            raise _unknown("The API key has expired." if record.kind == _API_KEY else "The session has ended.")
         if not found.sources.accept(self.address_of(caller)):
             raise _unknown("The API key is not accepted from this address.")
         owner = self._view.principals.get(record.owner_id)
         if owner is None or not owner.active or not self._view.account_is_active(owner.principal.account_id):
             raise _unknown("The owner of the API key is not active.")
+        self._uses.note(record.id, now_ns)
         return _identified(owner, record)
 
     async def admit(self, rpc: str, caller: Caller, namespace: NamespaceName | None) -> Admission:
@@ -172,6 +183,7 @@ class GatewayGuard:
             return None
 
     def address_of(self, caller: Caller) -> str:
+        """Where a call comes from: through a known proxy, what that says."""
         if self._proxies is not None and self._proxies.accept(caller.address):
             return forwarded_address(caller.metadata)
         return caller.address
@@ -184,7 +196,8 @@ class GatewayGuard:
 def _identified(owner: Somebody, record: CredentialRecord) -> Identified:
     principal, grants = owner.principal, owner.grants
     named = Principal(principal.kind, principal.id, principal.name, principal.account_id, record.id)
-    return Identified(named, replace(grants, scope=KeyScope(record.scope)))
+    signed_in = record.kind == secrets.SecretKind.SESSION
+    return Identified(named, replace(grants, scope=KeyScope(record.scope), signed_in=signed_in))
 
 
 def _check(chain: str, access: NamespaceAccess, now_ns: int) -> _Accepted:

@@ -76,7 +76,8 @@ def show(loaded: Loaded) -> Iterator[str]:
         if value is None:
             yield f"# {key} is not set"
         else:
-            yield f"{key} = {json.dumps(masked(value) if isinstance(value, str) else value)}  # {origin}"
+            shown = MASK if path[-1] == "password" and value else masked(value) if isinstance(value, str) else value
+            yield f"{key} = {json.dumps(shown)}  # {origin}"
 
 
 def masked(value: str) -> str:

@@ -140,6 +140,23 @@ class Audit(_Section):
     directory: Path | None = None
 
 
+class Smtp(_Section):
+    """A mail server, and whom mails are from. `security` `none` is for a relay on this machine."""
+
+    host: str = ""
+    port: Port = 587
+    security: Literal["tls", "starttls", "none"] = "starttls"
+    user: str = ""
+    password: str = ""
+    sender: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.host and not self.sender:
+            raise ValueError("sender must be set too")
+        return self
+
+
 class ControlPlane(_Section):
     """With a `database` clients have to show who they are. What `proxies` say of their clients' certificates and
     addresses is believed; these are networks. `connections` are private ones, with the networks at their other ends.
@@ -151,6 +168,7 @@ class ControlPlane(_Section):
     audit: Audit = Audit()
     region: Region = Region()
     addresses: Addresses = Addresses()
+    mail: Smtp = Smtp()
     limits: dict[str, int] = {}
 
 

@@ -177,3 +177,6 @@ class ControlLimits(_Named):
     service_account_requests_per_second: int = _limit(
         80, "cloud.serviceAccountRPS", "control-plane requests of a service account"
     )
+    anonymous_requests_per_second: int = _limit(
+        10, "cloud.anonymousRPS", "control-plane requests without credentials, from one address"
+    )

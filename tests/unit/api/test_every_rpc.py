@@ -10,10 +10,12 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from perdure.api import verification
 from perdure.api.audit.operations import OPERATIONS
-from perdure.api.resources import registry
-from perdure.api.resources.registry import METHODS, MissingMethod, verify
-from perdure.api.service import CLOUD_SERVICE
+from perdure.api.people.registry import METHODS as IDENTITY_METHODS
+from perdure.api.resources.registry import METHODS
+from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
+from perdure.api.verification import MissingMethod, verify
 from perdure.kernel.errors import Internal, ServiceError
 from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import ControlBench, Owner, control_bench
@@ -30,7 +32,8 @@ EXAMPLES = 20
 
 def test_every_rpc_has_a_row() -> None:
     assert len(RPCS) == 76
-    verify(CLOUD_SERVICE)
+    verify(CLOUD_SERVICE, METHODS)
+    verify(IDENTITY_SERVICE, IDENTITY_METHODS)
 
 
 @pytest.mark.parametrize("method", list(CLOUD_SERVICE.methods), ids=lambda method: method.name)
@@ -46,14 +49,13 @@ def test_a_row_says_what_its_rpc_is(method: MethodDescriptor) -> None:
 
 def test_an_rpc_without_a_row_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for missing in ("GetUsers", "UpdateUser"):
-        with monkeypatch.context() as patch:
-            patch.setattr(registry, "METHODS", {name: row for name, row in METHODS.items() if name != missing})
-            with pytest.raises(MissingMethod, match=missing):
-                verify(CLOUD_SERVICE)
+        with pytest.raises(MissingMethod, match=missing):
+            verify(CLOUD_SERVICE, {name: row for name, row in METHODS.items() if name != missing})
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "OPERATIONS", {rpc: name for rpc, name in OPERATIONS.items() if rpc != "DeleteUser"})
+        known = {rpc: name for rpc, name in OPERATIONS.items() if rpc != "DeleteUser"}
+        patch.setattr(verification, "OPERATIONS", known)
         with pytest.raises(MissingMethod, match=r"audit log has no word.*DeleteUser"):
-            verify(CLOUD_SERVICE)
+            verify(CLOUD_SERVICE, METHODS)
 
 
 @pytest.mark.parametrize("rpc", RPCS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from perdure.api.audit import records
-from perdure.api.audit.operations import operation_of
+from perdure.api.audit.operations import EVENTS, operation_of
 from perdure.api.calls import ControlCall
 from perdure.api.data.tables import AuditRow
+from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.kernel.errors import ServiceError
+from perdure.kernel.identity import Principal, PrincipalKind
 
 
 def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> AuditRow:
@@ -32,4 +34,18 @@ def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | N
         details=details,
         address=call.address,
         operation_id=call.operation_id,
+    )
+
+
+def record_of_event(call: ControlCall, event: SignInEvent) -> AuditRow:
+    """The record of somebody who came, or left, in the account that he did so in."""
+    return records.row(
+        call.entropy,
+        event.at_ns,
+        event.account_id,
+        EVENTS[event.kind],
+        records.ERROR if event.kind is SignInEventKind.FAILED else records.OK,
+        Principal(PrincipalKind.USER, event.user_id, event.email, event.account_id),
+        details={"sessionId": event.session_id, "userAgent": event.user_agent},
+        address=event.address,
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 from temporalio.api.cloud.identity.v1 import OwnerType
 
+from perdure.api.people.events import SignInEventKind
+
 #: By the name of the RPC: all that change something, and those that try something out elsewhere.
 OPERATIONS: Mapping[str, str] = {
     "UpdateAccount": "UpdateAccountAPI",
@@ -52,6 +54,38 @@ OPERATIONS: Mapping[str, str] = {
     "AddUserGroupMember": "AddUserGroupMember",
     "RemoveUserGroupMember": "RemoveUserGroupMember",
     "SetUserGroupNamespaceAccess": "SetUserGroupNamespaceAccess",
+    # Of IdentityService
+    "ResendInvitation": "ResendUserInviteAPI",
+    "UpdateAccountSettings": "UpdateAccountSettingsAPI",
+    "DeleteAccount": "DeleteAccountAPI",
+    "CreateUserApiKey": "CreateAPIKey",
+    "RotateApiKey": "RotateAPIKey",
+    "ChangePassword": "ChangeUserPassword",
+    "EnrolMfa": "EnrolUserMfa",
+    "ConfirmMfa": "EnableUserMfa",
+    "RenewRecoveryCodes": "RenewUserRecoveryCodes",
+    "DisableMfa": "DisableUserMfa",
+    "RevokeSession": "RevokeUserSession",
+}
+#: What becomes of these is told by events, for whoever asks has no account yet, or leaves it.
+TOLD_BY_EVENTS = frozenset(
+    {
+        "SignUp",
+        "VerifyEmail",
+        "SignIn",
+        "SignOut",
+        "SwitchAccount",
+        "AcceptInvitation",
+        "JoinAccount",
+        "RequestPasswordReset",
+        "ResetPassword",
+    }
+)
+#: By the kind of a sign-in event.
+EVENTS: Mapping[SignInEventKind, str] = {
+    SignInEventKind.SIGNED_IN: "UserLogin",
+    SignInEventKind.FAILED: "UserLogin",
+    SignInEventKind.SIGNED_OUT: "UserLogout",
 }
 
 

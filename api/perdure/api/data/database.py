@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -26,6 +26,9 @@ _POOL_SIZE = 8
 _LOST_RACES = ("40001", "40P01")
 #: For who only reads: nobody loses a race to him, nor he to anybody.
 _SNAPSHOT = "REPEATABLE READ"
+_TRIES_MAX = 5
+
+_T = TypeVar("_T")
 
 
 class UnknownSchema(StoreError):
@@ -106,6 +109,22 @@ class ControlDatabase:
         async with self._writer, self._transaction() as transaction:
             yield transaction
             await transaction.finish()
+
+    async def write(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:
+        """Do it in a transaction, and anew from the beginning whenever that has lost a race.
+
+        Raises:
+            LostRace: it has lost several.
+            StoreError: the database cannot be used, and it is not known whether it was committed.
+        """
+        for _ in range(_TRIES_MAX - 1):
+            try:
+                async with self.writing() as transaction:
+                    return await work(transaction)
+            except LostRace:
+                continue
+        async with self.writing() as transaction:
+            return await work(transaction)
 
     @asynccontextmanager
     async def _transaction(self, isolation: str | None = None) -> AsyncIterator[Transaction]:

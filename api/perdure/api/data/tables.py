@@ -26,6 +26,7 @@ class ResourceRow(Base):
     __table_args__ = (
         UniqueConstraint("account_id", "kind", "name"),
         Index("resources_by_owner", "owner_id"),
+        Index("resources_by_name", "kind", "name"),
     )
 
     kind: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.api.data.audit import AuditTables
+from perdure.api.data.people import PeopleData
 from perdure.api.data.tables import AccessRevisionRow, AccessRow, BillingFileRow, MemberRow, OperationRow, ResourceRow
 from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
 
@@ -19,6 +20,7 @@ class Transaction:
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+        self.people = PeopleData(session)
         self._published: dict[tuple[str, str], bytes | None] = {}
         self.audit = AuditTables(session)
 
@@ -53,6 +55,12 @@ class Transaction:
         )
         if owner_id is not None:
             found = found.where(ResourceRow.owner_id == owner_id)
+        return (await self._session.scalars(found)).all()
+
+    async def everywhere(self, kind: str, name: str) -> Sequence[ResourceRow]:
+        """Those of this name in any account."""
+        await self._session.flush()
+        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.name == name)
         return (await self._session.scalars(found)).all()
 
     async def of_kind(self, kind: str, after: str, limit: int) -> Sequence[ResourceRow]:

@@ -36,8 +36,11 @@ from perdure.kernel.namespace import DAY_NS
 #: Two years.
 LIFETIME_NS_MAX = 731 * DAY_NS
 
+#: What an account has switched off, in its details.
+CREATION_DISABLED = "api_keys_disabled"
+
 _FIELD = "key_id"
-_OWNERS: Mapping[int, str] = {
+OWNERS: Mapping[int, str] = {
     OwnerType.OWNER_TYPE_USER: kinds.USER,
     OwnerType.OWNER_TYPE_SERVICE_ACCOUNT: kinds.SERVICE_ACCOUNT,
 }
@@ -50,7 +53,7 @@ _EXPIRED = ResourceState.RESOURCE_STATE_EXPIRED
 
 
 async def _create(call: ControlCall, request: CreateApiKeyRequest) -> CreateApiKeyResponse:
-    spec = _checked(call, request.spec)
+    spec = checked(call, request.spec, "spec.")
     if spec.owner_type != OwnerType.OWNER_TYPE_SERVICE_ACCOUNT:
         raise InvalidArgument("spec.owner_type: only keys of service accounts are made here; people make their own.")
     owner = await rows.find(call, kinds.SERVICE_ACCOUNT, spec.owner_id, field="spec.owner_id")
@@ -64,17 +67,18 @@ async def give(
     spec: ApiKeySpec,
     scope: KeyScope = KeyScope.FULL,
     sources: tuple[str, ...] = (),
+    replaces: str = "",
 ) -> tuple[str, str]:
-    """A new key of a user or service account: its id and its secret.
+    """A new key of a user or service account: its id and its secret. `replaces` is the key that is going to end.
 
     Raises:
         FailedPrecondition: the account makes no keys.
         ResourceExhausted: the owner has as many as he may have.
     """
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
-    if account.details.get("api_keys_disabled"):
+    if account.details.get(CREATION_DISABLED):
         raise FailedPrecondition("The account has switched off the creation of API keys.")
-    await _check_count(call, owner)
+    await _check_count(call, owner, 2 if replaces else 1)
     secret = secrets.give(secrets.SecretKind.API_KEY, call.entropy)
     row = await rows.create(
         call,
@@ -87,14 +91,17 @@ async def give(
         scope=scope,
         sources=list(sources),
     )
-    _publish(call, row)
+    if replaces:
+        row.details = {**row.details, "replaces": replaces}
+    publish(call, row)
     return row.id, secret.text
 
 
-async def _check_count(call: ControlCall, owner: ResourceRow) -> None:
+async def _check_count(call: ControlCall, owner: ResourceRow, times: int) -> None:
+    """While keys are being replaced there may be twice as many."""
     limit = "api_keys_per_user_max" if owner.kind == kinds.USER else "api_keys_per_service_account_max"
     held = await call.transaction.resources(call.account_id, kinds.API_KEY, owner_id=owner.id)
-    if sum(not _has_expired(call, row) for row in held) >= getattr(call.limits, limit):
+    if sum(not _has_expired(call, row) for row in held) >= times * getattr(call.limits, limit):
         raise rows.too_many(call.limits, limit, "too many API keys")
 
 
@@ -130,15 +137,16 @@ async def _update(call: ControlCall, request: UpdateApiKeyRequest) -> UpdateApiK
     spec.display_name = request.spec.display_name
     spec.description = request.spec.description
     spec.disabled = request.spec.disabled
-    _check_words(spec)
+    _check_words(spec, "spec.")
     rows.change(call, row, request.resource_version, spec)
-    _publish(call, row)
+    publish(call, row)
     return UpdateApiKeyResponse()
 
 
 async def _delete(call: ControlCall, request: DeleteApiKeyRequest) -> DeleteApiKeyResponse:
     row = await rows.find(call, kinds.API_KEY, request.key_id, field=_FIELD)
     await rows.delete(call, row, request.resource_version)
+    await call.transaction.people.forget_use(row.id)
     call.transaction.withdraw("credential", row.id)
     return DeleteApiKeyResponse()
 
@@ -151,6 +159,7 @@ async def remove_all(call: ControlCall, owner: ResourceRow) -> None:
 
 async def remove(transaction: Transaction, row: ResourceRow) -> None:
     await transaction.remove(row)
+    await transaction.people.forget_use(row.id)
     transaction.withdraw("credential", row.id)
 
 
@@ -169,7 +178,7 @@ def _has_expired(call: ControlCall, row: ResourceRow) -> bool:
     return rows.spec_of(row, ApiKeySpec).expiry_time.ToNanoseconds() <= call.now_ns
 
 
-def _publish(call: ControlCall, row: ResourceRow) -> None:
+def publish(call: ControlCall, row: ResourceRow) -> None:
     spec = rows.spec_of(row, ApiKeySpec)
     call.transaction.publish(
         CredentialRecord(
@@ -185,27 +194,28 @@ def _publish(call: ControlCall, row: ResourceRow) -> None:
     )
 
 
-def _checked(call: ControlCall, spec: ApiKeySpec) -> ApiKeySpec:
+def checked(call: ControlCall, spec: ApiKeySpec, path: str) -> ApiKeySpec:
+    """Raises InvalidArgument: it cannot be that of a new key. `path` is what its fields are named with."""
     result = ApiKeySpec()
     result.CopyFrom(spec)
-    result.owner_type = spec.owner_type or _owner_type(spec.owner_type_deprecated, "spec.owner_type")
+    result.owner_type = spec.owner_type or _owner_type(spec.owner_type_deprecated, f"{path}owner_type")
     result.ClearField("owner_type_deprecated")
-    _check_words(result)
+    _check_words(result, path)
     if not spec.HasField("expiry_time"):
-        raise InvalidArgument("spec.expiry_time: must be given.")
+        raise InvalidArgument(f"{path}expiry_time: must be given.")
     try:
         expires_at_ns = spec.expiry_time.ToNanoseconds()
         spec.expiry_time.ToJsonString()
     except ValueError:
-        raise InvalidArgument("spec.expiry_time: is not a time.") from None
+        raise InvalidArgument(f"{path}expiry_time: is not a time.") from None
     if not call.now_ns < expires_at_ns <= call.now_ns + LIFETIME_NS_MAX:
-        raise InvalidArgument("spec.expiry_time: must be in the future, and within two years.")
+        raise InvalidArgument(f"{path}expiry_time: must be in the future, and within two years.")
     return result
 
 
-def _check_words(spec: ApiKeySpec) -> None:
-    names.check(spec.display_name, "spec.display_name")
-    names.check_description(spec.description, "spec.description")
+def _check_words(spec: ApiKeySpec, path: str) -> None:
+    names.check(spec.display_name, f"{path}display_name")
+    names.check_description(spec.description, f"{path}description")
 
 
 def _owner_type(name: str, field: str) -> Any:
@@ -218,16 +228,16 @@ def _owner_type(name: str, field: str) -> Any:
 
 
 async def _at_new(call: ControlCall, request: CreateApiKeyRequest) -> Target:
-    kind = _OWNERS.get(request.spec.owner_type) or _OWNERS.get(_OWNER_NAMES.get(request.spec.owner_type_deprecated, 0))
+    kind = OWNERS.get(request.spec.owner_type) or OWNERS.get(_OWNER_NAMES.get(request.spec.owner_type_deprecated, 0))
     owner = await call.transaction.resource(kind, request.spec.owner_id) if kind else None
     return target_of_owner(call, owner)
 
 
-async def _at_key(call: ControlCall, request: GetApiKeyRequest | UpdateApiKeyRequest | DeleteApiKeyRequest) -> Target:
+async def at_key(call: ControlCall, request: GetApiKeyRequest | UpdateApiKeyRequest | DeleteApiKeyRequest) -> Target:
     row = await call.transaction.resource(kinds.API_KEY, request.key_id)
     if row is None or row.account_id != call.account_id:
         return Target(call.account_id)
-    kind = _OWNERS[rows.spec_of(row, ApiKeySpec).owner_type]
+    kind = OWNERS[rows.spec_of(row, ApiKeySpec).owner_type]
     return target_of_owner(call, await call.transaction.resource(kind, row.owner_id))
 
 
@@ -248,8 +258,8 @@ def target_of_owner(call: ControlCall, owner: ResourceRow | None) -> Target:
 
 METHODS: Mapping[str, Method] = {
     "CreateApiKey": Method(_create, _at_new, changes=True),
-    "GetApiKey": Method(_get, _at_key),
+    "GetApiKey": Method(_get, at_key),
     "GetApiKeys": Method(_list, at_account),
-    "UpdateApiKey": Method(_update, _at_key, changes=True),
-    "DeleteApiKey": Method(_delete, _at_key, changes=True),
+    "UpdateApiKey": Method(_update, at_key, changes=True),
+    "DeleteApiKey": Method(_delete, at_key, changes=True),
 }

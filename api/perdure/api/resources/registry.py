@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from google.protobuf.descriptor import ServiceDescriptor
-
-from perdure.api.audit.operations import OPERATIONS
 from perdure.api.calls import Method
 from perdure.api.resources import (
     account,
@@ -46,16 +43,3 @@ METHODS: Mapping[str, Method] = {
     **usage.METHODS,
     **users.METHODS,
 }
-
-
-class MissingMethod(Exception):
-    """The table and the service disagree; the message lists the methods."""
-
-
-def verify(service: ServiceDescriptor) -> None:
-    """Raises MissingMethod: an RPC has no handler, a handler no RPC, or the audit log no word for a change."""
-    if difference := METHODS.keys() ^ {method.name for method in service.methods}:
-        raise MissingMethod(f"not both in the table of handlers and in {service.full_name}: {sorted(difference)}")
-    changes = {name for name, method in METHODS.items() if method.changes}
-    if missing := changes - OPERATIONS.keys():
-        raise MissingMethod(f"the audit log has no word for these: {sorted(missing)}")

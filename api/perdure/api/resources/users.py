@@ -20,14 +20,13 @@ from temporalio.api.cloud.identity.v1 import Access, AccountAccess, User, UserSp
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
+from perdure.api.people import invitations
+from perdure.api.people.sessions import end_all
 from perdure.api.resources import accesses, api_keys, emails, kinds, rows
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of, publish_identity
 from perdure.auth.policy.grants import Target
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
-from perdure.kernel.namespace import DAY_NS
-
-INVITATION_NS = 14 * DAY_NS
 
 _FIELD = "user_id"
 
@@ -36,8 +35,8 @@ async def _create(call: ControlCall, request: CreateUserRequest) -> CreateUserRe
     spec = _checked(call, request.spec)
     if await call.transaction.count(call.account_id, kinds.USER) >= call.limits.users_max:
         raise rows.too_many(call.limits, "users_max", "too many users")
-    invitation = {"created_at_ns": call.now_ns, "expires_at_ns": call.now_ns + INVITATION_NS}
-    row = await rows.create(call, kinds.USER, call.new_id(), spec.email, spec, invitation=invitation)
+    row = await rows.create(call, kinds.USER, call.new_id(), spec.email, spec)
+    await invitations.invite(call, row)
     await publish_identity(call.transaction, row)
     return CreateUserResponse(user_id=row.id)
 
@@ -75,6 +74,8 @@ async def _delete(call: ControlCall, request: DeleteUserRequest) -> DeleteUserRe
     await check_owner_remains(call, row, AccountAccess.ROLE_UNSPECIFIED)
     await api_keys.remove_all(call, row)
     await call.transaction.leave_groups(row.id)
+    await invitations.withdraw(call.transaction, row)
+    await end_all(call.transaction, await call.transaction.people.sessions(user_id=row.id))
     await rows.delete(call, row, request.resource_version)
     call.transaction.withdraw("principal", row.id)
     return DeleteUserResponse()

@@ -15,7 +15,7 @@ class Call(NamedTuple):
     """What conditions look at.
 
     `roles` are the caller's account roles with all that they include, `custom_roles` the names of his custom ones, and
-    `on` tells his permission on a namespace of the account that the target is in.
+    `on` tells his permission on a namespace of the account that the target is in. `signed_in` is whoever has a session.
     """
 
     principal_id: str
@@ -24,6 +24,7 @@ class Call(NamedTuple):
     custom_roles: frozenset[str]
     on: Callable[[str], Permission | None]
     target: Target
+    signed_in: bool = False
 
 
 class Condition(NamedTuple):
@@ -62,6 +63,7 @@ VISIBLE = "visible"
 CONDITIONS: Mapping[str, Condition] = {
     ALWAYS: Condition(lambda call: True),
     VISIBLE: Condition(lambda call: True, "and sees what is visible to the caller"),
+    "signed in": Condition(lambda call: call.signed_in, "by a session and not by an API key"),
     "own": Condition(_own, "if it is the caller's own"),
     "own as a person": Condition(_own_as_a_person, "if it is the caller's own and the caller is no service account"),
     "admin of target": Condition(_admin_of_target, "with namespace permission Admin on the target, before and after"),

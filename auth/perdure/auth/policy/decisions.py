@@ -11,7 +11,17 @@ from perdure.auth.policy import table
 from perdure.auth.policy.conditions import ALWAYS, CONDITIONS, VISIBLE, Call
 from perdure.auth.policy.grants import CustomPermission, Grants, KeyScope, Permission, ResourceKind, Target
 from perdure.auth.policy.table import PolicyError, Table
-from perdure.auth.policy.words import ANYONE, DATA_PLANE, OPERATOR, PERMISSIONS, ROLES, SUBJECTS, service_of, short_name
+from perdure.auth.policy.words import (
+    ANYONE,
+    DATA_PLANE,
+    NOBODY,
+    OPERATOR,
+    PERMISSIONS,
+    ROLES,
+    SUBJECTS,
+    service_of,
+    short_name,
+)
 
 
 class Decision(NamedTuple):
@@ -84,6 +94,10 @@ class Policy:
         """What whoever has this permission on a namespace may call there. Always the same set: it costs a look-up."""
         return self._data_plane[permission, scope, operator]
 
+    def open_to_nobody(self, rpc: str) -> bool:
+        """Whether this RPC is for whoever comes without credentials, so that none are looked for."""
+        return any(line.when == ALWAYS for line in self._rules.lines[NOBODY].get(rpc, ()))
+
     def without_payloads(self, scope: KeyScope) -> frozenset[str]:
         """Those RPCs that answer a key of this scope without payloads."""
         return self._rules.stripped[scope]
@@ -125,6 +139,7 @@ class Policy:
             frozenset(permission.role for permission in grants.custom),
             lambda namespace: self.permission_on(grants, target.account_id, namespace),
             target,
+            grants.signed_in,
         )
 
     def _granted(self, rpc: str, grants: Grants, call: Call) -> Iterator[Decision]:
@@ -146,6 +161,7 @@ class Policy:
                 # Lower is stronger, and the weakest of them is what he has on all.
                 yield PERMISSIONS[max(held)], f" on {', '.join(target.namespaces)}"
         yield ANYONE, ""
+        yield NOBODY, ""
 
     def _through_custom_roles(self, rpc: str, grants: Grants, call: Call) -> Iterator[Decision]:
         """A custom role adds to a built-in one and is nothing by itself."""

@@ -29,12 +29,14 @@ class Permission(IntEnum):
 
 
 class KeyScope(StrEnum):
-    """What an API key reaches of what its owner has. Whoever calls without an API key has FULL."""
+    """What an API key or session reaches of what its owner has. Whoever calls without one has FULL."""
 
     FULL = "full"
     WORKER = "worker"
     STARTER = "starter"
     READER = "reader"
+    #: Of sessions, until their person has the second factor that the account asks for. No API key has it.
+    ENROLMENT = "enrolment"
 
 
 class ResourceKind(StrEnum):
@@ -68,7 +70,8 @@ class Grants:
 
     `roles` are several because groups add theirs, and Finance Admin is neither more nor less than Developer.
     `namespaces` are explicit permissions by namespace; what roles include is not among them. `person` is false for
-    service accounts and certificates. The `operator` administers the installation; he needs no account.
+    service accounts and certificates, `signed_in` is true for sessions only. The `operator` administers the
+    installation; he needs no account.
     """
 
     account_id: str = ""
@@ -78,6 +81,7 @@ class Grants:
     scope: KeyScope = KeyScope.FULL
     person: bool = False
     operator: bool = False
+    signed_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from perdure.auth.policy import table
 from perdure.auth.policy.conditions import ALWAYS, CONDITIONS
 from perdure.auth.policy.grants import AccountRole, KeyScope, Permission
 from perdure.auth.policy.table import Table
-from perdure.auth.policy.words import ANYONE, OPERATOR, PERMISSIONS, ROLES, short_name
+from perdure.auth.policy.words import ANYONE, NOBODY, OPERATOR, PERMISSIONS, ROLES, short_name
 
 _INTRODUCTION = """\
 # Permissions
@@ -44,6 +44,12 @@ _CONTROL_PLANE = """\
 
 By account role or by permission on the namespace that the call is about; one of them is enough. API keys of scope
 `worker` and `starter` reach GetCurrentIdentity only, those of scope `reader` what is marked in the last column.
+"""
+
+_IDENTITY = """\
+People, and what accounts have besides. `nobody` is whoever comes without credentials, `anyone` whoever is
+authenticated, whatever his role. A session in an account that asks for a second factor reaches what is marked as
+`enrolment` until its person has one.
 """
 
 _CUSTOM = """\
@@ -82,6 +88,8 @@ def page(rules: Table) -> str:
             *(_matrix(rules, service, _data_cells(rules)) for service in ("WorkflowService", "OperatorService")),
             _CONTROL_PLANE,
             _matrix(rules, "CloudService", _control_cells(rules)),
+            _IDENTITY,
+            _matrix(rules, "IdentityService", _identity_cells(rules)),
             _CUSTOM + "\n".join(_actions(rules)) + "\n",
         )
     )
@@ -129,6 +137,17 @@ def _control_cells(rules: Table) -> _Cells:
             found[f"namespace {permission.name.title()}"] = _cell(rules, rpc, (name,))
         found["`reader`"] = "x" if rpc in rules.scopes[KeyScope.READER] else ""
         return found
+
+    return cells
+
+
+def _identity_cells(rules: Table) -> _Cells:
+    by_role = _control_cells(rules)
+
+    def cells(rpc: str) -> dict[str, str]:
+        found = {subject: _cell(rules, rpc, (subject,)) for subject in (NOBODY, ANYONE)}
+        enrolment = "x" if rpc in rules.scopes[KeyScope.ENROLMENT] else ""
+        return {**found, **by_role(rpc), "`enrolment`": enrolment}
 
     return cells
 

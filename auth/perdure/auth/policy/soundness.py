@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 from perdure.auth.policy.conditions import CONDITIONS
 from perdure.auth.policy.grants import KeyScope, ResourceKind
-from perdure.auth.policy.words import ANSWERS, EVERY_RIGHT, PERMISSIONS, ROLES, SERVICES, SUBJECTS
+from perdure.auth.policy.words import (
+    ANSWERS,
+    DATA_PLANE,
+    EVERY_RIGHT,
+    NOBODY,
+    PERMISSIONS,
+    ROLES,
+    SERVICES,
+    SUBJECTS,
+)
 
 #: How many values a line of each kind has.
 _WIDTHS = {"g": 2, "g2": 2, "g3": 2, "p": 3, "p2": 3, "p3": 4}
@@ -45,6 +54,12 @@ def contradictions(rows: Rows) -> Iterable[str]:
     limited = {right for _, right, _ in rows.scopes} - {EVERY_RIGHT}
     yield from (f"nobody has the right {right}" for right in defined - given)
     yield from (f"no RPC belongs to the right {right}" for right in (given | limited) - defined)
+    entered = {right for subject, right, _ in rows.grants if subject == NOBODY}
+    yield from (
+        f"{rpc} must not be open to nobody"
+        for rpc, right in rows.rights
+        if right in entered and rpc.partition(".")[0] in DATA_PLANE
+    )
     for _, _, rpc, _ in rows.actions:
         if rpc not in counts:
             yield f"{rpc} belongs to no right"

@@ -11,9 +11,11 @@ SERVICES: Mapping[str, str] = {
     "WorkflowService": "temporal.api.workflowservice.v1",
     "OperatorService": "temporal.api.operatorservice.v1",
     "CloudService": "temporal.api.cloud.cloudservice.v1",
+    "IdentityService": "perdure.cloud.v1",
 }
 DATA_PLANE = frozenset({"WorkflowService", "OperatorService"})
 
+NOBODY = "nobody"
 ANYONE = "anyone"
 OPERATOR = "operator"
 ROLES: Mapping[AccountRole, str] = {
@@ -30,7 +32,7 @@ PERMISSIONS: Mapping[Permission, str] = {
     Permission.READ: "namespace permission Read",
 }
 #: Everybody who can be given something.
-SUBJECTS = (ANYONE, OPERATOR, *ROLES.values(), *PERMISSIONS.values())
+SUBJECTS = (NOBODY, ANYONE, OPERATOR, *ROLES.values(), *PERMISSIONS.values())
 
 EVERY_RIGHT = "*"
 WITHOUT_PAYLOADS = "without payloads"

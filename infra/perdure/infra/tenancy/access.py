@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from perdure.api.audit.acts import ActWriter
 from perdure.api.data import ControlDatabase
 from perdure.api.data.access import PublishedAccess
+from perdure.api.people.people import SessionLimits
+from perdure.api.people.upkeep import RecordedUses
+from perdure.auth.access.uses import CredentialUses, UseReporter
 from perdure.auth.access.view import AccessView
 from perdure.auth.access.watch import AccessWatch
 from perdure.auth.guard import GatewayGuard
@@ -23,7 +26,14 @@ from perdure.kernel.runtime import Runtime
 class Access:
     """`start` and `stop` are each called once."""
 
-    def __init__(self, runtime: Runtime, database: ControlDatabase, news: News, proxies: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        database: ControlDatabase,
+        news: News,
+        proxies: Iterable[str] = (),
+        sessions: SessionLimits | None = None,
+    ) -> None:
         """Raises PolicyError: an RPC is missing from the table."""
         self.database = database
         self.policy = Policy.load()
@@ -31,7 +41,9 @@ class Access:
         self.view = AccessView()
         self.watch = AccessWatch(PublishedAccess(database), self.view, news, runtime.clock)
         self.acts = ActWriter(database, runtime)
-        self.guard = GatewayGuard(runtime.clock, self.view, self.watch, self.policy, proxies)
+        uses = CredentialUses()
+        self.guard = GatewayGuard(runtime.clock, self.view, self.watch, self.policy, proxies, uses)
+        self.uses = UseReporter(uses, RecordedUses(database, sessions or SessionLimits()))
 
     def authorities(self) -> Authorities:
         """For TLS ports on which clients show certificates."""
@@ -47,12 +59,14 @@ class Access:
         """Raises StoreError: the database cannot be read."""
         await self.watch.start()
         self.acts.start()
+        self.uses.start()
 
     async def stop(self) -> None:
         await self.acts.stop()
+        await self.uses.stop()
         await self.watch.stop()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return [*self.watch.background, *self.acts.background]
+        return [*self.watch.background, *self.acts.background, *self.uses.background]

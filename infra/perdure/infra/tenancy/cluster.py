@@ -12,6 +12,7 @@ from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities
 from perdure.infra.http import Page
+from perdure.infra.mail import NoMailer, SmtpMailer, SmtpServer
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy.access import Access
@@ -21,6 +22,7 @@ from perdure.infra.tenancy.http import control_plane_server
 from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import NamespaceLimits
+from perdure.kernel.mailer import Mailer
 from perdure.kernel.membership import Role
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.news import News
@@ -66,6 +68,7 @@ class ClusterTenancy:
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,
             AuditOptions(audit.days, tuple(audit.networks), audit.directory),
+            mailer=_mailer(settings, runtime),
         )
 
     @property
@@ -108,3 +111,11 @@ class ClusterTenancy:
             await self._deletion.stop()
         await self._connected.stop()
         await self._database.aclose()
+
+
+def _mailer(settings: Settings, runtime: Runtime) -> Mailer:
+    mail = settings.control_plane.mail
+    if not mail.host:
+        return NoMailer()
+    server = SmtpServer(mail.host, mail.port, mail.security, mail.user, mail.password)
+    return SmtpMailer(server, mail.sender, runtime.clock)

@@ -1,4 +1,4 @@
-"""The control-plane role: CloudService, and what carries its operations on."""
+"""The control-plane role: CloudService, IdentityService, and what carries on what they are asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from perdure.api.audit.export import AuditExporter
@@ -16,20 +17,28 @@ from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.operations import OperationRunner
+from perdure.api.people import registry as identity
+from perdure.api.people.outbox import Outbox
+from perdure.api.people.passwords import Passwords
+from perdure.api.people.people import People
+from perdure.api.people.upkeep import Upkeep
 from perdure.api.purging import DeletedNamespaces
+from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.kinds import NAMESPACE
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS, wanted
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
 from perdure.api.resources.rows import ACTIVE
-from perdure.api.service import CLOUD_SERVICE, CloudService
+from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE, ControlEndpoint, ControlParts, ControlService
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
+from perdure.infra.mail import NoMailer
 from perdure.infra.tenancy.access import Access
 from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.mailer import Mailer
 from perdure.kernel.news import News
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
@@ -63,6 +72,8 @@ class ControlPlane:
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
         audit: AuditOptions = _AUDIT,
+        mailer: Mailer | None = None,
+        people: People | None = None,
     ) -> None:
         """`connections` are private ones, with their networks.
 
@@ -70,7 +81,7 @@ class ControlPlane:
             PolicyError: an RPC is missing from the table.
             MissingMethod: an RPC has no handler.
         """
-        access.policy.verify([CLOUD_SERVICE])
+        access.policy.verify([CLOUD_SERVICE, IDENTITY_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
@@ -88,7 +99,10 @@ class ControlPlane:
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
-        self._cloud = CloudService(
+        self._people = people or People(Passwords(runtime.entropy))
+        self._upkeep = Upkeep(access.database, runtime.clock, self._people.sessions)
+        self.outbox = Outbox(mailer or NoMailer())
+        parts = ControlParts(
             runtime,
             access.database,
             access.guard,
@@ -100,22 +114,25 @@ class ControlPlane:
             usage=usage,
             endpoints=endpoints,
             deferred=self._runner.look,
+            people=self._people,
+            outbox=self.outbox,
         )
+        self._services = {
+            CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
+            IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
+        }
 
     def services(self) -> list[Service]:
-        methods = {
-            method.name: ServedMethod(method, _patient(self._cloud.endpoint(method)), Rank.CHANGE)
-            for method in CLOUD_SERVICE.methods
-        }
-        return [Service(CLOUD_SERVICE, methods)]
+        return [_served(descriptor, service) for descriptor, service in self._services.items()]
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
-        """Serve a call of this process itself, with an API key."""
-        return await self.serve(rpc, request, KnownCaller({"authorization": f"Bearer {token}"}))
+        """Serve a call of CloudService by this process itself, with an API key."""
+        caller = KnownCaller({"authorization": f"Bearer {token}"})
+        return await self.endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request, caller)
 
-    async def serve(self, rpc: str, request: Any, caller: Caller) -> Any:
-        """Serve a decoded call of anybody."""
-        return await self._cloud.endpoint(CLOUD_SERVICE.methods_by_name[rpc])(request, caller)
+    def endpoint(self, method: MethodDescriptor) -> ControlEndpoint:
+        """What serves this RPC of any of the services."""
+        return self._services[method.containing_service].endpoint(method)
 
     async def reconcile(self, account_id: str) -> None:
         """Let the data plane have the account's namespaces, wherever it has lost them.
@@ -135,6 +152,8 @@ class ControlPlane:
         self._audit.start()
         self._exporter.start()
         self._floating.start()
+        self._upkeep.start()
+        self.outbox.start()
 
     async def stop(self) -> None:
         await self._deleted.stop()
@@ -142,12 +161,23 @@ class ControlPlane:
         await self._audit.stop()
         await self._exporter.stop()
         await self._floating.stop()
+        await self._upkeep.stop()
+        await self.outbox.stop()
+        self._people.passwords.close()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        parts = (self._runner, self._deleted, self._audit, self._exporter, self._floating)
+        parts = (self._runner, self._deleted, self._audit, self._exporter, self._floating, self._upkeep, self.outbox)
         return [task for part in parts for task in part.background]
+
+
+def _served(descriptor: ServiceDescriptor, service: ControlService) -> Service:
+    methods = {
+        method.name: ServedMethod(method, _patient(service.endpoint(method)), Rank.CHANGE)
+        for method in descriptor.methods
+    }
+    return Service(descriptor, methods)
 
 
 def _patient(serve: Callable[[Any, Caller], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:

@@ -6,6 +6,7 @@ There is one account with one namespace, whose certificates and API key lie in a
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
 from perdure.infra.http import Page
+from perdure.infra.mail import PrintedMailer
 from perdure.infra.private_files import write_private
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.tenancy.access import Access
@@ -131,7 +133,11 @@ class EmbeddedTenancy:
     ) -> None:
         self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
         data_plane = SharedNamespaces(namespaces, self._deletion)
-        self._control_plane = ControlPlane(self._runtime, self._access, data_plane, self._news, endpoints, usage)
+        # Whoever has started the server is the only one who reads this.
+        mailer = PrintedMailer(sys.stderr.write)
+        self._control_plane = ControlPlane(
+            self._runtime, self._access, data_plane, self._news, endpoints, usage, mailer=mailer
+        )
 
     def services(self) -> list[Service]:
         """What is offered besides the data plane."""

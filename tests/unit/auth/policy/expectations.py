@@ -87,6 +87,8 @@ def is_read(method: str) -> bool:
 
 def data_plane(method: str, permission: Permission | None, scope: KeyScope, operator: bool) -> bool:
     """Whether whoever has this permission on a namespace may call it there."""
+    if scope is KeyScope.ENROLMENT:
+        return False
     if method in FOR_ANYONE:
         return True
     if method in FOR_OPERATORS:
@@ -133,6 +135,9 @@ BY_ROLE = _by_method(
         "CreateServiceAccount UpdateServiceAccount DeleteServiceAccount": "AO",
         "CreateCustomRole UpdateCustomRole DeleteCustomRole": "AO",
         "UpdateAccount UpdateNamespaceTags": "AO",
+        "GetAccountSettings CreateUserApiKey": "RDFAO",
+        "UpdateAccountSettings ResendInvitation RotateApiKey GetApiKeyDetails": "AO",
+        "DeleteAccount": "O",
         "GetAuditLogs GetAccountAuditLogSink GetAccountAuditLogSinks CreateAccountAuditLogSink": "AO",
         "UpdateAccountAuditLogSink DeleteAccountAuditLogSink ValidateAccountAuditLogSink": "AO",
     }
@@ -150,16 +155,34 @@ BY_PERMISSION = _by_method(
         "SetUserNamespaceAccess SetUserGroupNamespaceAccess SetServiceAccountNamespaceAccess": "a",
         # Of service accounts that are scoped to the namespace
         "CreateServiceAccount UpdateServiceAccount DeleteServiceAccount": "a",
-        "GetApiKey CreateApiKey UpdateApiKey DeleteApiKey": "a",
+        "GetApiKey CreateApiKey UpdateApiKey DeleteApiKey RotateApiKey GetApiKeyDetails": "a",
     }
 )
 ONLY_OWNERS_GIVE_THEIR_ROLES = {
-    *("CreateUser", "UpdateUser", "DeleteUser", "CreateApiKey"),
+    *("CreateUser", "UpdateUser", "DeleteUser", "ResendInvitation", "CreateApiKey", "RotateApiKey"),
     *("CreateUserGroup", "UpdateUserGroup", "DeleteUserGroup", "AddUserGroupMember", "RemoveUserGroupMember"),
     *("CreateServiceAccount", "UpdateServiceAccount", "DeleteServiceAccount"),
 }
-OF_OWN_KEYS = {"GetApiKey", "CreateApiKey", "UpdateApiKey"}
+OF_OWN_KEYS = {"GetApiKey", "CreateApiKey", "UpdateApiKey", "RotateApiKey", "GetApiKeyDetails"}
+#: For whoever has no credentials.
+FOR_NOBODY = {
+    *("SignUp", "VerifyEmail", "SignIn", "AcceptInvitation", "RequestPasswordReset", "ResetPassword"),
+}
+#: About oneself, wherever one is.
+FOR_ONESELF = {
+    *("GetPerson", "SignOut", "SwitchAccount", "JoinAccount", "GetSessions", "RevokeSession", "ChangePassword"),
+    *("EnrolMfa", "ConfirmMfa", "RenewRecoveryCodes", "DisableMfa"),
+}
+#: Not for API keys.
+BY_SESSION = {"DeleteAccount", "CreateUserApiKey"}
 MEMBERS = "RDFAO"
+
+
+def person(method: str, scope: KeyScope, signed_in: bool) -> bool:
+    """Of RPCs that are about no account."""
+    if method in FOR_NOBODY:
+        return scope is KeyScope.FULL
+    return signed_in and scope in (KeyScope.FULL, KeyScope.ENROLMENT)
 
 
 def control_plane(
@@ -171,14 +194,17 @@ def control_plane(
     own_key: bool,
     person: bool,
     assigns: frozenset[AccountRole],
+    signed_in: bool,
 ) -> bool:
     """Whether whoever has this role, and this permission on all that the call is about, may make it."""
     letter = LETTERS[role]
     match scope:
-        case KeyScope.WORKER | KeyScope.STARTER if method != "GetCurrentIdentity":
+        case KeyScope.WORKER | KeyScope.STARTER | KeyScope.ENROLMENT if method != "GetCurrentIdentity":
             return False
         case KeyScope.READER if not method.startswith("Get"):
             return False
+    if method in BY_SESSION and not signed_in:
+        return False
     if own_key and letter in MEMBERS and (method in OF_OWN_KEYS or (method == "DeleteApiKey" and person)):
         return True
     of_owners = assigns & {AccountRole.OWNER, AccountRole.FINANCE_ADMIN}

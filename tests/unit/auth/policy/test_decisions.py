@@ -21,7 +21,7 @@ from perdure.auth.policy.grants import (
 )
 from perdure.auth.policy.table import PolicyError
 from tests.unit.auth.policy import expectations
-from tests.unit.auth.policy.services import CLOUD, METHODS, POLICY
+from tests.unit.auth.policy.services import CLOUD, IDENTITY, METHODS, POLICY
 
 ME = "user-1"
 OWN, OTHER, FOREIGN = "own.a1", "other.a1", "own.a2"
@@ -66,22 +66,35 @@ def effective(
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.containing_service.name}.{method.name}")
 def test_every_rpc_by_everybody(method: MethodDescriptor) -> None:
-    on_control_plane = method.containing_service is CLOUD
+    on_control_plane = method.containing_service in (CLOUD, IDENTITY)
+    about_people = method.name in expectations.FOR_NOBODY | expectations.FOR_ONESELF
+    ways = (False, True) if method.containing_service is IDENTITY else (False,)
     circumstances = CIRCUMSTANCES if on_control_plane else CIRCUMSTANCES[:1]
     for role, permission, scope in callers():
         # A permission on a foreign namespace must not count, whoever has written it down.
         namespaces = {FOREIGN: Permission.ADMIN, **({OWN: permission} if permission else {})}
         roles = frozenset({role} if role else ())
-        for (target, granted), (owner, person, assigns), operator in product(TARGETS, circumstances, (False, True)):
+        for (target, granted), (owner, person, assigns), operator, signed_in in product(
+            TARGETS, circumstances, (False, True), ways
+        ):
             on_target = effective(role, permission, target, granted)
-            if on_control_plane:
+            if about_people:
+                expected = expectations.person(method.name, scope, signed_in)
+            elif on_control_plane:
                 mine = target.account_id == "a1"
                 expected = mine and expectations.control_plane(
-                    method.name, role, on_target, scope, own_key=owner == ME, person=person, assigns=assigns
+                    method.name,
+                    role,
+                    on_target,
+                    scope,
+                    own_key=owner == ME,
+                    person=person,
+                    assigns=assigns,
+                    signed_in=signed_in,
                 )
             else:
                 expected = expectations.data_plane(method.name, on_target, scope, operator)
-            grants = Grants("a1", roles, namespaces, scope=scope, person=person, operator=operator)
+            grants = Grants("a1", roles, namespaces, scope=scope, person=person, operator=operator, signed_in=signed_in)
             full = Target(target.account_id, target.namespaces, owner_id=owner, assigns=assigns)
             decision = POLICY.decide(method.full_name, ME, grants, full)
             assert decision.allowed == expected, (grants, full, decision)

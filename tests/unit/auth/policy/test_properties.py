@@ -45,6 +45,7 @@ grants = st.builds(
     st.sampled_from(KeyScope),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 targets = st.builds(
     Target,
@@ -58,6 +59,10 @@ targets = st.builds(
     st.sampled_from(["", "x1"]),
 )
 rpcs = st.sampled_from(RPCS)
+ABOUT_NO_ACCOUNT = {
+    *("installation.info", "installation.administer", "namespace.describe"),
+    *("person.enter", "person.self"),
+}
 many = settings(max_examples=400, deadline=None)
 
 
@@ -84,11 +89,11 @@ def test_a_scope_never_allows_more(rpc: str, who: str, own: Grants, target: Targ
 def test_another_account_opens_nothing(rpc: str, who: str, own: Grants, target: Target) -> None:
     foreign = replace(target, account_id="a2")
     decision = POLICY.decide(rpc, who, own, foreign)
-    nobody = Grants(operator=own.operator, scope=own.scope)
+    nobody = Grants(operator=own.operator, scope=own.scope, signed_in=own.signed_in)
     assert decision.allowed == POLICY.decide(rpc, who, nobody, foreign).allowed
     assert decision.allowed or decision.hidden
     if decision.allowed:
-        assert POLICY.rpcs[rpc] in ("installation.info", "installation.administer", "namespace.describe")
+        assert POLICY.rpcs[rpc] in ABOUT_NO_ACCOUNT
 
 
 @many
@@ -114,7 +119,9 @@ def judged_by_casbin(rpc: str, who: str, own: Grants, target: Target) -> bool:
 
     included = frozenset().union(*(POLICY.rules.included[words.ROLES[role]] for role in own.roles))
     all_roles = frozenset(role for role, name in words.ROLES.items() if name in included)
-    call = Call(who, own.person, all_roles, frozenset(permission.role for permission in own.custom), on, target)
+    call = Call(
+        who, own.person, all_roles, frozenset(permission.role for permission in own.custom), on, target, own.signed_in
+    )
     short = words.short_name(rpc)
     if not ENFORCER.enforce(ENFORCER.new_enforce_context("2"), own.scope.value, short):
         return False

@@ -86,6 +86,7 @@ GET_USAGE = "p, account role Global Admin,    usage.read,              always"
         ("g2, CloudService.GetMoney,       money.read", "nobody has the right money.read"),
         ("g2, CloudService.GetUsage,       account.read", "CloudService.GetUsage is there twice"),
         ("g2, SecretService.GetUsage,      usage.read", "no service 'SecretService'"),
+        ("p, nobody,                       execution.start,         always", "must not be open to nobody"),
         ("g, account role Reed,            account role Read", "no subject 'account role Reed'"),
         ("g3, account role Read,           namespace permission Raed", "no permission 'namespace permission Raed'"),
         ("p2, gardener, usage.read, whole", "no scope 'gardener'"),

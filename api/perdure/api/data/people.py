@@ -1,0 +1,114 @@
+"""What can be asked of the tables of people, and written to them, within one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from perdure.api.data.person_tables import (
+    AttemptRow,
+    CredentialUseRow,
+    PersonRow,
+    RecoveryCodeRow,
+    SessionRow,
+    TicketRow,
+)
+
+_Row = PersonRow | RecoveryCodeRow | SessionRow | TicketRow | AttemptRow | CredentialUseRow
+
+
+class PeopleData:
+    """Rows that are read here may be changed; that is written when the transaction ends."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    def add(self, row: _Row) -> None:
+        self._session.add(row)
+
+    async def flush(self) -> None:
+        await self._session.flush()
+
+    async def remove(self, row: _Row) -> None:
+        await self._session.delete(row)
+
+    # People
+
+    async def person(self, person_id: str) -> PersonRow | None:
+        return await self._session.get(PersonRow, person_id)
+
+    async def person_of(self, email: str) -> PersonRow | None:
+        await self._session.flush()
+        return (await self._session.scalars(select(PersonRow).where(PersonRow.email == email))).one_or_none()
+
+    async def recovery_code(self, person_id: str, code_hash: bytes) -> RecoveryCodeRow | None:
+        return await self._session.get(RecoveryCodeRow, (person_id, code_hash))
+
+    async def count_recovery_codes(self, person_id: str) -> int:
+        await self._session.flush()
+        found = select(func.count()).where(RecoveryCodeRow.person_id == person_id)
+        return (await self._session.execute(found)).scalar_one()
+
+    async def forget_recovery_codes(self, person_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.person_id == person_id))
+
+    # Sessions
+
+    async def session(self, session_id: str) -> SessionRow | None:
+        return await self._session.get(SessionRow, session_id)
+
+    async def sessions(
+        self, *, person_id: str | None = None, user_id: str | None = None, account_id: str | None = None
+    ) -> Sequence[SessionRow]:
+        """Those of a person, of a user, or of an account, the newest first."""
+        await self._session.flush()
+        found = select(SessionRow).order_by(SessionRow.created_at_ns.desc(), SessionRow.id)
+        for column, value in (
+            (SessionRow.person_id, person_id),
+            (SessionRow.user_id, user_id),
+            (SessionRow.account_id, account_id),
+        ):
+            if value is not None:
+                found = found.where(column == value)
+        return (await self._session.scalars(found)).all()
+
+    async def sessions_ended(self, unused_since_ns: int, now_ns: int, limit: int) -> Sequence[SessionRow]:
+        found = (
+            select(SessionRow)
+            .where((SessionRow.expires_at_ns <= now_ns) | (SessionRow.used_at_ns <= unused_since_ns))
+            .limit(limit)
+        )
+        return (await self._session.scalars(found)).all()
+
+    # Tickets
+
+    async def ticket(self, ticket_id: str) -> TicketRow | None:
+        return await self._session.get(TicketRow, ticket_id)
+
+    async def forget_tickets(self, purpose: str, subject: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(TicketRow).where(TicketRow.purpose == purpose, TicketRow.subject == subject))
+
+    async def forget_old(self, now_ns: int, tried_before_ns: int, known_before_ns: int) -> None:
+        """Tickets that have expired, and attempts that were made too long ago to count."""
+        await self._session.execute(delete(TicketRow).where(TicketRow.expires_at_ns <= now_ns))
+        await self._session.execute(
+            delete(AttemptRow).where(
+                AttemptRow.changed_at_ns <= tried_before_ns, AttemptRow.succeeded_at_ns <= known_before_ns
+            )
+        )
+
+    # Attempts and uses
+
+    async def attempts(self, key: str) -> AttemptRow | None:
+        return await self._session.get(AttemptRow, key)
+
+    async def use(self, credential_id: str) -> CredentialUseRow | None:
+        return await self._session.get(CredentialUseRow, credential_id)
+
+    async def forget_use(self, credential_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(CredentialUseRow).where(CredentialUseRow.id == credential_id))

@@ -1,0 +1,92 @@
+"""The tables of people: logins, sessions, mailed tickets, failed attempts. See `perdure.api.people`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from perdure.api.data.tables import Base
+
+
+class PersonRow(Base):
+    """A login. `email` is verified; whatever users there are of this address, in any account, are this person.
+
+    `mfa_secret` is empty without a second factor, `mfa_pending` is one that is not confirmed yet. `mfa_step` is the
+    time step of the last code that was used: neither it nor an older one is good again.
+    """
+
+    __tablename__ = "people"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(256))
+    mfa_secret: Mapped[str] = mapped_column(String(64), default="")
+    mfa_pending: Mapped[str] = mapped_column(String(64), default="")
+    mfa_step: Mapped[int] = mapped_column(default=0)
+    last_account_id: Mapped[str] = mapped_column(String(16), default="")
+    created_at_ns: Mapped[int]
+
+
+class RecoveryCodeRow(Base):
+    """A code that has not been used. Codes are as long as keys, so a plain hash tells nothing of one."""
+
+    __tablename__ = "recovery_codes"
+
+    person_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(primary_key=True)
+
+
+class SessionRow(Base):
+    """A person, signed in as a user of an account. It ends at `expires_at_ns`, and earlier if it is not used."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person_id: Mapped[str] = mapped_column(String(64), index=True)
+    user_id: Mapped[str] = mapped_column(String(128), index=True)
+    account_id: Mapped[str] = mapped_column(String(16), index=True)
+    secret_hash: Mapped[bytes]
+    scope: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(64))
+    user_agent: Mapped[str] = mapped_column(String(256))
+    created_at_ns: Mapped[int]
+    used_at_ns: Mapped[int]
+    expires_at_ns: Mapped[int] = mapped_column(index=True)
+
+
+class TicketRow(Base):
+    """What a mailed link stands for. It is used once; `subject` is what it is about, and there is one for each subject
+    and purpose at most.
+    """
+
+    __tablename__ = "tickets"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(254), index=True)
+    secret_hash: Mapped[bytes]
+    details: Mapped[dict[str, Any]]
+    expires_at_ns: Mapped[int] = mapped_column(index=True)
+
+
+class AttemptRow(Base):
+    """How often something was tried lately, and from when on it may be again. See `perdure.api.people.attempts`."""
+
+    __tablename__ = "attempts"
+
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    open_at_ns: Mapped[int] = mapped_column(default=0)
+    succeeded_at_ns: Mapped[int] = mapped_column(default=0)
+    changed_at_ns: Mapped[int] = mapped_column(index=True)
+
+
+class CredentialUseRow(Base):
+    """When an API key was last used, within some minutes."""
+
+    __tablename__ = "credential_uses"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at_ns: Mapped[int]

@@ -1,0 +1,63 @@
+"""PURE: what is mailed to people: short, plain, and with no word of a stranger's but the name of an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perdure.kernel.mailer import Mail
+
+_IGNORE = "If this was not you, you need not do anything."
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """To pages of the console, whose URL is `web`; without one, mails have the bare ticket."""
+
+    web: str = ""
+
+    def of(self, page: str, ticket: str) -> str:
+        # Behind the # it reaches no server's log and no other site.
+        return f"{self.web.rstrip('/')}/{page}#{ticket}" if self.web else ticket
+
+    @property
+    def sign_in(self) -> str:
+        return f"{self.web.rstrip('/')}/sign-in" if self.web else ""
+
+
+def verify(links: Links, email: str, ticket: str) -> Mail:
+    link = links.of("verify-email", ticket)
+    text = f"Somebody has signed up to Perdure with this address. To go on, within 24 hours:\n\n{link}\n\n{_IGNORE}\n"
+    return Mail(email, "Confirm your e-mail address", text)
+
+
+def known_already(links: Links, email: str) -> Mail:
+    text = (
+        "Somebody has signed up to Perdure with this address, which has a login already. Nothing has been changed.\n\n"
+        f"Sign in with it, or have the password reset. {links.sign_in}\n\n{_IGNORE}\n"
+    )
+    return Mail(email, "You have a login already", text)
+
+
+def reset(links: Links, email: str, ticket: str) -> Mail:
+    link = links.of("reset-password", ticket)
+    text = f"To set another password for Perdure, within an hour:\n\n{link}\n\n{_IGNORE}\n"
+    return Mail(email, "Set another password", text)
+
+
+def invitation(links: Links, email: str, account_name: str, ticket: str) -> Mail:
+    link = links.of("accept-invitation", ticket)
+    text = f'You are invited to the account "{account_name}" of Perdure. To accept, within 14 days:\n\n{link}\n'
+    return Mail(email, "You are invited to Perdure", text)
+
+
+def password_changed(email: str) -> Mail:
+    text = "The password of your Perdure login has been changed, and all other sessions have ended.\n\n" + _NOT_YOU
+    return Mail(email, "Your password has been changed", text)
+
+
+def mfa_changed(email: str, enabled: bool) -> Mail:
+    what = "has a second factor now" if enabled else "has no second factor any more"
+    return Mail(email, "Your second factor has been changed", f"Your Perdure login {what}.\n\n{_NOT_YOU}")
+
+
+_NOT_YOU = "If this was not you, have the password reset at once.\n"

@@ -1,0 +1,101 @@
+"""What people leave behind: ended sessions, unused tickets, tries of long ago. And what gateways report of uses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from perdure.api.data import ControlDatabase, Transaction
+from perdure.api.data.person_tables import CredentialUseRow
+from perdure.api.people import attempts, sessions
+from perdure.api.people.people import SessionLimits
+from perdure.api.resources import kinds
+from perdure.auth.access.uses import DELAY_NS
+from perdure.kernel.clock import Clock
+from perdure.kernel.persistence.executions import StoreError
+
+PERIOD_S = 600.0
+_AT_ONCE = 200
+
+_log = structlog.get_logger("perdure.api")
+
+
+class RecordedUses:
+    """See `perdure.auth.access.uses.UseStore`. A session that is used goes on."""
+
+    def __init__(self, database: ControlDatabase, limits: SessionLimits) -> None:
+        self._database = database
+        self._limits = limits
+
+    async def report(self, uses: Mapping[str, int]) -> None:
+        reported = list(uses.items())
+        for start in range(0, len(reported), _AT_ONCE):
+            batch = reported[start : start + _AT_ONCE]
+
+            async def record(transaction: Transaction, batch: list[tuple[str, int]] = batch) -> None:
+                for credential_id, used_at_ns in batch:
+                    await self._record(transaction, credential_id, used_at_ns)
+
+            await self._database.write(record)
+
+    async def _record(self, transaction: Transaction, credential_id: str, used_at_ns: int) -> None:
+        session = await transaction.people.session(credential_id)
+        if session is not None:
+            if used_at_ns > session.used_at_ns:
+                session.used_at_ns = used_at_ns
+                sessions.publish(transaction, session, self._limits)
+            return
+        use = await transaction.people.use(credential_id)
+        if use is not None:
+            use.used_at_ns = max(use.used_at_ns, used_at_ns)
+        elif await transaction.resource(kinds.API_KEY, credential_id) is not None:
+            transaction.people.add(CredentialUseRow(id=credential_id, used_at_ns=used_at_ns))
+
+
+class Upkeep:
+    """`start` and `stop` are each called once. With several processes, each does it."""
+
+    def __init__(self, database: ControlDatabase, clock: Clock, limits: SessionLimits) -> None:
+        self._database = database
+        self._clock = clock
+        self._limits = limits
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="people-upkeep")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [self._task] if self._task else []
+
+    async def sweep(self) -> None:
+        """Raises StoreError: the database cannot be used."""
+        while await self._database.write(self._sweep) == _AT_ONCE:
+            pass
+
+    async def _sweep(self, transaction: Transaction) -> int:
+        now_ns = self._clock.now_ns()
+        # A use that is not reported yet may have been later.
+        unused_since_ns = now_ns - self._limits.idle_ns - DELAY_NS
+        ended = await transaction.people.sessions_ended(unused_since_ns, now_ns, _AT_ONCE)
+        await sessions.end_all(transaction, ended)
+        await transaction.people.forget_old(now_ns, now_ns - attempts.FORGOTTEN_NS, now_ns - attempts.KNOWN_NS)
+        return len(ended)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            try:
+                await self.sweep()
+            except Exception as error:
+                # Whatever it is: without this loop nothing would be swept up any more.
+                unexpected = not isinstance(error, StoreError)
+                _log.warning("people's leavings are not swept up", error=str(error), exc_info=unexpected)

@@ -1,0 +1,114 @@
+"""API keys beyond CloudService: people's own, narrower ones, and one key in the place of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.cloud.identity.v1 import ApiKeySpec, OwnerType
+
+from perdure.api.calls import ControlCall, Method
+from perdure.api.protos import identity_pb2 as api
+from perdure.api.resources import api_keys, kinds, rows
+from perdure.auth.policy.grants import KeyScope, Target
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from perdure.kernel.identity import PrincipalKind
+
+OVERLAP_S_MAX: Final = 30 * 86400
+NETWORKS_MAX: Final = 20
+_FIELD: Final = "key_id"
+_REPLACED_BY: Final = "replaced_by"
+_REPLACES: Final = "replaces"
+
+
+async def _create(call: ControlCall, request: api.CreateUserApiKeyRequest) -> api.CreateUserApiKeyResponse:
+    if call.principal.kind is not PrincipalKind.USER:
+        raise PermissionDenied("CreateUserApiKey: is for people; keys of service accounts are made by CreateApiKey.")
+    owner = await rows.find(call, kinds.USER, call.principal.id, field="user")
+    spec = ApiKeySpec(
+        owner_id=owner.id,
+        owner_type=OwnerType.OWNER_TYPE_USER,
+        display_name=request.display_name,
+        description=request.description,
+        expiry_time=request.expiry_time if request.HasField("expiry_time") else None,
+    )
+    scope, networks = _scope(request.scope), _networks(request.source_networks)
+    key_id, token = await api_keys.give(call, owner, api_keys.checked(call, spec, ""), scope, networks)
+    return api.CreateUserApiKeyResponse(key_id=key_id, token=token)
+
+
+async def _rotate(call: ControlCall, request: api.RotateApiKeyRequest) -> api.RotateApiKeyResponse:
+    old = await rows.find(call, kinds.API_KEY, request.key_id, field=_FIELD)
+    spec = rows.spec_of(old, ApiKeySpec)
+    if spec.owner_type == OwnerType.OWNER_TYPE_USER and old.owner_id != call.principal.id:
+        raise PermissionDenied("RotateApiKey: a key of a person is rotated by himself only.")
+    if not 0 <= request.overlap_seconds <= OVERLAP_S_MAX:
+        raise InvalidArgument(f"overlap_seconds: must be from 0 to {OVERLAP_S_MAX}.")
+    if old.details.get(_REPLACED_BY):
+        raise FailedPrecondition(f"key_id: has been rotated already, see {old.details[_REPLACED_BY]}.")
+    ends_at_ns = spec.expiry_time.ToNanoseconds()
+    if spec.disabled or ends_at_ns <= call.now_ns:
+        raise FailedPrecondition("key_id: is disabled or has expired.")
+    owner = await rows.find(call, api_keys.OWNERS[spec.owner_type], old.owner_id, field="owner_id")
+    renewed = ApiKeySpec()
+    renewed.CopyFrom(spec)
+    renewed.expiry_time.CopyFrom(_time(call.now_ns + ends_at_ns - old.created_at_ns))
+    key_id, token = await api_keys.give(
+        call, owner, renewed, KeyScope(old.details["scope"]), tuple(old.details["sources"]), replaces=old.id
+    )
+    spec.expiry_time.CopyFrom(_time(min(ends_at_ns, call.now_ns + request.overlap_seconds * SECOND_NS)))
+    rows.change(call, old, None, spec, details={_REPLACED_BY: key_id})
+    api_keys.publish(call, old)
+    return api.RotateApiKeyResponse(key_id=key_id, token=token)
+
+
+async def _details(call: ControlCall, request: api.GetApiKeyDetailsRequest) -> api.GetApiKeyDetailsResponse:
+    row = await rows.find(call, kinds.API_KEY, request.key_id, field=_FIELD)
+    use = await call.transaction.people.use(row.id)
+    return api.GetApiKeyDetailsResponse(
+        key_id=row.id,
+        scope=row.details["scope"],
+        source_networks=row.details["sources"],
+        last_used_time=_time(use.used_at_ns) if use is not None else None,
+        replaced_by=row.details.get(_REPLACED_BY, ""),
+        replaces=row.details.get(_REPLACES, ""),
+    )
+
+
+def _scope(name: str) -> KeyScope:
+    possible = [scope for scope in KeyScope if scope is not KeyScope.ENROLMENT]
+    if name and name not in possible:
+        raise InvalidArgument(f"scope: must be one of {', '.join(possible)}.")
+    return KeyScope(name or KeyScope.FULL)
+
+
+def _networks(names: Iterable[str]) -> tuple[str, ...]:
+    found = []
+    for name in names:
+        try:
+            found.append(str(ip_network(name)))
+        except ValueError:
+            raise InvalidArgument("source_networks: must be networks, such as 10.0.0.0/8 or 2001:db8::/32.") from None
+    if len(found) > NETWORKS_MAX:
+        raise InvalidArgument(f"source_networks: at most {NETWORKS_MAX}.")
+    return tuple(dict.fromkeys(found))
+
+
+def _time(at_ns: int) -> Timestamp:
+    time = Timestamp()
+    time.FromNanoseconds(at_ns)
+    return time
+
+
+async def _at_own(call: ControlCall, request: api.CreateUserApiKeyRequest) -> Target:
+    return Target(call.account_id, owner_id=call.principal.id)
+
+
+METHODS: Mapping[str, Method] = {
+    "CreateUserApiKey": Method(_create, _at_own, changes=True),
+    "RotateApiKey": Method(_rotate, api_keys.at_key, changes=True),
+    "GetApiKeyDetails": Method(_details, api_keys.at_key),
+}

@@ -1,0 +1,61 @@
+"""What is secret is in no log, no error and no table."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+import pytest
+import structlog
+
+from perdure.kernel import errors
+from perdure.kernel.namespace import DAY_NS
+from tests.support.control_plane import ControlBench
+from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, WRONG, code, enrol, invite, sign_in, sign_up
+
+
+async def test_no_secret_is_written_anywhere(
+    bench: ControlBench, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    # As in production: what libraries say in detail is never written.
+    caplog.set_level(logging.WARNING)
+    with structlog.testing.capture_logs() as logs:
+        ann = await sign_up(bench)
+        sign_up_ticket = await bench.mailed(ANN)
+        await enrol(bench, ann)
+        user_id = await invite(bench, ann)
+        invitation = await bench.mailed(BOB)
+        await bench.person("ResendInvitation", {"userId": user_id}, ann.token)
+        await bench.person("RequestPasswordReset", {"email": ANN})
+        reset = await bench.mailed(ANN)
+        key = await bench.person(
+            "CreateUserApiKey", {"displayName": "mine", "expiryTime": bench.time_in(DAY_NS)}, ann.token
+        )
+        second = await sign_in(bench, code=ann.recovery_codes[0])
+        refusals = []
+        for rpc, request in {
+            "SignIn": {"email": ANN, "password": WRONG, "code": code(bench, ann.secret)},
+            "VerifyEmail": {"ticket": invitation, "password": WRONG},
+            "ResetPassword": {"ticket": reset, "newPassword": "too short"},
+            "AcceptInvitation": {"ticket": sign_up_ticket, "password": WRONG},
+            "SignUp": {"email": "x", "password": OTHER_PASSWORD, "accountName": "?"},
+        }.items():
+            with pytest.raises(errors.ServiceError) as refused:
+                await bench.person(rpc, request)
+            refusals.append(f"{refused.value.message} {refused.value.detail}")
+        with pytest.raises(errors.Unauthenticated) as unknown:
+            await bench.call(second[:-1] + "x", "GetAccount")
+        refusals.append(unknown.value.message)
+        await bench.pass_time(DAY_NS)
+
+    secrets = [PASSWORD, WRONG, OTHER_PASSWORD, "too short", ann.secret, *ann.recovery_codes]
+    tokens = [ann.token, second, key.token, sign_up_ticket, invitation, reset]
+    secrets += [token.split("_")[2][:-6] for token in tokens]
+    out, err = capfd.readouterr()
+    written = "\n".join([str(logs), caplog.text, out, err, *refusals, str(bench.events)])
+    assert not [secret for secret in secrets if secret in written]
+    with sqlite3.connect(bench.url.removeprefix("sqlite://")) as database:
+        dump = "\n".join(database.iterdump())
+    kept = [secret for secret in secrets if secret in dump]
+    # The app's secret is needed to know its codes.
+    assert kept == [ann.secret]
