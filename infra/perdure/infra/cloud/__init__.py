@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from perdure.infra.cloud import login, special
 from perdure.infra.cloud.certificates import cert
 from perdure.infra.cloud.commands import groups
 from perdure.infra.cloud.resources import RESOURCES
-from perdure.infra.cloud.special import extend
 
 cloud = typer.Typer(help="Accounts, namespaces, keys and certificates.", no_args_is_help=True)
 cloud.add_typer(cert, name="cert")
 _groups = groups(RESOURCES)
-extend(cloud, _groups)
+login.extend(cloud)
+special.extend(cloud, _groups)
 for _name, _group in _groups.items():
     cloud.add_typer(_group, name=_name)
 

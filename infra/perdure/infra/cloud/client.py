@@ -7,9 +7,14 @@ import sys
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+from perdure.infra.cloud import session
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor
 
 ADDRESS_VARIABLE = "PERDURE_CLOUD_ADDRESS"
 KEY_VARIABLE = "PERDURE_CLOUD_API_KEY"
@@ -28,17 +33,21 @@ _FULFILLED, _FAILED = "STATE_FULFILLED", ("STATE_FAILED", "STATE_CANCELLED", "ST
 class CloudClient:
     """Requests and answers are dicts, as in proto3 JSON with the names of the protos' fields."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, anonymous: bool = False) -> None:
+        """Ends the command if there are no credentials, unless it is to be `anonymous`."""
         # Late, because `--help` needs none of it.
         import grpc
         from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
+        from perdure.api.protos import identity_pb2 as identity
+
         self._methods = cloud.DESCRIPTOR.services_by_name["CloudService"].methods_by_name
-        address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
-        token = _first(_KEY_VARIABLES)
-        if not token:
-            fail(f"no API key: set {KEY_VARIABLE}")
-        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._identity = identity.DESCRIPTOR.services_by_name["IdentityService"].methods_by_name
+        self.address = address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
+        token = "" if anonymous else _first(_KEY_VARIABLES) or session.token_for(address)
+        if not token and not anonymous:
+            fail(f"nobody is logged in: say 'perdure cloud login', or set {KEY_VARIABLE}")
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         authority = _first(_AUTHORITY_VARIABLES)
         try:
             roots = Path(authority).read_bytes() if authority else None
@@ -55,17 +64,23 @@ class CloudClient:
 
     def call(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Ends the command with one line on standard error if the call fails."""
+        return self._call(self._methods[rpc], request)
+
+    def identity(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for an RPC of IdentityService."""
+        return self._call(self._identity[rpc], request)
+
+    def _call(self, method: MethodDescriptor, request: Mapping[str, Any]) -> dict[str, Any]:
         import grpc
         from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
         from google.protobuf.message_factory import GetMessageClass
 
-        method = self._methods[rpc]
         try:
             message = ParseDict(dict(request), GetMessageClass(method.input_type)())
         except ParseError as error:
             fail(str(error))
         invoke = self._channel.unary_unary(
-            f"/{method.containing_service.full_name}/{rpc}",
+            f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=GetMessageClass(method.input_type).SerializeToString,
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )

@@ -1,0 +1,96 @@
+"""Becoming somebody: sign up, log in, log out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from perdure.infra.cloud import session
+from perdure.infra.cloud.client import CloudClient, fail
+from perdure.infra.cloud.output import as_json
+
+PASSWORD_VARIABLE = "PERDURE_CLOUD_PASSWORD"
+
+_Email = Annotated[str, typer.Option(help="Your e-mail address.")]
+
+
+def extend(cloud: typer.Typer) -> None:
+    """Add the commands."""
+    cloud.command("sign-up")(sign_up)
+    cloud.command("verify")(verify)
+    cloud.command("login")(login)
+    cloud.command("logout")(logout)
+    cloud.command("person")(person)
+
+
+def sign_up(
+    email: _Email,
+    account: Annotated[str, typer.Option(help="What the new account is called by people.")] = "",
+) -> None:
+    """Ask for a login and an account of your own. A mail has the rest."""
+    request = {"email": email, "password": _password(), "account_name": account}
+    CloudClient(anonymous=True).identity("SignUp", request)
+    print(f"A mail to {email} has what 'perdure cloud verify' wants.")
+
+
+def verify(ticket: Annotated[str, typer.Argument(help="From the mail, it begins with pdt_.")]) -> None:
+    """Make the account that the mail is about, and log in to it."""
+    client = CloudClient(anonymous=True)
+    answer = client.identity("VerifyEmail", {"ticket": ticket, "password": _password()})
+    _keep(client, answer)
+    print(f"account {answer['accountId']}")
+
+
+def login(
+    email: _Email,
+    code: Annotated[str, typer.Option(help="Of your authenticator app, or a recovery code.")] = "",
+    account: Annotated[str, typer.Option(help="Id of one of your accounts; else the last one.")] = "",
+) -> None:
+    """Log in with a password, and stay so until the session ends."""
+    client = CloudClient(anonymous=True)
+    request = {"email": email, "password": _password(), "code": code, "account_id": account}
+    answer = client.identity("SignIn", request)
+    if answer.get("codeRequired"):
+        if not sys.stdin.isatty():
+            fail("a code is needed: say --code")
+        request["code"] = typer.prompt("Code")
+        answer = client.identity("SignIn", request)
+    _keep(client, answer)
+    print(f"account {answer['signedIn']['session']['accountId']}")
+
+
+def logout() -> None:
+    """End the session."""
+    client = CloudClient()
+    client.identity("SignOut", {})
+    session.forget(client.address)
+
+
+def person() -> None:
+    """Show who you are, and which accounts you are in."""
+    print(as_json(CloudClient().identity("GetPerson", {})))
+
+
+def _keep(client: CloudClient, answer: dict[str, Any]) -> None:
+    signed_in = answer.get("signedIn")
+    if not signed_in:
+        fail("a second factor is asked for: 'perdure cloud login' instead")
+    try:
+        session.keep(client.address, signed_in["token"])
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    if signed_in.get("mfaEnrolmentRequired"):
+        print("The account asks for a second factor, which you have to set up first.", file=sys.stderr)
+
+
+def _password() -> str:
+    given = os.environ.get(PASSWORD_VARIABLE)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        fail(f"no password: set {PASSWORD_VARIABLE}, or use a terminal")
+    found: str = typer.prompt("Password", hide_input=True)
+    return found
