@@ -478,10 +478,16 @@ class Engine:
                 try:
                     loaded = await insist(partial(shard.find_any, head.key))
                     owed = loaded.agenda.outstanding(self.runtime.clock.now_ns()) if loaded is not None else []
+                    if loaded is not None and owed:
+                        # The run is being served: what it owes by what was just decided is nobody's business yet.
+                        await loaded.committed()
                 except DataLoss:
                     continue
                 except (StoreError, NotOwner):
                     raise
+                except Unavailable:
+                    # It was lost, with what this process held of the shard.
+                    continue
                 except Exception:
                     # One run's trouble must not keep the others waiting.
                     logger.exception("what a run owes cannot be told", **named(head.key))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
-from perdure.history.effects import Effect
+from perdure.history.effects import Effect, SendSignal
 from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.kernel.errors import NamespaceNotFound, NotOwner, Unavailable
 from perdure.kernel.ids import NamespaceId, ShardId, TaskKind, TaskQueueKey
@@ -73,6 +73,44 @@ def test_a_run_that_fails_when_it_is_asked_what_it_owes_keeps_no_other_waiting(m
         await bench.until(lambda: len(bench.offers.tasks) == 2)
         assert {task.key.workflow_id for task in bench.offers.tasks} == {"first", "last"}
         assert bench.shard.epoch == 2
+
+    with_history(main)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_a_run_owes_is_told_once_it_is_durable(durable: bool) -> None:
+    """A run is served while its shard is still gone through. What was just decided on it is no debt yet."""
+
+    async def main(bench: HistoryBench) -> None:
+        await bench.start("order")
+        writing, answering = asyncio.Event(), asyncio.Event()
+
+        async def write() -> None:
+            writing.set()
+            await answering.wait()
+            if not durable:
+                raise DOES_NOT_ANSWER
+
+        bench.store.meanwhile["write"] = write
+        turn = asyncio.create_task(bench.turn(c.signal_external("other")))
+        await writing.wait()
+
+        async def told() -> list[Effect]:
+            return [effect async for _, effect in bench.service.engine.outstanding(bench.shard)]
+
+        telling = asyncio.create_task(told())
+        await bench.until(lambda: not bench.store.meanwhile)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not telling.done()
+        answering.set()
+        if durable:
+            await turn
+            assert SendSignal(5) in await telling
+        else:
+            with pytest.raises(Unavailable):
+                await turn
+            assert await telling == []
 
     with_history(main)
 
