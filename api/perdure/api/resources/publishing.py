@@ -60,23 +60,26 @@ def set_access(row: ResourceRow, access: Access) -> bytes:
 
 async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
     """A user or service account, with what it has through its groups."""
+    transaction.publish(await identity_of(transaction, row))
+
+
+async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRecord:
+    """What gateways are told of a user or service account."""
     accesses = [access_of(row)]
     if row.kind == kinds.USER:
         for group_id in await transaction.groups_of(row.id):
             group = await transaction.resource(kinds.USER_GROUP, group_id)
             if group is not None:
                 accesses.append(access_of(group))
-    transaction.publish(
-        PrincipalRecord(
-            id=row.id,
-            account_id=row.account_id,
-            kind=PrincipalKind.USER if row.kind == kinds.USER else PrincipalKind.SERVICE_ACCOUNT,
-            name=row.name,
-            roles=tuple(sorted(roles_of(*accesses))),
-            namespaces={NamespaceName(name): int(each) for name, each in permissions_of(accesses).items()},
-            custom=await _custom(transaction, row.account_id, accesses),
-            active=not row.details.get("invitation"),
-        )
+    return PrincipalRecord(
+        id=row.id,
+        account_id=row.account_id,
+        kind=PrincipalKind.USER if row.kind == kinds.USER else PrincipalKind.SERVICE_ACCOUNT,
+        name=row.name,
+        roles=tuple(sorted(roles_of(*accesses))),
+        namespaces={NamespaceName(name): int(each) for name, each in permissions_of(accesses).items()},
+        custom=await _custom(transaction, row.account_id, accesses),
+        active=not row.details.get("invitation"),
     )
 
 

@@ -1,0 +1,1 @@
+"""CloudExtensionService: what accounts have beyond CloudService."""

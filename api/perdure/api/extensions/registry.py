@@ -1,0 +1,11 @@
+"""The table of handlers of CloudExtensionService: who serves each RPC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perdure.api.calls import Method
+from perdure.api.extensions import keys, namespaces, permissions
+
+#: By the name of the RPC.
+METHODS: Mapping[str, Method] = {**keys.METHODS, **namespaces.METHODS, **permissions.METHODS}

@@ -1,0 +1,141 @@
+import datetime
+
+from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class NamespaceSettings(_message.Message):
+    __slots__ = ("disabled", "revocation_lists")
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    REVOCATION_LISTS_FIELD_NUMBER: _ClassVar[int]
+    disabled: bool
+    revocation_lists: bytes
+    def __init__(self, disabled: _Optional[bool] = ..., revocation_lists: _Optional[bytes] = ...) -> None: ...
+
+class GetNamespaceSettingsRequest(_message.Message):
+    __slots__ = ("namespace",)
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class GetNamespaceSettingsResponse(_message.Message):
+    __slots__ = ("settings", "resource_version")
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    settings: NamespaceSettings
+    resource_version: str
+    def __init__(self, settings: _Optional[_Union[NamespaceSettings, _Mapping]] = ..., resource_version: _Optional[str] = ...) -> None: ...
+
+class UpdateNamespaceSettingsRequest(_message.Message):
+    __slots__ = ("namespace", "settings", "resource_version")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    settings: NamespaceSettings
+    resource_version: str
+    def __init__(self, namespace: _Optional[str] = ..., settings: _Optional[_Union[NamespaceSettings, _Mapping]] = ..., resource_version: _Optional[str] = ...) -> None: ...
+
+class UpdateNamespaceSettingsResponse(_message.Message):
+    __slots__ = ("resource_version",)
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    resource_version: str
+    def __init__(self, resource_version: _Optional[str] = ...) -> None: ...
+
+class DeletedNamespace(_message.Message):
+    __slots__ = ("id", "namespace", "deleted_time", "purge_time")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    DELETED_TIME_FIELD_NUMBER: _ClassVar[int]
+    PURGE_TIME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    namespace: str
+    deleted_time: _timestamp_pb2.Timestamp
+    purge_time: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., deleted_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetDeletedNamespacesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class GetDeletedNamespacesResponse(_message.Message):
+    __slots__ = ("namespaces", "next_page_token")
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    namespaces: _containers.RepeatedCompositeFieldContainer[DeletedNamespace]
+    next_page_token: str
+    def __init__(self, namespaces: _Optional[_Iterable[_Union[DeletedNamespace, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UndeleteNamespaceRequest(_message.Message):
+    __slots__ = ("deleted_namespace_id", "async_operation_id")
+    DELETED_NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    ASYNC_OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    deleted_namespace_id: str
+    async_operation_id: str
+    def __init__(self, deleted_namespace_id: _Optional[str] = ..., async_operation_id: _Optional[str] = ...) -> None: ...
+
+class UndeleteNamespaceResponse(_message.Message):
+    __slots__ = ("namespace", "async_operation_id")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    ASYNC_OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    async_operation_id: str
+    def __init__(self, namespace: _Optional[str] = ..., async_operation_id: _Optional[str] = ...) -> None: ...
+
+class CreateServiceAccountApiKeyRequest(_message.Message):
+    __slots__ = ("service_account_id", "display_name", "description", "expiry_time", "scope", "source_networks")
+    SERVICE_ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_TIME_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_NETWORKS_FIELD_NUMBER: _ClassVar[int]
+    service_account_id: str
+    display_name: str
+    description: str
+    expiry_time: _timestamp_pb2.Timestamp
+    scope: str
+    source_networks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service_account_id: _Optional[str] = ..., display_name: _Optional[str] = ..., description: _Optional[str] = ..., expiry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scope: _Optional[str] = ..., source_networks: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CreateServiceAccountApiKeyResponse(_message.Message):
+    __slots__ = ("key_id", "token")
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    key_id: str
+    token: str
+    def __init__(self, key_id: _Optional[str] = ..., token: _Optional[str] = ...) -> None: ...
+
+class GetEffectivePermissionsRequest(_message.Message):
+    __slots__ = ("principal_id", "namespace")
+    PRINCIPAL_ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    principal_id: str
+    namespace: str
+    def __init__(self, principal_id: _Optional[str] = ..., namespace: _Optional[str] = ...) -> None: ...
+
+class EffectivePermission(_message.Message):
+    __slots__ = ("rpc", "allowed", "because")
+    RPC_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    rpc: str
+    allowed: bool
+    because: str
+    def __init__(self, rpc: _Optional[str] = ..., allowed: _Optional[bool] = ..., because: _Optional[str] = ...) -> None: ...
+
+class GetEffectivePermissionsResponse(_message.Message):
+    __slots__ = ("permissions",)
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
+    permissions: _containers.RepeatedCompositeFieldContainer[EffectivePermission]
+    def __init__(self, permissions: _Optional[_Iterable[_Union[EffectivePermission, _Mapping]]] = ...) -> None: ...
