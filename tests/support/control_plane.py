@@ -194,7 +194,15 @@ async def control_bench(
     directory: Path, limits: ControlLimits | None = None, runtime: Runtime | None = None
 ) -> AsyncIterator[ControlBench]:
     """Running, on a database file in the directory."""
-    url = f"sqlite:///{directory / 'control-plane.db'}"
+    async with control_bench_on(f"sqlite:///{directory / 'control-plane.db'}", limits, runtime) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def control_bench_on(
+    url: str, limits: ControlLimits | None = None, runtime: Runtime | None = None
+) -> AsyncIterator[ControlBench]:
+    """Running, on an empty database."""
     database = await ControlDatabase.open(url, migrate=True)
     async with _running(ControlBench(url, database, limits or ControlLimits(), runtime)) as bench:
         yield bench

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from perdure.api.people import tickets
@@ -90,20 +88,6 @@ async def test_a_ticket_of_another_kind_opens_nothing(bench: ControlBench) -> No
         await bench.person("JoinAccount", {"ticket": ticket}, ann.token)
     # And it is not used up.
     await bench.person("ResetPassword", {"ticket": ticket, "newPassword": OTHER_PASSWORD})
-
-
-async def test_two_sign_ups_of_one_address_make_one_login(bench: ControlBench) -> None:
-    requests = []
-    for _ in range(2):
-        await bench.person("SignUp", FORM)
-        requests.append({"ticket": await bench.mailed(ANN), "password": PASSWORD})
-    answers = await asyncio.gather(
-        *(bench.person("VerifyEmail", request) for request in requests), return_exceptions=True
-    )
-    refused = [answer for answer in answers if isinstance(answer, errors.InvalidArgument)]
-    assert len(refused) == 1
-    token = await sign_in(bench)
-    assert len((await bench.person("GetPerson", token=token)).memberships) == 1
 
 
 @pytest.mark.parametrize(
