@@ -67,7 +67,13 @@ class ControlBench:
     """
 
     def __init__(
-        self, url: str, database: ControlDatabase, limits: ControlLimits, runtime: Runtime | None = None
+        self,
+        url: str,
+        database: ControlDatabase,
+        limits: ControlLimits,
+        runtime: Runtime | None = None,
+        sign_up_is_open: bool = True,
+        hasher: PasswordHasher = _HASHER,
     ) -> None:
         self.url = url
         self._limits = limits
@@ -88,7 +94,9 @@ class ControlBench:
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
             limits,
             mailer=self.mailer,
-            people=People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append),
+            people=People(
+                Passwords(self.runtime.entropy, hasher), observe=self.events.append, sign_up_is_open=sign_up_is_open
+            ),
         )
 
     async def start(self) -> None:
@@ -96,10 +104,10 @@ class ControlBench:
         self.control_plane.start()
 
     @asynccontextmanager
-    async def another(self) -> AsyncIterator[ControlBench]:
+    async def another(self, hasher: PasswordHasher = _HASHER) -> AsyncIterator[ControlBench]:
         """Another process of the same control plane."""
         database = await ControlDatabase.open(self.url)
-        async with _running(ControlBench(self.url, database, self._limits, self.runtime)) as other:
+        async with _running(ControlBench(self.url, database, self._limits, self.runtime, hasher=hasher)) as other:
             yield other
 
     async def stop(self) -> None:
@@ -191,20 +199,30 @@ class ControlBench:
 
 @asynccontextmanager
 async def control_bench(
-    directory: Path, limits: ControlLimits | None = None, runtime: Runtime | None = None
+    directory: Path,
+    limits: ControlLimits | None = None,
+    runtime: Runtime | None = None,
+    *,
+    sign_up_is_open: bool = True,
 ) -> AsyncIterator[ControlBench]:
     """Running, on a database file in the directory."""
-    async with control_bench_on(f"sqlite:///{directory / 'control-plane.db'}", limits, runtime) as bench:
+    async with control_bench_on(
+        f"sqlite:///{directory / 'control-plane.db'}", limits, runtime, sign_up_is_open=sign_up_is_open
+    ) as bench:
         yield bench
 
 
 @asynccontextmanager
 async def control_bench_on(
-    url: str, limits: ControlLimits | None = None, runtime: Runtime | None = None
+    url: str,
+    limits: ControlLimits | None = None,
+    runtime: Runtime | None = None,
+    *,
+    sign_up_is_open: bool = True,
 ) -> AsyncIterator[ControlBench]:
     """Running, on an empty database."""
     database = await ControlDatabase.open(url, migrate=True)
-    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime)) as bench:
+    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime, sign_up_is_open)) as bench:
         yield bench
 
 

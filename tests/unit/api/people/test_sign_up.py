@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from perdure.api.people import tickets
 from perdure.kernel import errors
-from tests.support.control_plane import ControlBench
+from tests.support.control_plane import ControlBench, control_bench
 from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, sign_in, sign_up
+from tests.unit.api.people.conftest import LIMITS
 
 FORM = {"email": ANN, "password": PASSWORD, "accountName": "Acme, Inc."}
 
@@ -132,3 +135,9 @@ async def test_whoever_has_left_all_accounts_signs_up_for_another(bench: Control
     again = await sign_up(bench)
     assert again.account_id != ann.account_id
     await sign_in(bench)
+
+
+async def test_an_installation_may_be_closed_to_strangers(tmp_path: Path) -> None:
+    async with control_bench(tmp_path, LIMITS, sign_up_is_open=False) as closed:
+        with pytest.raises(errors.PermissionDenied, match="invitation"):
+            await closed.person("SignUp", FORM)
