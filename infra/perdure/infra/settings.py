@@ -148,7 +148,7 @@ class Smtp(_Section):
 
 
 class ControlPlane(_Section):
-    """With a `database` clients have to show who they are. With `sign_up`, whoever comes may make an account for himself.
+    """With a `database` clients have to show who they are; with `sign_up`, whoever comes may make himself an account.
     What `proxies` say of their clients' certificates and addresses is believed; these are networks.
     """
 

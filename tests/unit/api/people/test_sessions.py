@@ -27,6 +27,7 @@ NOW = datetime.fromtimestamp(1_700_000_000, UTC)
 
 
 async def is_good(bench: ControlBench, token: str) -> bool:
+    await bench.access.watch.look()
     try:
         await bench.call(token, "GetAccount")
     except errors.Unauthenticated:
