@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from argon2 import PasswordHasher
@@ -21,7 +20,6 @@ from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
-from perdure.auth.access.watch import STALENESS_S_MAX
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.infra.tenancy.access import Access
@@ -50,6 +48,8 @@ class Owner(NamedTuple):
 #: As weak as can be: what is tested is what is done with them.
 _HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 HOME = "192.0.2.1"
+#: Of what a bench with a clock of its own knows.
+_AGE_S_MAX = 600
 
 
 class KeptMail:
@@ -68,13 +68,7 @@ class ControlBench:
     """
 
     def __init__(
-        self,
-        url: str,
-        database: ControlDatabase,
-        limits: ControlLimits,
-        runtime: Runtime | None = None,
-        sign_up_is_open: bool = True,
-        hasher: PasswordHasher = _HASHER,
+        self, url: str, database: ControlDatabase, limits: ControlLimits, runtime: Runtime | None = None
     ) -> None:
         self.url = url
         self._limits = limits
@@ -95,20 +89,19 @@ class ControlBench:
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
             limits,
             mailer=self.mailer,
-            people=People(
-                Passwords(self.runtime.entropy, hasher), observe=self.events.append, sign_up_is_open=sign_up_is_open
-            ),
+            people=People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append),
         )
 
-    async def start(self) -> None:
+    async def start(self, *, still: bool) -> None:
         await self.access.start()
-        self.control_plane.start()
+        if not still:
+            self.control_plane.start()
 
     @asynccontextmanager
-    async def another(self, hasher: PasswordHasher = _HASHER) -> AsyncIterator[ControlBench]:
+    async def another(self) -> AsyncIterator[ControlBench]:
         """Another process of the same control plane."""
         database = await ControlDatabase.open(self.url)
-        async with _running(ControlBench(self.url, database, self._limits, self.runtime, hasher=hasher)) as other:
+        async with _running(ControlBench(self.url, database, self._limits, self.runtime)) as other:
             yield other
 
     async def stop(self) -> None:
@@ -155,7 +148,7 @@ class ControlBench:
         clock = self.runtime.clock
         assert isinstance(clock, VirtualClock)
         clock.advance(duration_ns)
-        if self.access.watch.age_s > STALENESS_S_MAX / 2:
+        if self.access.watch.age_s > _AGE_S_MAX:
             await self.access.watch.look()
 
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
@@ -203,36 +196,17 @@ class ControlBench:
 
 @asynccontextmanager
 async def control_bench(
-    directory: Path,
-    limits: ControlLimits | None = None,
-    runtime: Runtime | None = None,
-    *,
-    sign_up_is_open: bool = True,
+    url: str, limits: ControlLimits | None = None, *, still: bool = False, runtime: Runtime | None = None
 ) -> AsyncIterator[ControlBench]:
-    """Running, on a database file in the directory."""
-    async with control_bench_on(
-        f"sqlite:///{directory / 'control-plane.db'}", limits, runtime, sign_up_is_open=sign_up_is_open
-    ) as bench:
-        yield bench
-
-
-@asynccontextmanager
-async def control_bench_on(
-    url: str,
-    limits: ControlLimits | None = None,
-    runtime: Runtime | None = None,
-    *,
-    sign_up_is_open: bool = True,
-) -> AsyncIterator[ControlBench]:
-    """Running, on an empty database."""
+    """Running, on an empty database; nothing happens by itself if it is `still`."""
     database = await ControlDatabase.open(url, migrate=True)
-    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime, sign_up_is_open)) as bench:
+    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime), still=still) as bench:
         yield bench
 
 
 @asynccontextmanager
-async def _running(bench: ControlBench) -> AsyncIterator[ControlBench]:
-    await bench.start()
+async def _running(bench: ControlBench, *, still: bool = False) -> AsyncIterator[ControlBench]:
+    await bench.start(still=still)
     try:
         yield bench
     finally:

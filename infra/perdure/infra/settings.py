@@ -148,16 +148,17 @@ class Smtp(_Section):
 
 
 class ControlPlane(_Section):
-    """With a `database` clients have to show who they are; with `sign_up`, whoever comes may make himself an account.
-    What `proxies` say of their clients' certificates and addresses is believed; these are networks.
+    """With a `database` clients have to show who they are. What `proxies` say of their clients' certificates and
+    addresses is believed; these are networks.
     """
 
     database: Annotated[str, _one_of("postgresql", "postgres")] | None = None
     proxies: list[Annotated[str, AfterValidator(_network)]] = []
     region: Region = Region()
     addresses: Addresses = Addresses()
-    sign_up: bool = True
     mail: Smtp = Smtp()
+    #: Whoever comes may make an account for himself.
+    sign_up: bool = True
     limits: dict[str, int] = {}
 
 

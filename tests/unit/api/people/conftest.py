@@ -17,5 +17,7 @@ LIMITS = ControlLimits(anonymous_requests_per_second=10_000)
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[ControlBench]:
     """Its clock stands still."""
-    async with control_bench(tmp_path, LIMITS, Runtime(clock=VirtualClock())) as running:
+    async with control_bench(
+        f"sqlite:///{tmp_path}/control-plane.db", LIMITS, runtime=Runtime(clock=VirtualClock())
+    ) as running:
         yield running

@@ -13,7 +13,7 @@ from perdure.api.people import totp
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.runtime import Runtime
-from tests.support.control_plane import ControlBench, control_bench_on
+from tests.support.control_plane import ControlBench, control_bench
 from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, WRONG, code, enrol, invite, sign_in, sign_up
 from tests.support.postgres import PostgresForTests
 from tests.unit.api.people.conftest import LIMITS
@@ -26,10 +26,10 @@ async def two(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres
     """A file is for one process."""
     runtime = Runtime(clock=VirtualClock())
     if request.param == "sqlite":
-        async with control_bench_on(f"sqlite:///{tmp_path / 'control-plane.db'}", LIMITS, runtime) as sole:
+        async with control_bench(f"sqlite:///{tmp_path / 'control-plane.db'}", LIMITS, runtime=runtime) as sole:
             yield sole, sole
     else:
-        async with control_bench_on(postgres.new(1)["main"], LIMITS, runtime) as one, one.another() as other:
+        async with control_bench(postgres.new(1)["main"], LIMITS, runtime=runtime) as one, one.another() as other:
             yield one, other
 
 

@@ -133,7 +133,7 @@ async def test_addresses_of_one_network_count_as_one(bench: ControlBench) -> Non
 
 async def test_calls_without_credentials_are_bounded_by_address(tmp_path: Path) -> None:
     limits, runtime = ControlLimits(anonymous_requests_per_second=3), Runtime(clock=VirtualClock())
-    async with control_bench(tmp_path, limits, runtime) as bench:
+    async with control_bench(f"sqlite:///{tmp_path}/control-plane.db", limits, runtime=runtime) as bench:
         for _ in range(3):
             with pytest.raises(errors.InvalidArgument):
                 await bench.person("SignIn", {"email": "x"})

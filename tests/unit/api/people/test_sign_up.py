@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from perdure.api.people import tickets
+from perdure.api.people.people import People
 from perdure.kernel import errors
-from tests.support.control_plane import ControlBench, control_bench
+from tests.support import control_plane
+from tests.support.control_plane import ControlBench
 from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, sign_in, sign_up
-from tests.unit.api.people.conftest import LIMITS
 
 FORM = {"email": ANN, "password": PASSWORD, "accountName": "Acme, Inc."}
 
@@ -137,7 +138,8 @@ async def test_whoever_has_left_all_accounts_signs_up_for_another(bench: Control
     await sign_in(bench)
 
 
-async def test_an_installation_may_be_closed_to_strangers(tmp_path: Path) -> None:
-    async with control_bench(tmp_path, LIMITS, sign_up_is_open=False) as closed:
+async def test_an_installation_may_be_closed_to_strangers(bench: ControlBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_plane, "People", partial(People, sign_up_is_open=False))
+    async with bench.another() as closed:
         with pytest.raises(errors.PermissionDenied, match="invitation"):
             await closed.person("SignUp", FORM)
