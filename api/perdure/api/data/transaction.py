@@ -104,6 +104,10 @@ class Transaction:
     async def operation(self, account_id: str, operation_id: str) -> OperationRow | None:
         return await self._session.get(OperationRow, (account_id, operation_id))
 
+    async def forget_operations(self, account_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(OperationRow).where(OperationRow.account_id == account_id))
+
     async def unfinished(self, states: Sequence[int], now_ns: int, limit: int) -> Sequence[OperationRow]:
         """Those that nobody has in his hands, the oldest first."""
         await self._session.flush()
@@ -119,10 +123,6 @@ class Transaction:
         await self._session.flush()
         found = select(func.count()).where(OperationRow.account_id == account_id, OperationRow.state.in_(states))
         return (await self._session.execute(found)).scalar_one()
-
-    async def forget_operations(self, account_id: str) -> None:
-        await self._session.flush()
-        await self._session.execute(delete(OperationRow).where(OperationRow.account_id == account_id))
 
     # What gateways are told
 
