@@ -51,6 +51,8 @@ class Owner(NamedTuple):
 #: As weak as can be: what is tested is what is done with them.
 _HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 HOME = "192.0.2.1"
+#: Of what a bench with a clock of its own knows.
+_AGE_S_MAX = 600
 
 
 class KeptMail:
@@ -139,7 +141,9 @@ class ControlBench:
         metadata = {"user-agent": "test", **({"authorization": f"Bearer {token}"} if token else {})}
         message = ParseDict(dict(request or {}), GetMessageClass(method.input_type)())
         answer = await self.control_plane.endpoint(method)(message, KnownCaller(metadata, address))
-        await self.access.watch.look()
+        if token or rpc == "ResetPassword":
+            # It may have ended a session, which is noticed soon, but not at once.
+            await self.access.watch.look()
         return answer
 
     async def mailed(self, to: str) -> str:
@@ -156,7 +160,8 @@ class ControlBench:
         clock = self.runtime.clock
         assert isinstance(clock, VirtualClock)
         clock.advance(duration_ns)
-        await self.access.watch.look()
+        if self.access.watch.age_s > _AGE_S_MAX:
+            await self.access.watch.look()
 
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The answer to a mutation, once what it asks for has come about."""

@@ -57,6 +57,7 @@ ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]
 _OPERATION_ID_LENGTH_MAX = 128
 _TRIES_MAX = 5
 _USER_AGENT_LENGTH_MAX = 256
+_ADDRESS_LENGTH_MAX = 64
 
 _log = structlog.get_logger("perdure.api")
 
@@ -211,7 +212,7 @@ class ControlService:
 
     async def _admit(self, method: MethodDescriptor, request: Any, caller: Caller) -> _Visit:
         parts = self._parts
-        address = parts.guard.address_of(caller)
+        address = parts.guard.address_of(caller)[:_ADDRESS_LENGTH_MAX]
         if parts.policy.open_to_nobody(method.full_name):
             who = Identified(ANYBODY, Grants())
             parts.rates.take_address(address)

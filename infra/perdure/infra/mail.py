@@ -16,6 +16,8 @@ from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.mailer import Mail, MailError
 
 _TIMEOUT_S = 20.0
+#: Of answers that say that it is of no use to come back.
+_FINAL_CODE = 500
 
 _log = structlog.get_logger("perdure.mail")
 
@@ -44,8 +46,9 @@ class SmtpMailer:
             await asyncio.to_thread(self._deliver, self.message(mail))
         except (OSError, smtplib.SMTPException) as error:
             # What a server answers often quotes the address.
-            code = getattr(error, "smtp_code", "")
-            raise MailError(f"the mail server did not take it: {type(error).__name__} {code}".rstrip()) from None
+            code = _code_of(error)
+            why = f"{type(error).__name__} {code or ''}".rstrip()
+            raise MailError(f"the mail server did not take it: {why}", final=code >= _FINAL_CODE) from None
 
     def message(self, mail: Mail) -> EmailMessage:
         """Raises MailError: a header would have more than one line."""
@@ -53,7 +56,7 @@ class SmtpMailer:
         try:
             message["From"], message["To"], message["Subject"] = self._sender, mail.to, mail.subject
         except ValueError:
-            raise MailError("a header of the mail has a line break") from None
+            raise MailError("a header of the mail has a line break", final=True) from None
         message["Date"] = formatdate(self._clock.now_ns() // SECOND_NS)
         message["Message-ID"] = make_msgid(domain=self._sender.rpartition("@")[2].rstrip("> ") or "localhost")
         message["Auto-Submitted"] = "auto-generated"
@@ -73,6 +76,13 @@ class SmtpMailer:
             if server.user:
                 client.login(server.user, server.password)
             client.send_message(message)
+
+
+def _code_of(error: Exception) -> int:
+    """What the server has answered, 0 if nothing."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return max((code for code, _ in error.recipients.values()), default=0)
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
 
 
 class PrintedMailer:

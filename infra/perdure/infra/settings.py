@@ -169,6 +169,8 @@ class ControlPlane(_Section):
     region: Region = Region()
     addresses: Addresses = Addresses()
     mail: Smtp = Smtp()
+    #: Whoever comes may make an account for himself.
+    sign_up: bool = True
     limits: dict[str, int] = {}
 
 

@@ -14,7 +14,11 @@ class Mail(NamedTuple):
 
 
 class MailError(Exception):
-    """It has not been taken. The message says nothing of what was in it."""
+    """It has not been taken. The message says nothing of what was in it; `final` is whether trying again is in vain."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class Mailer(Protocol):
@@ -22,6 +26,6 @@ class Mailer(Protocol):
         """Return once somebody else has taken it on.
 
         Raises:
-            MailError: it has not been taken; trying again may help.
+            MailError: it has not been taken.
         """
         ...

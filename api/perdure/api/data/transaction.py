@@ -80,6 +80,19 @@ class Transaction:
             found = found.where(ResourceRow.owner_id == owner_id)
         return (await self._session.execute(found)).scalar_one()
 
+    async def ended(self, kind: str, state: int, before_ns: int, limit: int) -> Sequence[ResourceRow]:
+        """Those that have been in a state since some time."""
+        await self._session.flush()
+        found = select(ResourceRow).where(
+            ResourceRow.kind == kind, ResourceRow.state == state, ResourceRow.modified_at_ns <= before_ns
+        )
+        return (await self._session.scalars(found.limit(limit))).all()
+
+    async def of_account(self, account_id: str) -> Sequence[ResourceRow]:
+        """All that an account has."""
+        await self._session.flush()
+        return (await self._session.scalars(select(ResourceRow).where(ResourceRow.account_id == account_id))).all()
+
     # Groups
 
     async def member(self, group_id: str, user_id: str) -> MemberRow | None:
@@ -102,6 +115,10 @@ class Transaction:
 
     async def operation(self, account_id: str, operation_id: str) -> OperationRow | None:
         return await self._session.get(OperationRow, (account_id, operation_id))
+
+    async def forget_operations(self, account_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(OperationRow).where(OperationRow.account_id == account_id))
 
     async def unfinished(self, states: Sequence[int], now_ns: int, limit: int) -> Sequence[OperationRow]:
         """Those that nobody has in his hands, the oldest first."""

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
-
-from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people import account_names, sessions
+from perdure.api.people import account_names, closing, sessions
 from perdure.api.people.sessions import MFA_REQUIRED, TITLE
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import kinds, rows
 from perdure.api.resources.api_keys import CREATION_DISABLED
-from perdure.auth.access.records import AccountRecord
 from perdure.kernel.errors import InvalidArgument
-
-_DELETED: Final = int(ResourceState.RESOURCE_STATE_DELETED)
-#: When it was closed; what it has had is purged some time after.
-CLOSED_AT: Final = "closed_at_ns"
 
 
 async def _get(call: ControlCall, request: api.GetAccountSettingsRequest) -> api.GetAccountSettingsResponse:
@@ -54,11 +46,7 @@ async def _delete(call: ControlCall, request: api.DeleteAccountRequest) -> api.D
     account = await _account(call)
     if request.account_name != sessions.account_name(account):
         raise InvalidArgument(f"account_name: must be {sessions.account_name(account)}, the account's name.")
-    rows.touch(call, account, _DELETED)
-    account.details = {**account.details, CLOSED_AT: call.now_ns}
-    # No credential of it is good for anything from now on, whatever becomes of the rest.
-    call.transaction.publish(AccountRecord(account.id, active=False))
-    await sessions.end_all(call.transaction, await call.transaction.people.sessions(account_id=account.id))
+    await closing.close(call, account)
     return api.DeleteAccountResponse()
 
 

@@ -13,7 +13,10 @@ import structlog
 from perdure.kernel.mailer import Mail, Mailer, MailError
 
 _WAITING_MAX = 1000
-_TRIES_PAUSES_S = (1.0, 10.0, 60.0)
+#: A server that is slow with one mail does not keep all others waiting.
+_AT_ONCE = 4
+#: Before another try.
+_PAUSES_S = (1.0, 10.0, 60.0)
 
 _log = structlog.get_logger("perdure.api")
 
@@ -24,21 +27,18 @@ class Outbox:
     def __init__(self, mailer: Mailer) -> None:
         self._mailer = mailer
         self._queue: asyncio.Queue[Mail] = asyncio.Queue(_WAITING_MAX)
-        self._task: asyncio.Task[None] | None = None
+        #: What runs until `stop`.
+        self.background: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="outbox")
+        loop = asyncio.get_running_loop()
+        self.background = [loop.create_task(self._run(), name=f"outbox-{number}") for number in range(_AT_ONCE)]
 
     async def stop(self) -> None:
         """What has not been sent is lost."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [self._task] if self._task else []
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
 
     def put(self, mail: Mail) -> None:
         try:
@@ -62,11 +62,12 @@ class Outbox:
                 self._queue.task_done()
 
     async def _send(self, mail: Mail) -> None:
-        for pause_s in (*_TRIES_PAUSES_S, None):
+        for pause_s in (*_PAUSES_S, None):
             try:
-                await self._mailer.send(mail)
-                return
+                return await self._mailer.send(mail)
             except MailError as error:
-                _log.warning("a mail is not sent", subject=mail.subject, error=str(error), again=pause_s is not None)
-            if pause_s is not None:
-                await asyncio.sleep(pause_s)
+                again = pause_s is not None and not error.final
+                _log.warning("a mail is not sent", subject=mail.subject, error=str(error), again=again)
+                if pause_s is None or error.final:
+                    return None
+            await asyncio.sleep(pause_s)

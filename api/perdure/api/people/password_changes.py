@@ -47,10 +47,11 @@ async def _prepare_request(preparation: Preparation, request: api.RequestPasswor
 async def _request(call: ControlCall, request: api.RequestPasswordResetRequest) -> api.RequestPasswordResetResponse:
     email = emails.folded(request.email)
     known = await call.transaction.people.person_of(email)
+    # Also for an unknown address, so that it takes as long; then nobody gets it.
+    expires_at_ns = call.now_ns + tickets.PASSWORD_RESET_NS
+    ticket = tickets.issue(call.transaction, call.entropy, Purpose.PASSWORD_RESET, email, expires_at_ns)
     # An owner that an operator has made has no login yet.
     if known is not None or await sessions.memberships(call.transaction, email):
-        expires_at_ns = call.now_ns + tickets.PASSWORD_RESET_NS
-        ticket = tickets.issue(call.transaction, call.entropy, Purpose.PASSWORD_RESET, email, expires_at_ns)
         call.mails.append(mails.reset(Links(call.endpoints.web), email, ticket))
     return api.RequestPasswordResetResponse()
 

@@ -29,3 +29,5 @@ class People:
     passwords: Passwords
     sessions: SessionLimits = field(default_factory=SessionLimits)
     observe: Observer = logged
+    #: Whether whoever comes may make an account for himself.
+    sign_up_is_open: bool = True

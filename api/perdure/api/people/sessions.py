@@ -41,8 +41,11 @@ def account_name(account: ResourceRow) -> str:
     return str(account.details.get(TITLE) or account.id)
 
 
-async def begin(call: ControlCall, person: PersonRow, account_id: str = "") -> api.SignedIn:
-    """A session in one of the person's accounts; if none is named, in the last one.
+async def begin(
+    call: ControlCall, person: PersonRow, account_id: str = "", ends_at_ns: int | None = None
+) -> api.SignedIn:
+    """A session in one of the person's accounts; if none is named, in the last one. If `ends_at_ns` is given, it ends
+    then at the latest.
 
     Raises:
         FailedPrecondition: there is none.
@@ -69,7 +72,7 @@ async def begin(call: ControlCall, person: PersonRow, account_id: str = "") -> a
         user_agent=call.user_agent,
         created_at_ns=call.now_ns,
         used_at_ns=call.now_ns,
-        expires_at_ns=call.now_ns + call.people.sessions.lifetime_ns,
+        expires_at_ns=ends_at_ns or call.now_ns + call.people.sessions.lifetime_ns,
     )
     call.transaction.people.add(row)
     publish(call.transaction, row, call.people.sessions)
@@ -99,13 +102,13 @@ def publish(transaction: Transaction, row: SessionRow, limits: SessionLimits) ->
             kind=secrets.SecretKind.SESSION,
             owner_id=row.user_id,
             secret_hash=row.secret_hash,
-            expires_at_ns=ends_at_ns(row, limits),
+            expires_at_ns=end_ns(row, limits),
             scope=row.scope,
         )
     )
 
 
-def ends_at_ns(row: SessionRow, limits: SessionLimits) -> int:
+def end_ns(row: SessionRow, limits: SessionLimits) -> int:
     """If it is not used any more."""
     return min(row.expires_at_ns, row.used_at_ns + limits.idle_ns)
 
@@ -159,7 +162,7 @@ def shown(row: SessionRow, limits: SessionLimits, current_id: str) -> api.Sessio
         user_id=row.user_id,
         created_time=_time(row.created_at_ns),
         last_used_time=_time(row.used_at_ns),
-        expiry_time=_time(ends_at_ns(row, limits)),
+        expiry_time=_time(end_ns(row, limits)),
         address=row.address,
         user_agent=row.user_agent,
         current=row.id == current_id,
@@ -207,7 +210,8 @@ async def _switch(call: ControlCall, request: api.SwitchAccountRequest) -> api.S
     if not request.account_id:
         raise InvalidArgument("account_id: must be given.")
     row, person = await current(call)
-    signed_in = await begin(call, person, request.account_id)
+    # It is the same person who has signed in once: his time goes on.
+    signed_in = await begin(call, person, request.account_id, row.expires_at_ns)
     await end(call.transaction, row)
     return api.SwitchAccountResponse(signed_in=signed_in)
 
@@ -217,7 +221,7 @@ async def _list(call: ControlCall, request: api.GetSessionsRequest) -> api.GetSe
     limits = call.people.sessions
     held = await call.transaction.people.sessions(person_id=person.id)
     return api.GetSessionsResponse(
-        sessions=[shown(each, limits, row.id) for each in held if ends_at_ns(each, limits) > call.now_ns]
+        sessions=[shown(each, limits, row.id) for each in held if end_ns(each, limits) > call.now_ns]
     )
 
 

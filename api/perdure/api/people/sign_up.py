@@ -16,11 +16,13 @@ from perdure.api.people.persons import new_person
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails
-from perdure.kernel.errors import Unauthenticated
+from perdure.kernel.errors import PermissionDenied, Unauthenticated
 
 
 async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest) -> str:
     """The hash of the password, which is made whether the address is known or not."""
+    if not preparation.people.sign_up_is_open:
+        raise PermissionDenied("Nobody can sign up here by himself: ask for an invitation.")
     emails.check(request.email, "email")
     account_names.check(request.account_name, "account_name")
     email = emails.folded(request.email)
@@ -34,9 +36,8 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
 
 async def _sign_up(call: ControlCall, request: api.SignUpRequest) -> api.SignUpResponse:
     email, links = emails.folded(request.email), Links(call.endpoints.web)
-    if await sessions.memberships(call.transaction, email):
-        call.mails.append(mails.known_already(links, email))
-        return api.SignUpResponse()
+    is_known = bool(await sessions.memberships(call.transaction, email))
+    # Also for a known address, so that it takes as long; then nobody gets it.
     ticket = tickets.issue(
         call.transaction,
         call.entropy,
@@ -46,7 +47,7 @@ async def _sign_up(call: ControlCall, request: api.SignUpRequest) -> api.SignUpR
         password_hash=call.prepared,
         account_name=request.account_name.strip(),
     )
-    call.mails.append(mails.verify(links, email, ticket))
+    call.mails.append(mails.known_already(links, email) if is_known else mails.verify(links, email, ticket))
     return api.SignUpResponse()
 
 

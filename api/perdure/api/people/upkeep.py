@@ -1,4 +1,6 @@
-"""What people leave behind: ended sessions, unused tickets, tries of long ago. And what gateways report of uses."""
+"""What people leave behind: ended sessions, unused tickets, tries of long ago, closed accounts. And what gateways
+report of uses.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import structlog
 
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.person_tables import CredentialUseRow
-from perdure.api.people import attempts, sessions
+from perdure.api.people import attempts, closing, sessions
 from perdure.api.people.people import SessionLimits
 from perdure.api.resources import kinds
 from perdure.auth.access.uses import DELAY_NS
@@ -79,6 +81,8 @@ class Upkeep:
     async def sweep(self) -> None:
         """Raises StoreError: the database cannot be used."""
         while await self._database.write(self._sweep) == _AT_ONCE:
+            pass
+        while await self._database.write(lambda transaction: closing.purge(transaction, self._clock.now_ns(), 1)):
             pass
 
     async def _sweep(self, transaction: Transaction) -> int:

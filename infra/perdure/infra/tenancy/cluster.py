@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from perdure.api.data import ControlDatabase
+from perdure.api.people.passwords import Passwords
+from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
 from perdure.frontend.handlers.deletion import NamespaceDeletion
@@ -69,6 +71,7 @@ class ClusterTenancy:
             settings.control_plane.connections,
             AuditOptions(audit.days, tuple(audit.networks), audit.directory),
             mailer=_mailer(settings, runtime),
+            people=People(Passwords(runtime.entropy), sign_up_is_open=settings.control_plane.sign_up),
         )
 
     @property

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from perdure.api.people import closing
+from perdure.api.people.people import SessionLimits
+from perdure.api.people.upkeep import Upkeep
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.ids import NamespaceName
@@ -82,3 +87,35 @@ async def test_a_closed_account_lets_nobody_in(bench: ControlBench) -> None:
         await sign_in(bench, ANN)
     with pytest.raises(errors.InvalidArgument, match="ticket"):
         await bench.person("AcceptInvitation", {"ticket": ticket, "password": PASSWORD})
+
+
+async def test_what_a_closed_account_held_goes_in_time(bench: ControlBench) -> None:
+    ann, bob = await sign_up(bench), await sign_up(bench, BOB, "Bob's")
+    spec = {"name": "orders", "apiKeyAuth": {"enabled": True}, "lifecycle": {"enableDeleteProtection": True}}
+    await bench.done(ann.token, "CreateNamespace", {"spec": spec})
+    await bench.person("CreateUserApiKey", {"displayName": "mine", "expiryTime": bench.time_in(DAY_NS)}, ann.token)
+    await bench.person("DeleteAccount", {"accountName": "Acme"}, ann.token)
+    held = await holdings(bench, ann)
+    assert {"user", "API key"} <= held
+
+    # Namespaces follow by themselves, and can be had back for a while.
+    while "namespace" in held:
+        await asyncio.sleep(0.01)
+        held = await holdings(bench, ann)
+    assert "deleted namespace" in held
+
+    upkeep = Upkeep(bench.database, bench.runtime.clock, SessionLimits())
+    await upkeep.sweep()
+    assert {"user", "API key"} <= await holdings(bench, ann)
+    await bench.pass_time(closing.KEPT_NS)
+    await upkeep.sweep()
+    await upkeep.sweep()
+    assert await holdings(bench, ann) == {"account", "deleted namespace"}
+    # Nobody else has lost anything.
+    assert await holdings(bench, bob) == {"account", "user"}
+    assert await sign_in(bench, BOB)
+
+
+async def holdings(bench: ControlBench, person: Person) -> set[str]:
+    async with bench.database.reading() as transaction:
+        return {row.kind for row in await transaction.of_account(person.account_id)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from perdure.api.people import invitations
@@ -58,17 +56,6 @@ async def test_an_invitation_is_for_nobody_else(bench: ControlBench) -> None:
     assert (await bench.person("GetPerson", token=answer.signed_in.token)).email == BOB
     memberships = (await bench.person("GetPerson", token=carl.token)).memberships
     assert [each.account_id for each in memberships] == [carl.account_id]
-
-
-async def test_two_at_once_accept_it_once(bench: ControlBench) -> None:
-    ann = await sign_up(bench)
-    await invite(bench, ann)
-    request = {"ticket": await bench.mailed(BOB), "password": PASSWORD}
-    answers = await asyncio.gather(
-        *(bench.person("AcceptInvitation", request) for _ in range(3)), return_exceptions=True
-    )
-    assert sum(not isinstance(answer, Exception) for answer in answers) == 1
-    assert all(not isinstance(each, Exception) or isinstance(each, errors.InvalidArgument) for each in answers)
 
 
 async def test_another_one_ends_the_one_of_before(bench: ControlBench) -> None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from perdure.api.people.events import SignInEventKind
 from perdure.api.people.people import SessionLimits
 from perdure.api.people.upkeep import Upkeep
+from perdure.auth.certificates.issuing import generate_authority
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.identity import KnownCaller
+from perdure.kernel.ids import NamespaceName
 from tests.support.control_plane import ControlBench
 from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, enrol, invite, sign_in, sign_up
 
 LIMITS = SessionLimits()
+LIST = "temporal.api.workflowservice.v1.WorkflowService.ListWorkflowExecutions"
+#: When the clock begins.
+NOW = datetime.fromtimestamp(1_700_000_000, UTC)
 
 
 async def is_good(bench: ControlBench, token: str) -> bool:
+    await bench.access.watch.look()
     try:
         await bench.call(token, "GetAccount")
     except errors.Unauthenticated:
@@ -115,6 +124,36 @@ async def test_one_person_in_two_accounts(bench: ControlBench) -> None:
         await bench.person("SwitchAccount", {"accountId": stranger.account_id}, token)
     with pytest.raises(errors.NotFound):
         await sign_in(bench, accountId=stranger.account_id)
+
+
+async def test_going_from_account_to_account_makes_a_session_no_longer(bench: ControlBench) -> None:
+    ann = await sign_up(bench)
+    end = (await bench.person("GetPerson", token=ann.token)).session.created_time.ToNanoseconds() + LIMITS.lifetime_ns
+    token, step_ns = ann.token, LIMITS.idle_ns - SECOND_NS
+    while bench.runtime.clock.now_ns() + step_ns < end:
+        await bench.pass_time(step_ns)
+        request = {"accountId": ann.account_id}
+        token = (await bench.person("SwitchAccount", request, token)).signed_in.token
+    await bench.pass_time(end - bench.runtime.clock.now_ns())
+    assert not await is_good(bench, token)
+
+
+async def test_people_look_at_namespaces_that_are_closed_to_api_keys(bench: ControlBench) -> None:
+    ann = await sign_up(bench)
+    authority = generate_authority("clients", timedelta(days=30), NOW).certificate_pem.decode()
+    encoded = b64encode(authority.encode()).decode()
+    spec = {"name": "orders", "mtlsAuth": {"enabled": True, "acceptedClientCa": encoded}}
+    name = (await bench.done(ann.token, "CreateNamespace", {"spec": spec})).namespace
+    key = await bench.person(
+        "CreateUserApiKey", {"displayName": "k", "expiryTime": bench.time_in(LIMITS.idle_ns)}, ann.token
+    )
+
+    async def admit(token: str) -> None:
+        await bench.access.guard.admit(LIST, KnownCaller({"authorization": f"Bearer {token}"}), NamespaceName(name))
+
+    await admit(ann.token)
+    with pytest.raises(errors.PermissionDenied):
+        await admit(key.token)
 
 
 async def test_another_password_ends_the_other_sessions(bench: ControlBench) -> None:

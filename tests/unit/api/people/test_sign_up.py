@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 import pytest
 
 from perdure.api.people import tickets
+from perdure.api.people.people import People
 from perdure.kernel import errors
+from tests.support import control_plane
 from tests.support.control_plane import ControlBench
 from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, sign_in, sign_up
 
@@ -92,20 +94,6 @@ async def test_a_ticket_of_another_kind_opens_nothing(bench: ControlBench) -> No
     await bench.person("ResetPassword", {"ticket": ticket, "newPassword": OTHER_PASSWORD})
 
 
-async def test_two_sign_ups_of_one_address_make_one_login(bench: ControlBench) -> None:
-    requests = []
-    for _ in range(2):
-        await bench.person("SignUp", FORM)
-        requests.append({"ticket": await bench.mailed(ANN), "password": PASSWORD})
-    answers = await asyncio.gather(
-        *(bench.person("VerifyEmail", request) for request in requests), return_exceptions=True
-    )
-    refused = [answer for answer in answers if isinstance(answer, errors.InvalidArgument)]
-    assert len(refused) == 1
-    token = await sign_in(bench)
-    assert len((await bench.person("GetPerson", token=token)).memberships) == 1
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -148,3 +136,10 @@ async def test_whoever_has_left_all_accounts_signs_up_for_another(bench: Control
     again = await sign_up(bench)
     assert again.account_id != ann.account_id
     await sign_in(bench)
+
+
+async def test_an_installation_may_be_closed_to_strangers(bench: ControlBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_plane, "People", partial(People, sign_up_is_open=False))
+    async with bench.another() as closed:
+        with pytest.raises(errors.PermissionDenied, match="invitation"):
+            await closed.person("SignUp", FORM)
