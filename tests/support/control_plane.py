@@ -166,12 +166,17 @@ class ControlBench:
     async def done(self, token: str, rpc: str, request: Mapping[str, Any]) -> Any:
         """The answer to a mutation, once what it asks for has come about."""
         answer = await self.call(token, rpc, request)
-        asked = GetAsyncOperationRequest(async_operation_id=answer.async_operation.id)
+        await self.until_done(token, answer.async_operation.id)
+        return answer
+
+    async def until_done(self, token: str, operation_id: str) -> None:
+        """Return once an operation is fulfilled, and known to whoever is asked."""
+        asked = GetAsyncOperationRequest(async_operation_id=operation_id)
         while True:
             operation = (await self.control_plane.call("GetAsyncOperation", asked, token)).async_operation
             if operation.state == AsyncOperation.STATE_FULFILLED:
                 await self.access.watch.look()
-                return answer
+                return
             assert not operation.failure_reason, operation.failure_reason
             # The work is done by a loop of its own, which has no signal for others.
             await asyncio.sleep(_STEP_S)

@@ -22,6 +22,7 @@ from perdure.api.data.database import LostRace
 from perdure.api.data.tables import OperationRow
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.people import People
+from perdure.api.protos import extensions_pb2 as extensions
 from perdure.api.protos import identity_pb2 as identity
 from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
@@ -49,11 +50,14 @@ from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
 CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
+EXTENSION_SERVICE: ServiceDescriptor = extensions.DESCRIPTOR.services_by_name["CloudExtensionService"]
 IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["IdentityService"]
 
 #: Serves a decoded request of a caller.
 ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]
 
+#: By which answers name the operation that they have begun.
+_OPERATION_FIELDS = frozenset({"async_operation", "async_operation_id"})
 _OPERATION_ID_LENGTH_MAX = 128
 _TRIES_MAX = 5
 _USER_AGENT_LENGTH_MAX = 256
@@ -175,7 +179,7 @@ class ControlService:
         parts = self._parts
         async with parts.database.writing() as transaction:
             call = self._call(visit, transaction, prepared)
-            is_operation = "async_operation" in method.output_type.fields_by_name
+            is_operation = not _OPERATION_FIELDS.isdisjoint(method.output_type.fields_by_name)
             if is_operation:
                 call.operation_id = request.async_operation_id or call.entropy.uuid()
                 if (repeated := await self._repeated(method, call, request)) is not None:
@@ -284,7 +288,10 @@ def _check_operation_id(request: Any) -> None:
 
 
 def _with_operation(response: Any, row: OperationRow) -> Message:
-    response.async_operation.CopyFrom(operations.shown(row))
+    if "async_operation" in response.DESCRIPTOR.fields_by_name:
+        response.async_operation.CopyFrom(operations.shown(row))
+    else:
+        response.async_operation_id = row.id
     message: Message = response
     return message
 

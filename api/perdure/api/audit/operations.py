@@ -54,6 +54,10 @@ OPERATIONS: Mapping[str, str] = {
     "AddUserGroupMember": "AddUserGroupMember",
     "RemoveUserGroupMember": "RemoveUserGroupMember",
     "SetUserGroupNamespaceAccess": "SetUserGroupNamespaceAccess",
+    # Of CloudExtensionService
+    "UpdateNamespaceSettings": "UpdateNamespaceSettingsAPI",
+    "UndeleteNamespace": "UndeleteNamespaceAPI",
+    "CreateServiceAccountApiKey": "CreateServiceAccountAPIKey",
     # Of IdentityService
     "ResendInvitation": "ResendUserInviteAPI",
     "UpdateAccountSettings": "UpdateAccountSettingsAPI",

@@ -50,9 +50,7 @@ async def _update(
     return api.UpdateNamespaceSettingsResponse(resource_version=str(row.version))
 
 
-async def _deleted(
-    call: ControlCall, request: api.GetDeletedNamespacesRequest
-) -> api.GetDeletedNamespacesResponse:
+async def _deleted(call: ControlCall, request: api.GetDeletedNamespacesRequest) -> api.GetDeletedNamespacesResponse:
     def wanted(row: ResourceRow) -> bool:
         return not call.only_visible or row.details["creator_id"] == call.principal.id
 
@@ -81,9 +79,7 @@ async def _undelete(call: ControlCall, request: api.UndeleteNamespaceRequest) ->
 
 
 async def _at_deleted(call: ControlCall, request: api.UndeleteNamespaceRequest) -> Target:
-    row = await call.transaction.resource(kinds.DELETED_NAMESPACE, request.deleted_namespace_id)
-    if row is None or row.account_id != call.account_id:
-        return Target(call.account_id)
+    row = await rows.find_gone(call, kinds.DELETED_NAMESPACE, request.deleted_namespace_id)
     return Target(call.account_id, namespaces=(row.details["name"],))
 
 

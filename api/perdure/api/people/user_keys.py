@@ -35,7 +35,7 @@ async def _create(call: ControlCall, request: api.CreateUserApiKeyRequest) -> ap
         description=request.description,
         expiry_time=request.expiry_time if request.HasField("expiry_time") else None,
     )
-    scope, networks = _scope(request.scope), _networks(request.source_networks)
+    scope, networks = checked_scope(request.scope), checked_networks(request.source_networks)
     key_id, token = await api_keys.give(call, owner, api_keys.checked(call, spec, ""), scope, networks)
     return api.CreateUserApiKeyResponse(key_id=key_id, token=token)
 
@@ -78,14 +78,16 @@ async def _details(call: ControlCall, request: api.GetApiKeyDetailsRequest) -> a
     )
 
 
-def _scope(name: str) -> KeyScope:
+def checked_scope(name: str) -> KeyScope:
+    """Raises InvalidArgument: there is none of this name."""
     possible = [scope for scope in KeyScope if scope is not KeyScope.ENROLMENT]
     if name and name not in possible:
         raise InvalidArgument(f"scope: must be one of {', '.join(possible)}.")
     return KeyScope(name or KeyScope.FULL)
 
 
-def _networks(names: Iterable[str]) -> tuple[str, ...]:
+def checked_networks(names: Iterable[str]) -> tuple[str, ...]:
+    """Raises InvalidArgument: one is not a network, or there are too many."""
     found = []
     for name in names:
         try:

@@ -119,9 +119,15 @@ async def _remove_its_service_accounts(transaction: Transaction, namespace: Reso
             transaction.withdraw("principal", row.id)
 
 
-STEPS: Mapping[str, Step] = {"CreateNamespace": _put, "UpdateNamespace": _put, "DeleteNamespace": _delete}
+STEPS: Mapping[str, Step] = {
+    "CreateNamespace": _put,
+    "UpdateNamespace": _put,
+    "UndeleteNamespace": _put,
+    "DeleteNamespace": _delete,
+}
 FAILED_STATES: Mapping[str, int] = {
     "CreateNamespace": int(ResourceState.RESOURCE_STATE_ACTIVATION_FAILED),
+    "UndeleteNamespace": int(ResourceState.RESOURCE_STATE_ACTIVATION_FAILED),
     "UpdateNamespace": int(ResourceState.RESOURCE_STATE_UPDATE_FAILED),
     "DeleteNamespace": int(ResourceState.RESOURCE_STATE_DELETE_FAILED),
 }

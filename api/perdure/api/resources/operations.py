@@ -13,6 +13,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import OperationRow
+from perdure.api.protos import extensions_pb2 as extensions
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument, NotFound
 
@@ -25,7 +26,12 @@ UNFINISHED = (PENDING, IN_PROGRESS)
 CHECK_NS = SECOND_NS
 
 _METHODS: Mapping[str, MethodDescriptor] = {
-    method.name: method for method in cloud.DESCRIPTOR.services_by_name["CloudService"].methods
+    method.name: method
+    for service in (
+        cloud.DESCRIPTOR.services_by_name["CloudService"],
+        extensions.DESCRIPTOR.services_by_name["CloudExtensionService"],
+    )
+    for method in service.methods
 }
 
 

@@ -77,6 +77,14 @@ async def find(call: ControlCall, kind: str, resource_id: str, *, field: str) ->
     return row
 
 
+async def find_gone(call: ControlCall, kind: str, resource_id: str) -> ResourceRow:
+    """One that is kept for a while after its deletion. Raises NotFound: there is none."""
+    row = await call.transaction.resource(kind, resource_id)
+    if row is None or row.account_id != call.account_id:
+        raise NotFound(f"{kind} {resource_id} is not found.")
+    return row
+
+
 def change(
     call: ControlCall,
     row: ResourceRow,

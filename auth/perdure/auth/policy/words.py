@@ -11,6 +11,7 @@ SERVICES: Mapping[str, str] = {
     "WorkflowService": "temporal.api.workflowservice.v1",
     "OperatorService": "temporal.api.operatorservice.v1",
     "CloudService": "temporal.api.cloud.cloudservice.v1",
+    "CloudExtensionService": "perdure.cloud.v1",
     "IdentityService": "perdure.cloud.v1",
 }
 DATA_PLANE = frozenset({"WorkflowService", "OperatorService"})

@@ -16,6 +16,7 @@ from perdure.api.audit.sinks.addresses import AllowedAddresses
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
+from perdure.api.extensions import registry as extensions
 from perdure.api.operations import OperationRunner
 from perdure.api.people import registry as identity
 from perdure.api.people.outbox import Outbox
@@ -29,7 +30,14 @@ from perdure.api.resources.kinds import NAMESPACE
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS, wanted
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
 from perdure.api.resources.rows import ACTIVE
-from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE, ControlEndpoint, ControlParts, ControlService
+from perdure.api.service import (
+    CLOUD_SERVICE,
+    EXTENSION_SERVICE,
+    IDENTITY_SERVICE,
+    ControlEndpoint,
+    ControlParts,
+    ControlService,
+)
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
@@ -81,7 +89,7 @@ class ControlPlane:
             PolicyError: an RPC is missing from the table.
             MissingMethod: an RPC has no handler.
         """
-        access.policy.verify([CLOUD_SERVICE, IDENTITY_SERVICE])
+        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
@@ -119,6 +127,7 @@ class ControlPlane:
         )
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
+            EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
         }
 

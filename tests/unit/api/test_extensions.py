@@ -1,0 +1,158 @@
+"""What accounts have beyond CloudService."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message_factory import GetMessageClass
+
+from perdure.api.service import EXTENSION_SERVICE
+from perdure.auth.certificates.issuing import Issued, generate_authority
+from perdure.kernel import errors
+from perdure.kernel.identity import KnownCaller
+from perdure.kernel.ids import NamespaceName
+from perdure.kernel.namespace import REGISTERED
+from tests.support.control_plane import ControlBench
+
+NAMESPACE = {"name": "orders", "apiKeyAuth": {"enabled": True}}
+NOW = datetime.now(UTC)
+START = "temporal.api.workflowservice.v1.WorkflowService.StartWorkflowExecution"
+POLL = "temporal.api.workflowservice.v1.WorkflowService.PollWorkflowTaskQueue"
+
+
+async def _call(bench: ControlBench, token: str, rpc: str, request: dict[str, Any] | None = None) -> Any:
+    method = EXTENSION_SERVICE.methods_by_name[rpc]
+    message = ParseDict(request or {}, GetMessageClass(method.input_type)())
+    answer = await bench.control_plane.endpoint(method)(message, KnownCaller({"authorization": f"Bearer {token}"}))
+    await bench.access.watch.look()
+    return answer
+
+
+async def _admitted(bench: ControlBench, token: str, namespace: str, rpc: str = START, address: str = "") -> bool:
+    caller = KnownCaller({"authorization": f"Bearer {token}"}, address)
+    try:
+        await bench.access.guard.admit(rpc, caller, NamespaceName(namespace))
+    except (errors.PermissionDenied, errors.Unauthenticated):
+        return False
+    return True
+
+
+async def test_a_namespace_is_switched_off_and_on(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    assert await _admitted(bench, owner.token, name)
+    for disabled in (True, False):
+        version = (await _call(bench, owner.token, "GetNamespaceSettings", {"namespace": name})).resource_version
+        request = {"namespace": name, "settings": {"disabled": disabled}, "resourceVersion": version}
+        answer = await _call(bench, owner.token, "UpdateNamespaceSettings", request)
+        assert await _admitted(bench, owner.token, name) != disabled
+        with pytest.raises(errors.InvalidArgument, match="nothing to change"):
+            again = {**request, "resourceVersion": answer.resource_version}
+            await _call(bench, owner.token, "UpdateNamespaceSettings", again)
+        with pytest.raises(errors.Aborted):
+            await _call(bench, owner.token, "UpdateNamespaceSettings", request)
+
+
+async def test_revocation_lists_are_those_of_a_trusted_authority(bench: ControlBench) -> None:
+    owner = await bench.account()
+    authority, stranger = (generate_authority(name, timedelta(days=9), NOW) for name in ("acme", "other"))
+    mtls = {"enabled": True, "acceptedClientCa": _base64(authority.certificate_pem)}
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": {"name": "orders", "mtlsAuth": mtls}})).namespace
+    version = (await _call(bench, owner.token, "GetNamespaceSettings", {"namespace": name})).resource_version
+
+    async def set_lists(lists: bytes) -> None:
+        settings = {"revocationLists": _base64(lists)}
+        request = {"namespace": name, "settings": settings, "resourceVersion": version}
+        await _call(bench, owner.token, "UpdateNamespaceSettings", request)
+
+    for broken in (_list(stranger), b"x"):
+        with pytest.raises(errors.InvalidArgument, match="revocation_lists"):
+            await set_lists(broken)
+    lists = _list(authority)
+    await set_lists(lists)
+    assert bench.access.view.namespaces[NamespaceName(name)].record.revocation_lists == lists
+
+
+async def test_a_deleted_namespace_comes_back(bench: ControlBench) -> None:
+    owner, stranger = await bench.account(), await bench.account("stranger@example.com")
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    (before,) = bench.namespaces.records.values()
+    version = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace.resource_version
+    await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
+    assert not await _admitted(bench, owner.token, name)
+    (deleted,) = (await _call(bench, owner.token, "GetDeletedNamespaces")).namespaces
+    assert deleted.namespace == name
+    assert not (await _call(bench, stranger.token, "GetDeletedNamespaces")).namespaces
+    with pytest.raises(errors.NotFound):
+        await _call(bench, stranger.token, "UndeleteNamespace", {"deletedNamespaceId": deleted.id})
+
+    # Its name is free, so somebody may have taken it.
+    other = await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
+    with pytest.raises(errors.AlreadyExists):
+        await _call(bench, owner.token, "UndeleteNamespace", {"deletedNamespaceId": deleted.id})
+    version = (await bench.call(owner.token, "GetNamespace", {"namespace": other.namespace})).namespace.resource_version
+    await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
+
+    answer = await _call(bench, owner.token, "UndeleteNamespace", {"deletedNamespaceId": deleted.id})
+    assert answer.namespace == name
+    await bench.until_done(owner.token, answer.async_operation_id)
+    after = bench.namespaces.records[before.id]
+    assert (after.name, after.state, after.retention_ns) == (name, REGISTERED, before.retention_ns)
+    assert await _admitted(bench, owner.token, name)
+
+
+async def test_a_key_for_workers_only_and_from_one_network(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    machine, full = await bench.service_account(owner, "ROLE_READ", **{name: "PERMISSION_WRITE"})
+    request = {
+        "serviceAccountId": machine,
+        "displayName": "worker",
+        "expiryTime": bench.time_in(10**12),
+        "scope": "worker",
+        "sourceNetworks": ["192.0.2.0/24"],
+    }
+    key = await _call(bench, owner.token, "CreateServiceAccountApiKey", request)
+    assert await _admitted(bench, full, name)
+    assert await _admitted(bench, key.token, name, POLL, "192.0.2.7")
+    assert not await _admitted(bench, key.token, name, START, "192.0.2.7")
+    assert not await _admitted(bench, key.token, name, POLL, "198.51.100.7")
+    for field, wrong in (("scope", "all"), ("sourceNetworks", ["everywhere"]), ("serviceAccountId", "nobody")):
+        with pytest.raises((errors.InvalidArgument, errors.NotFound, errors.PermissionDenied)):
+            await _call(bench, owner.token, "CreateServiceAccountApiKey", {**request, field: wrong})
+    # It does not make itself a stronger one.
+    worker = KnownCaller({"authorization": f"Bearer {key.token}"}, "192.0.2.7")
+    method = EXTENSION_SERVICE.methods_by_name["CreateServiceAccountApiKey"]
+    message = ParseDict({**request, "scope": "full"}, GetMessageClass(method.input_type)())
+    with pytest.raises(errors.PermissionDenied):
+        await bench.control_plane.endpoint(method)(message, worker)
+
+
+async def test_what_somebody_may_do_and_why(bench: ControlBench) -> None:
+    owner, stranger = await bench.account(), await bench.account("stranger@example.com")
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    machine, _ = await bench.service_account(owner, "ROLE_READ", **{name: "PERMISSION_WRITE"})
+    request = {"principalId": machine, "namespace": name}
+    found = (await _call(bench, owner.token, "GetEffectivePermissions", request)).permissions
+    by_rpc = {each.rpc: (each.allowed, each.because) for each in found}
+    assert by_rpc[START] == (True, f"namespace permission Write on {name}")
+    assert not by_rpc["temporal.api.cloud.cloudservice.v1.CloudService.DeleteNamespace"][0]
+    with pytest.raises(errors.NotFound):
+        await _call(bench, stranger.token, "GetEffectivePermissions", {"principalId": machine})
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _list(authority: Issued) -> bytes:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject)
+    builder = builder.last_update(NOW).next_update(NOW + timedelta(days=1))
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM)
