@@ -12,6 +12,8 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 import trustme
+from temporalio.api.cloud.cloudservice.v1 import GetAuditLogsRequest
+from temporalio.api.cloud.cloudservice.v1.service_pb2_grpc import CloudServiceStub
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     GetSystemInfoRequest,
@@ -91,6 +93,22 @@ def _bearer(token: str) -> list[tuple[str, str]]:
 async def test_a_certificate_and_an_api_key_open_their_namespace(secure: Secure) -> None:
     assert await _start(secure.by_certificate(secure.client()), secure.namespace) == "OK"
     assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) == "OK"
+
+
+async def test_whoever_does_something_is_in_the_audit_log(secure: Secure) -> None:
+    assert await _start(secure.by_certificate(secure.client()), secure.namespace) in ("OK", "ALREADY_EXISTS")
+    assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) in ("OK", "ALREADY_EXISTS")
+    async with secure.by_key() as channel:
+        stub = CloudServiceStub(channel)  # type: ignore[no-untyped-call]
+        kinds: set[str] = set()
+        while kinds != {"certificate", "user"}:
+            # They are written a little later.
+            answer = await stub.GetAuditLogs(GetAuditLogsRequest(), metadata=_bearer(secure.key), timeout=10)
+            starts = [log for log in answer.logs if log.operation == "StartWorkflowExecution"]
+            kinds = {log.principal.type for log in starts}
+    for log in starts:
+        assert (log.raw_details["namespace"], log.raw_details["workflowId"]) == (secure.namespace, "w")
+        assert log.x_forwarded_for == "127.0.0.1"
 
 
 async def test_they_open_no_other(secure: Secure) -> None:
