@@ -10,12 +10,14 @@ from perdure.api.calls import ControlCall
 from perdure.api.data.tables import AuditRow
 from perdure.kernel.errors import ServiceError
 
+_MESSAGE_LENGTH_MAX = 1000
+
 
 def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> AuditRow:
     """The record of a call that was done, or that came to nothing because of `error`."""
     details: dict[str, Any] = {"rpc": rpc, "request": records.details_of(request), **call.notes}
     if error is not None:
-        details["error"] = {"code": error.code.name, "message": error.message}
+        details["error"] = {"code": error.code.name, "message": error.message[:_MESSAGE_LENGTH_MAX]}
     elif call.changed is not None:
         changed = call.changed
         details["resource"] = {"kind": changed.kind, "id": changed.id, "resourceVersion": str(changed.version)}

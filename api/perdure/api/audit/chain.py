@@ -144,16 +144,3 @@ def _defect(row: AuditRow, number: int, before: bytes) -> str:
     except ValueError:
         return "the record cannot be read"
     return ""
-
-
-async def verify_at(url: str) -> ChainReport:
-    """For operators: the same, of the database at this address.
-
-    Raises:
-        StoreError: the database cannot be used.
-    """
-    database = await ControlDatabase.open(url)
-    try:
-        return await verify(database)
-    finally:
-        await database.aclose()

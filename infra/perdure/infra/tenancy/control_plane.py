@@ -71,7 +71,7 @@ class ControlPlane:
         self._runner = OperationRunner(
             access.database,
             data_plane,
-            runtime.clock,
+            runtime,
             news,
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
