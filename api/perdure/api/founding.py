@@ -47,7 +47,7 @@ async def found(database: ControlDatabase, runtime: Runtime, policy: Policy, ema
         account_id = await _new_id(transaction, runtime.entropy)
         call = _call(runtime, policy, transaction, account_id)
         founded = await found_account(call, email)
-        _tell(call, "CreateAccount", {"owner": founded.owner.name})
+        await _tell(call, "CreateAccount", {"owner": founded.owner.name})
         return founded
 
 
@@ -69,7 +69,7 @@ async def give_key(
             owner_id=owner.id, owner_type=OwnerType.OWNER_TYPE_USER, display_name=name, expiry_time=expiry
         )
         key_id, token = await api_keys.give(call, owner, spec)
-        _tell(call, "CreateAPIKey", {"owner": owner.name, "key": key_id})
+        await _tell(call, "CreateAPIKey", {"owner": owner.name, "key": key_id})
         return token
 
 
@@ -85,12 +85,12 @@ async def found_account(call: ControlCall, email: str, **owner_details: Any) -> 
     return Founded(account, owner)
 
 
-def _tell(call: ControlCall, operation: str, details: dict[str, str]) -> None:
+async def _tell(call: ControlCall, operation: str, details: dict[str, str]) -> None:
     """The audit log knows nobody who did it: whoever runs the installation needs no name."""
-    record = records.row(
+    record = records.record(
         call.entropy, call.now_ns, call.account_id, operation, records.OK, INSTALLATION, details=details
     )
-    call.transaction.audit.add([record])
+    await call.transaction.audit.add([record])
 
 
 def _call(runtime: Runtime, policy: Policy, transaction: Transaction, account_id: str) -> ControlCall:

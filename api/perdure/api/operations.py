@@ -16,8 +16,9 @@ import structlog
 from perdure.api.audit import records
 from perdure.api.audit.operations import OPERATIONS
 from perdure.api.data import ControlDatabase, Transaction
+from perdure.api.data.audit import NewRecord
 from perdure.api.data.database import LostRace
-from perdure.api.data.tables import AuditRow, OperationRow, ResourceRow
+from perdure.api.data.tables import OperationRow, ResourceRow
 from perdure.api.data_plane import DataPlane
 from perdure.api.resources.operations import FAILED, FULFILLED, IN_PROGRESS, UNFINISHED
 from perdure.kernel.clock import SECOND_NS
@@ -145,9 +146,9 @@ class OperationRunner:
         else:
             await self._finish(operation, FULFILLED, "", outcome)
 
-    def _record(self, row: OperationRow) -> AuditRow:
+    def _record(self, row: OperationRow) -> NewRecord:
         """What was asked for is in the audit log already; this is that it came to nothing."""
-        return records.row(
+        return records.record(
             self._entropy,
             row.finished_at_ns,
             row.account_id,
@@ -180,7 +181,7 @@ class OperationRunner:
                         await outcome(transaction, resource)
                     row.state, row.failure, row.finished_at_ns = state, failure, self._clock.now_ns()
                     if state == FAILED:
-                        transaction.audit.add([self._record(row)])
+                        await transaction.audit.add([self._record(row)])
                     publishes = transaction.publishes
             except LostRace:
                 continue

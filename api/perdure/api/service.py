@@ -153,7 +153,7 @@ class CloudService:
             async with self._database.writing() as transaction:
                 call = self._call(asker, transaction)
                 call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
-                transaction.audit.add([record_of(method.name, call, request, error)])
+                await transaction.audit.add([record_of(method.name, call, request, error)])
         except StoreError as failure:
             _log.warning("the audit log lacks a refusal", rpc=method.name, error=str(failure))
 
@@ -168,7 +168,7 @@ class CloudService:
                 await self._check_in_flight(call)
             operation = _operation(method, call, request, response)
             transaction.add(operation)
-            transaction.audit.add([record_of(method.name, call, request)])
+            await transaction.audit.add([record_of(method.name, call, request)])
             publishes = transaction.publishes
         if publishes:
             self._news.tell(Topic.ACCESS)

@@ -7,13 +7,13 @@ from typing import Any
 from perdure.api.audit import records
 from perdure.api.audit.operations import operation_of
 from perdure.api.calls import ControlCall
-from perdure.api.data.tables import AuditRow
+from perdure.api.data.audit import NewRecord
 from perdure.kernel.errors import ServiceError
 
 _MESSAGE_LENGTH_MAX = 1000
 
 
-def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> AuditRow:
+def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> NewRecord:
     """The record of a call that was done, or that came to nothing because of `error`."""
     details: dict[str, Any] = {"rpc": rpc, "request": records.details_of(request), **call.notes}
     if error is not None:
@@ -24,7 +24,7 @@ def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | N
         if call.before and "spec" in request.DESCRIPTOR.fields_by_name:
             # What it is now the request says.
             details["before"] = records.details_of(type(request.spec).FromString(call.before))
-    return records.row(
+    return records.record(
         call.entropy,
         call.now_ns,
         call.account_id,
