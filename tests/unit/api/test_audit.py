@@ -12,9 +12,11 @@ from perdure.api.audit import chain
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.founding import INSTALLATION
+from perdure.infra.tenancy import accounts
 from perdure.kernel import errors
-from perdure.kernel.namespace import DAY_NS
-from tests.support.control_plane import ControlBench, Owner
+from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.namespace import DAY_NS, Namespace
+from tests.support.control_plane import ControlBench, Owner, control_bench
 
 NAMESPACE = {"name": "orders", "apiKeyAuth": {"enabled": True}}
 #: Records that there are when an account was made with its first key.
@@ -189,3 +191,32 @@ async def test_what_is_removed_by_time_leaves_a_whole_chain(bench: ControlBench)
     assert await chain.verify(bench.database) == (2, [])
     assert await chain.forget(bench.database, bench.runtime.clock.now_ns() + DAY_NS) == 2
     assert await chain.verify(bench.database) == (0, [])
+
+
+async def test_what_came_to_nothing_later_is_told(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = NamespaceName(f"orders.{owner.account_id}")
+    bench.namespaces.records[NamespaceId("another")] = Namespace(id=NamespaceId("another"), name=name)
+    with pytest.raises(AssertionError, match="another namespace"):
+        await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
+    asked, failed = await _logs(bench, owner)
+    assert (asked.operation, asked.status, failed.operation, failed.status) == (
+        "CreateNamespaceAPI",
+        "OK",
+        "CreateNamespaceAPI",
+        "ERROR",
+    )
+    assert asked.async_operation_id == failed.async_operation_id
+    assert failed.principal.id == owner.user_id
+
+
+async def test_operators_look_at_the_whole_log(database_url: str) -> None:
+    async with control_bench(database_url, still=True) as bench:
+        owner = await bench.account()
+        await _seal(bench)
+        assert await accounts.verify_audit(database_url) == (FOUNDING, [])
+        await _alter(bench.database, "DELETE FROM audit_records WHERE number = 2")
+        assert await accounts.verify_audit(database_url) == (
+            FOUNDING - 1,
+            [(owner.account_id, 2, "records up to 2 are missing")],
+        )
