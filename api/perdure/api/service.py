@@ -98,31 +98,29 @@ class CloudService:
         return self._changing(method, row) if row.changes else self._reading(method, row)
 
     def _reading(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
+        # Some change nothing here, but call others.
+        is_told = method.name in OPERATIONS
+
         async def serve(request: Any, caller: Caller) -> Message:
             asker = await self._admit(request, caller)
             try:
-                async with self._database.reading() as transaction:
-                    call = self._call(asker, transaction)
-                    return await self._handle(method, row, call, request)
-            except StoreError as error:
-                raise _out_of_order(method, error) from error
-
-        return self._telling(method, serve) if method.name in OPERATIONS else serve
-
-    def _telling(self, method: MethodDescriptor, serve: ControlEndpoint) -> ControlEndpoint:
-        """Tells the audit log of what changes nothing here, but is done to others."""
-
-        async def serve_and_tell(request: Any, caller: Caller) -> Message:
-            asker = await self._admit(request, caller)
-            try:
-                response = await serve(request, caller)
+                response = await self._read(method, row, asker, request)
             except ServiceError as error:
-                await self._tell(method, asker, request, error)
+                if is_told:
+                    await self._tell(method, asker, request, error)
                 raise
-            await self._tell(method, asker, request, None)
+            if is_told:
+                await self._tell(method, asker, request, None)
             return response
 
-        return serve_and_tell
+        return serve
+
+    async def _read(self, method: MethodDescriptor, row: Method, asker: _Asker, request: Any) -> Message:
+        try:
+            async with self._database.reading() as transaction:
+                return await self._handle(method, row, self._call(asker, transaction), request)
+        except StoreError as error:
+            raise _out_of_order(method, error) from error
 
     def _changing(self, method: MethodDescriptor, row: Method) -> ControlEndpoint:
         async def serve(request: Any, caller: Caller) -> Message:
