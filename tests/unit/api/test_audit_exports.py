@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -282,6 +284,28 @@ async def test_without_encryption_only_our_own_networks_are_called() -> None:
     with pytest.raises(DeliveryFailed, match="https"):
         await calls.send("POST", "http://hooks.example/", b"", {})
     await calls.aclose()
+
+
+async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("hooks.example").configure_cert(tls)
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async with HttpSink(tls=tls) as sink:
+        port = sink.url.rpartition(":")[2]
+        calls = GuardedCalls(LOOPBACK, resolve, authority=tmp_path / "ca.pem")
+        assert await calls.send("POST", f"https://hooks.example:{port}", b"", {}) == 200
+        with pytest.raises(DeliveryFailed, match="cannot be reached"):
+            await calls.send("POST", f"https://other.example:{port}", b"", {})
+        await calls.aclose()
+        suspicious = GuardedCalls(LOOPBACK, resolve)
+        with pytest.raises(DeliveryFailed, match="cannot be reached"):
+            await suspicious.send("POST", f"https://hooks.example:{port}", b"", {})
+        await suspicious.aclose()
 
 
 async def test_an_endless_answer_is_not_waited_for() -> None:

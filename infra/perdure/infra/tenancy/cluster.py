@@ -60,7 +60,7 @@ class ClusterTenancy:
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,
-            AuditOptions(audit.days, tuple(audit.networks), audit.directory),
+            AuditOptions(audit.days, tuple(audit.networks), audit.authority, audit.directory),
         )
 
     @property

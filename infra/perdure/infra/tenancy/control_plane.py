@@ -33,12 +33,13 @@ from perdure.kernel.runtime import Runtime
 
 
 class AuditOptions(NamedTuple):
-    """For how many days the audit log is kept; where sinks may be besides public addresses, as networks; where files
-    are exported to, if that is offered.
+    """For how many days the audit log is kept; where sinks may be besides public addresses, as networks; whose
+    certificates they may have besides those that the system trusts; where files are exported to, if that is offered.
     """
 
     days: int = KEPT_DAYS
     networks: tuple[str, ...] = ()
+    authority: Path | None = None
     directory: Path | None = None
 
 
@@ -66,6 +67,7 @@ class ControlPlane:
         Raises:
             PolicyError: an RPC is missing from the table.
             MissingMethod: an RPC has no handler.
+            OSError: the file of authorities cannot be read.
         """
         access.policy.verify([CLOUD_SERVICE])
         self._runner = OperationRunner(
@@ -77,7 +79,7 @@ class ControlPlane:
             FAILED_STATES,
         )
         self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
-        calls = GuardedCalls(AllowedAddresses(audit.networks))
+        calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
         self.sinks = SinkMaker(calls, runtime.clock, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
