@@ -81,7 +81,7 @@ async def test_while_nothing_can_be_written_calls_are_refused(
     owner = await bench.account()
 
     @asynccontextmanager
-    async def out_of_order():  # type: ignore[no-untyped-def]
+    async def out_of_order(*, serial: bool):  # type: ignore[no-untyped-def]
         raise StoreError("the disk is full")
         yield
 

@@ -89,7 +89,7 @@ class ActWriter:
         batch = self._waiting[:_BATCH_MAX]
         if not batch:
             return
-        async with self._database.writing() as transaction:
+        async with self._database.writing(serial=False) as transaction:
             await transaction.audit.add([self._record(act) for act in batch])
         del self._waiting[: len(batch)]
         self.written += len(batch)
