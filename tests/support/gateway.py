@@ -11,6 +11,8 @@ import grpc.aio
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.service import Gateway
+from perdure.kernel.acts import ActLog
+from perdure.kernel.identity import Guard
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 from perdure.kernel.namespace import Namespace
@@ -25,7 +27,13 @@ DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-0000000000
 class GatewayBench:
     """The gateway and what stands behind it."""
 
-    def __init__(self, limits: Limits | None = None, namespace_limits: NamespaceLimits = DEVELOPMENT) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        namespace_limits: NamespaceLimits = DEVELOPMENT,
+        guard: Guard | None = None,
+        acts: ActLog | None = None,
+    ) -> None:
         self.limits = limits or Limits()
         self.runtime = Runtime()
         self.store = MemoryNamespaces()
@@ -47,6 +55,8 @@ class GatewayBench:
             MemoryCluster("a-cluster"),
             ClusterDescription(1, "memory", "127.0.0.1:0"),
             limits_of=lambda namespace: namespace_limits,
+            guard=guard,
+            acts=acts,
         )
 
 

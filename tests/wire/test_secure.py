@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 import trustme
-from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest
+from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest, GetAuditLogsRequest, GetUsageRequest
 from temporalio.api.cloud.cloudservice.v1.service_pb2_grpc import CloudServiceStub
 from temporalio.api.cloud.namespace.v1 import ApiKeyAuthSpec, NamespaceSpec
 from temporalio.api.command.v1 import Command, StartChildWorkflowExecutionCommandAttributes
@@ -32,6 +33,8 @@ from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceSt
 
 from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf, generate_server, load_issued
 from tests.support.process import ANY_PORTS, dev
+
+_STEP_S = 0.05
 
 
 class Secure(NamedTuple):
@@ -101,6 +104,34 @@ def _bearer(token: str) -> list[tuple[str, str]]:
 async def test_a_certificate_and_an_api_key_open_their_namespace(secure: Secure) -> None:
     assert await _start(secure.by_certificate(secure.client()), secure.namespace) == "OK"
     assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) == "OK"
+
+
+async def test_whoever_does_something_is_in_the_audit_log(secure: Secure) -> None:
+    assert await _start(secure.by_certificate(secure.client()), secure.namespace) in ("OK", "ALREADY_EXISTS")
+    assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) in ("OK", "ALREADY_EXISTS")
+    async with secure.by_key() as channel:
+        stub = CloudServiceStub(channel)  # type: ignore[no-untyped-call]
+        kinds: set[str] = set()
+        while kinds != {"certificate", "user"}:
+            # They are written a little later, and who asks too often is refused.
+            await asyncio.sleep(_STEP_S)
+            answer = await stub.GetAuditLogs(GetAuditLogsRequest(), metadata=_bearer(secure.key), timeout=10)
+            starts = [log for log in answer.logs if log.operation == "StartWorkflowExecution"]
+            kinds = {log.principal.type for log in starts}
+    for log in starts:
+        assert (log.raw_details["namespace"], log.raw_details["workflowId"]) == (secure.namespace, "w")
+        assert log.x_forwarded_for == "127.0.0.1"
+
+
+async def test_what_was_started_is_in_the_usage(secure: Secure) -> None:
+    assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) in ("OK", "ALREADY_EXISTS")
+    async with secure.by_key() as channel:
+        stub = CloudServiceStub(channel)  # type: ignore[no-untyped-call]
+        answer = await stub.GetUsage(GetUsageRequest(), metadata=_bearer(secure.key), timeout=10)
+    (group,) = answer.summaries[-1].record_groups
+    assert group.group_bys[0].value == secure.namespace
+    # Storage is of whole seconds, which may not have passed.
+    assert group.records[0].value >= 1
 
 
 async def test_they_open_no_other(secure: Secure) -> None:

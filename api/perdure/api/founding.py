@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.cloud.account.v1 import AccountSpec
 from temporalio.api.cloud.identity.v1 import Access, AccountAccess, ApiKeySpec, OwnerType, UserSpec
 
+from perdure.api.audit import records
 from perdure.api.calls import ControlCall
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.tables import ResourceRow
@@ -24,6 +25,8 @@ from perdure.kernel.identity import Principal, PrincipalKind
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.runtime import Runtime
 
+#: Who does what nobody has asked for by an API.
+INSTALLATION = Principal(PrincipalKind.USER, "", "whoever runs the installation")
 #: Characters of an account's id: no vowels, so that it never spells a word, and no digits that look like letters.
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
 _LENGTH = 6
@@ -44,7 +47,10 @@ async def found(database: ControlDatabase, runtime: Runtime, policy: Policy, ema
     """
     async with database.writing() as transaction:
         account_id = await new_account_id(transaction, runtime.entropy)
-        return await found_account(_call(runtime, policy, transaction, account_id), email)
+        call = _call(runtime, policy, transaction, account_id)
+        founded = await found_account(call, email)
+        await _tell(call, "CreateAccount", {"owner": founded.owner.name})
+        return founded
 
 
 async def give_key(
@@ -64,7 +70,8 @@ async def give_key(
         spec = ApiKeySpec(
             owner_id=owner.id, owner_type=OwnerType.OWNER_TYPE_USER, display_name=name, expiry_time=expiry
         )
-        _, token = await api_keys.give(call, owner, spec)
+        key_id, token = await api_keys.give(call, owner, spec)
+        await _tell(call, "CreateAPIKey", {"owner": owner.name, "key": key_id})
         return token
 
 
@@ -78,6 +85,14 @@ async def found_account(call: ControlCall, email: str, title: str = "") -> Found
     call.transaction.publish(AccountRecord(account.id))
     await publish_identity(call.transaction, owner)
     return Founded(account, owner)
+
+
+async def _tell(call: ControlCall, operation: str, details: dict[str, str]) -> None:
+    """The audit log knows nobody who did it: whoever runs the installation needs no name."""
+    record = records.record(
+        call.entropy, call.now_ns, call.account_id, operation, records.OK, INSTALLATION, details=details
+    )
+    await call.transaction.audit.add([record])
 
 
 def _call(runtime: Runtime, policy: Policy, transaction: Transaction, account_id: str) -> ControlCall:

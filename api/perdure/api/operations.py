@@ -13,13 +13,18 @@ from dataclasses import dataclass
 
 import structlog
 
+from perdure.api.audit import records
+from perdure.api.audit.operations import OPERATIONS
 from perdure.api.data import ControlDatabase, Transaction
+from perdure.api.data.audit import NewRecord
 from perdure.api.data.database import LostRace
 from perdure.api.data.tables import OperationRow, ResourceRow
 from perdure.api.data_plane import DataPlane
 from perdure.api.resources.operations import FAILED, FULFILLED, IN_PROGRESS, UNFINISHED
-from perdure.kernel.clock import SECOND_NS, Clock
+from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.identity import Principal, PrincipalKind
 from perdure.kernel.news import News, Topic
+from perdure.kernel.runtime import Runtime
 
 PERIOD_S = 1.0
 #: How long one try may take before another process takes over.
@@ -57,7 +62,7 @@ class OperationRunner:
         self,
         database: ControlDatabase,
         data_plane: DataPlane,
-        clock: Clock,
+        runtime: Runtime,
         news: News,
         steps: Mapping[str, Step],
         failed_states: Mapping[str, int],
@@ -65,7 +70,8 @@ class OperationRunner:
         """`steps` and the state of a resource whose operation has failed are by the name of the RPC."""
         self._database = database
         self._data_plane = data_plane
-        self._clock = clock
+        self._clock = runtime.clock
+        self._entropy = runtime.entropy
         self._news = news
         self._steps = steps
         self._failed_states = failed_states
@@ -140,6 +146,19 @@ class OperationRunner:
         else:
             await self._finish(operation, FULFILLED, "", outcome)
 
+    def _record(self, row: OperationRow) -> NewRecord:
+        """What was asked for is in the audit log already; this is that it came to nothing."""
+        return records.record(
+            self._entropy,
+            row.finished_at_ns,
+            row.account_id,
+            OPERATIONS[row.rpc],
+            records.ERROR,
+            Principal(PrincipalKind.USER, row.principal_id),
+            details={"rpc": row.rpc, "error": {"message": row.failure}},
+            operation_id=row.id,
+        )
+
     async def _put_off(self, operation: OperationRow) -> None:
         """Nobody needs to know if this fails: the claim ends by itself."""
         with contextlib.suppress(LostRace):
@@ -161,6 +180,8 @@ class OperationRunner:
                     if outcome is not None and resource is not None and resource.operation_id == row.id:
                         await outcome(transaction, resource)
                     row.state, row.failure, row.finished_at_ns = state, failure, self._clock.now_ns()
+                    if state == FAILED:
+                        await transaction.audit.add([self._record(row)])
                     publishes = transaction.publishes
             except LostRace:
                 continue

@@ -154,7 +154,7 @@ class ControlService:
             async with self._parts.database.writing() as transaction:
                 call = self._call(visit, transaction, None)
                 call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
-                transaction.audit.add([record_of(method.name, call, request, error)])
+                await transaction.audit.add([record_of(method.name, call, request, error)])
         except StoreError as failure:
             _log.warning("the audit log lacks a refusal", rpc=method.name, error=str(failure))
 
@@ -190,9 +190,10 @@ class ControlService:
             if is_operation:
                 operation = _operation(method, call, request, response)
                 transaction.add(operation)
+            records = [record_of_event(call, event) for event in call.events if event.account_id]
             if method.name in OPERATIONS and call.account_id:
-                transaction.audit.add([record_of(method.name, call, request)])
-            transaction.audit.add([record_of_event(call, event) for event in call.events if event.account_id])
+                records.append(record_of(method.name, call, request))
+            await transaction.audit.add(records)
             publishes = transaction.publishes
         if publishes:
             parts.news.tell(Topic.ACCESS)

@@ -20,7 +20,8 @@ from perdure.kernel.identity import Caller, Guard
 
 #: Where a request says what it is about.
 _EXECUTIONS = ("workflow_execution", "execution")
-_IDS = ("workflow_id", "activity_id", "schedule_id", "operation_id")
+_IDS = ("workflow_id", "activity_id", "schedule_id", "operation_id", "job_id")
+_OPERATIONS = "operations"
 
 NamespacedHandler = Callable[[str, Call, Any], Any]
 Endpoint = Callable[[Any, float | None, Caller], Any]
@@ -129,7 +130,14 @@ def subject_of(request: Descriptor) -> Callable[[Any], tuple[str, str]]:
             if "run_id" in fields:
                 return lambda request: (getattr(request, field), request.run_id)
             return lambda request: (getattr(request, field), "")
+    if _OPERATIONS in fields:
+        return _first_start
     return lambda request: ("", "")
+
+
+def _first_start(request: Any) -> tuple[str, str]:
+    operations = request.operations
+    return (operations[0].start_workflow.workflow_id, "") if operations else ("", "")
 
 
 def _execution(execution: Any) -> tuple[str, str]:

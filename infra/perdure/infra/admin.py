@@ -97,9 +97,32 @@ def create_account(
     config: _Config = None,
 ) -> None:
     """Make an account, and print its id and an API key of its owner, which is shown this once."""
-    from perdure.infra import layers
     from perdure.infra.tenancy import accounts
     from perdure.kernel.errors import InvalidArgument
+
+    try:
+        account_id, token = _run(accounts.create(_control_plane(config), email, key_days))
+    except InvalidArgument as error:
+        raise typer.BadParameter(error.message, param_hint="EMAIL") from None
+    print(f"account {account_id}\nkey {token}")
+
+
+@admin.command("verify-audit")
+def verify_audit(config: _Config = None) -> None:
+    """Look at all records of the audit log, and say which were changed, moved or removed since they were written."""
+    from perdure.infra.tenancy import accounts
+
+    report = _run(accounts.verify_audit(_control_plane(config)))
+    for broken in report.broken:
+        print(f"account {broken.account_id}: record {broken.number}: {broken.reason}", file=sys.stderr)
+    print(f"{report.records} records are as they were written")
+    if report.broken:
+        raise typer.Exit(1)
+
+
+def _control_plane(config: Path | None) -> str:
+    """The address of its database."""
+    from perdure.infra import layers
 
     try:
         settings = layers.load(config, {}).settings
@@ -107,11 +130,7 @@ def create_account(
         raise typer.BadParameter(f"settings: {error}") from None
     if settings.control_plane.database is None:
         raise typer.BadParameter("settings: control_plane.database is not set")
-    try:
-        account_id, token = _run(accounts.create(settings.control_plane.database, email, key_days))
-    except InvalidArgument as error:
-        raise typer.BadParameter(error.message, param_hint="EMAIL") from None
-    print(f"account {account_id}\nkey {token}")
+    return settings.control_plane.database
 
 
 _Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]

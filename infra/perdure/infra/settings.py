@@ -132,11 +132,12 @@ class Addresses(_Section):
 
 class Audit(_Section):
     """The audit log is kept for so many days. Tenants have it exported to public addresses and to those in `networks`,
-    and to files if there is a `directory` for them.
+    whose certificates may also be of `authority`, and to files if there is a `directory` for them.
     """
 
     days: Annotated[int, Field(ge=1)] = 30
     networks: list[Annotated[str, AfterValidator(_network)]] = []
+    authority: Path | None = None
     directory: Path | None = None
 
 

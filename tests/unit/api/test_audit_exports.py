@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -35,6 +37,8 @@ from perdure.kernel.entropy import Entropy
 from tests.support.control_plane import ControlBench, Owner
 from tests.support.http_sink import HttpSink
 
+#: Records that there are when an account was made with its first key.
+FOUNDING = 2
 SECRET = new_secret(Entropy(1))
 LOOPBACK = AllowedAddresses(["127.0.0.0/8"])
 
@@ -89,12 +93,13 @@ async def test_a_webhook_gets_everything_signed_and_in_order(still_bench: Contro
     async with HttpSink() as sink, _exporter(still_bench, clock) as exporter:
         await _create(still_bench, owner, "hook", WebhookSpec(sink.url, SECRET))
         await _act(still_bench, owner, ["m1", "m2"])
-        assert await exporter.export() == 2
+        assert await exporter.export() == FOUNDING + 2
         await _act(still_bench, owner, ["m\N{LATIN SMALL LETTER E WITH ACUTE}3"])
         assert await exporter.export() == 1
         assert await exporter.export() == 0
     lines = [json.loads(line) for request in sink.requests for line in request.body.splitlines()]
-    assert [line["record"]["rawDetails"]["request"]["spec"]["name"] for line in lines] == ["m1", "m2", "m\xe93"]
+    acts = [line["record"]["rawDetails"] for line in lines[FOUNDING:]]
+    assert [details["request"]["spec"]["name"] for details in acts] == ["m1", "m2", "m\xe93"]
     _check_chain(owner.account_id, lines)
     for request in sink.requests:
         signed_text = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
@@ -117,13 +122,13 @@ async def test_what_did_not_arrive_comes_again_later(still_bench: ControlBench) 
             assert await exporter.export() == 0
             shown = await _shown(still_bench, owner, "hook")
             assert str(status) in shown.failure
-            assert (shown.is_theirs, shown.waiting) == (is_theirs, 1)
+            assert (shown.is_theirs, shown.waiting) == (is_theirs, FOUNDING + 1)
             # Not at once.
             count = len(sink.requests)
             assert await exporter.export() == 0
             assert len(sink.requests) == count
             clock.advance(60 * SECOND_NS)
-        assert await exporter.export() == 1
+        assert await exporter.export() == FOUNDING + 1
     assert len({request.body for request in sink.requests}) == 1
     # The redirect led nowhere.
     assert [request.path for request in sink.requests] == ["/"] * 4
@@ -139,7 +144,7 @@ async def test_a_sink_that_is_off_waits(still_bench: ControlBench) -> None:
         assert await exporter.export() == 0
         async with still_bench.own_call(owner) as call:
             await audit_exports.update(call, "hook", WebhookSpec(sink.url, ""), "1")
-        assert await exporter.export() == 1
+        assert await exporter.export() == FOUNDING + 1
         async with still_bench.own_call(owner) as call:
             await audit_exports.delete(call, "hook", "2")
             assert not await audit_exports.every(call)
@@ -150,7 +155,7 @@ async def test_files_have_a_line_for_each_record(still_bench: ControlBench, tmp_
     async with _exporter(still_bench, _clock(still_bench), tmp_path / "audit") as exporter:
         await _create(still_bench, owner, "disk", FileSpec())
         await _act(still_bench, owner, ["m1", "m2"])
-        assert await exporter.export() == 2
+        assert await exporter.export() == FOUNDING + 2
         (path,) = (tmp_path / "audit" / owner.account_id).iterdir()
         # A crash in the middle of a write.
         with path.open("ab") as file:
@@ -158,7 +163,7 @@ async def test_files_have_a_line_for_each_record(still_bench: ControlBench, tmp_
         await _act(still_bench, owner, ["m3"])
         assert await exporter.export() == 1
     lines = path.read_text().splitlines()
-    assert lines.pop(2) == '{"number":'
+    assert lines.pop(FOUNDING + 2) == '{"number":'
     _check_chain(owner.account_id, [json.loads(line) for line in lines])
 
 
@@ -184,10 +189,9 @@ async def test_a_bucket_gets_objects(still_bench: ControlBench) -> None:
         async with _exporter(still_bench, clock) as exporter:
             await _create(still_bench, owner, "s3", S3Spec(endpoint, "us-east-1", "logs", "key", "secret", "(a)/"))
             await _act(still_bench, owner, ["m1"])
-            assert await exporter.export() == 1
+            assert await exporter.export() == FOUNDING + 1
         listed = (await client.get("/logs?list-type=2")).text
-        number = f"{1:020}"
-        assert f"{number}-{number}.jsonl" in listed
+        assert f"{1:020}-{FOUNDING + 1:020}.jsonl" in listed
         key = listed.partition("<Key>")[2].partition("</Key>")[0]
         stored = (await client.get(f"/logs/{key}")).text
         await client.aclose()
@@ -206,7 +210,7 @@ async def test_objects_are_not_made_for_each_record(still_bench: ControlBench) -
         async with _exporter(still_bench, clock) as exporter:
             assert await exporter.export() == 0
             clock.advance(61 * SECOND_NS)
-            assert await exporter.export() == 1
+            assert await exporter.export() == FOUNDING + 1
     (request,) = sink.requests
     assert request.path.startswith(f"/logs/{owner.account_id}/")
 
@@ -280,6 +284,28 @@ async def test_without_encryption_only_our_own_networks_are_called() -> None:
     with pytest.raises(DeliveryFailed, match="https"):
         await calls.send("POST", "http://hooks.example/", b"", {})
     await calls.aclose()
+
+
+async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("hooks.example").configure_cert(tls)
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async with HttpSink(tls=tls) as sink:
+        port = sink.url.rpartition(":")[2]
+        calls = GuardedCalls(LOOPBACK, resolve, authority=tmp_path / "ca.pem")
+        assert await calls.send("POST", f"https://hooks.example:{port}", b"", {}) == 200
+        with pytest.raises(DeliveryFailed, match="cannot be reached"):
+            await calls.send("POST", f"https://other.example:{port}", b"", {})
+        await calls.aclose()
+        suspicious = GuardedCalls(LOOPBACK, resolve)
+        with pytest.raises(DeliveryFailed, match="cannot be reached"):
+            await suspicious.send("POST", f"https://hooks.example:{port}", b"", {})
+        await suspicious.aclose()
 
 
 async def test_an_endless_answer_is_not_waited_for() -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+from perdure.api.audit import chain
+from perdure.api.data.database import LostRace
 from perdure.kernel import errors
 from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import ControlBench, control_bench
@@ -79,3 +81,24 @@ async def test_a_rule_is_not_deleted_under_a_namespace_that_takes_it(bench: Cont
         ]
     )
     assert outcomes["done"] == 1, outcomes
+
+
+async def test_the_chain_is_made_by_one_of_several(database_url: str) -> None:
+    async with control_bench(database_url, still=True) as bench:
+        owners = [await bench.account(f"owner{number}@example.com") for number in range(3)]
+        rounds = 4
+        for round_number in range(rounds):
+            calls: list[Awaitable[Any]] = [
+                bench.call(owner.token, "CreateServiceAccount", {"spec": {"name": f"m{round_number}", "access": READ}})
+                for owner in owners
+            ]
+            found = await asyncio.gather(
+                *calls, chain.seal(bench.database), chain.seal(bench.database), return_exceptions=True
+            )
+            # Nobody who does something loses to those.
+            assert not [each for each in found[: len(owners)] if isinstance(each, BaseException)]
+            assert all(isinstance(each, int | LostRace) for each in found[len(owners) :])
+        while await chain.seal(bench.database):
+            pass
+        # Each account was made, and given a key.
+        assert await chain.verify(bench.database) == (len(owners) * (2 + rounds), [])

@@ -30,6 +30,20 @@ def test_a_row_without_a_method_stops_the_process() -> None:
         verify(WORKFLOW_SERVICE, {**WORKFLOW_ROUTES, "MakeCoffee": WORKFLOW_ROUTES["PauseActivity"]})
 
 
+def test_a_change_that_nobody_is_told_of_stops_the_process() -> None:
+    quiet = WORKFLOW_ROUTES["TerminateWorkflowExecution"]._replace(audit=False)
+    with pytest.raises(RouteTableError, match="TerminateWorkflowExecution"):
+        verify(WORKFLOW_SERVICE, {**WORKFLOW_ROUTES, "TerminateWorkflowExecution": quiet})
+
+
+def test_the_work_of_workers_is_not_told() -> None:
+    told = {rpc for rpc, route in WORKFLOW_ROUTES.items() if route.audit}
+    assert not {
+        rpc for rpc in told if rpc.startswith(("Poll", "Respond", "Record", "Get", "List", "Count", "Describe"))
+    }
+    assert "QueryWorkflow" in told
+
+
 def test_checks_belong_to_calls_that_roles_serve() -> None:
     served = {rpc for rpc, route in WORKFLOW_ROUTES.items() if route.role in (Role.HISTORY, Role.MATCHING)}
     assert served >= CHECKS.keys()

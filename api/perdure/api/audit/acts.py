@@ -15,7 +15,7 @@ import structlog
 
 from perdure.api.audit import records
 from perdure.api.data import ControlDatabase
-from perdure.api.data.tables import AuditRow
+from perdure.api.data.audit import NewRecord
 from perdure.kernel.acts import OK, Act
 from perdure.kernel.errors import Unavailable
 from perdure.kernel.persistence.executions import StoreError
@@ -89,8 +89,8 @@ class ActWriter:
         batch = self._waiting[:_BATCH_MAX]
         if not batch:
             return
-        async with self._database.writing() as transaction:
-            transaction.audit.add([self._row(act) for act in batch])
+        async with self._database.writing(serial=False) as transaction:
+            await transaction.audit.add([self._record(act) for act in batch])
         del self._waiting[: len(batch)]
         self.written += len(batch)
         self._room.set()
@@ -112,7 +112,7 @@ class ActWriter:
                     return
                 await asyncio.sleep(_RETRY_S)
 
-    def _row(self, act: Act) -> AuditRow:
+    def _record(self, act: Act) -> NewRecord:
         details = {"namespace": act.namespace}
         if act.workflow_id:
             details["workflowId"] = act.workflow_id[:_ID_LENGTH_MAX]
@@ -120,7 +120,7 @@ class ActWriter:
             details["runId"] = act.run_id[:_ID_LENGTH_MAX]
         if act.result != OK:
             details["error"] = act.result
-        return records.row(
+        return records.record(
             self._entropy,
             act.at_ns,
             act.principal.account_id,

@@ -7,24 +7,26 @@ from typing import Any
 from perdure.api.audit import records
 from perdure.api.audit.operations import EVENTS, operation_of
 from perdure.api.calls import ControlCall
-from perdure.api.data.tables import AuditRow
+from perdure.api.data.audit import NewRecord
 from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.kernel.errors import ServiceError
 from perdure.kernel.identity import Principal, PrincipalKind
 
+_MESSAGE_LENGTH_MAX = 1000
 
-def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> AuditRow:
+
+def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> NewRecord:
     """The record of a call that was done, or that came to nothing because of `error`."""
     details: dict[str, Any] = {"rpc": rpc, "request": records.details_of(request), **call.notes}
     if error is not None:
-        details["error"] = {"code": error.code.name, "message": error.message}
+        details["error"] = {"code": error.code.name, "message": error.message[:_MESSAGE_LENGTH_MAX]}
     elif call.changed is not None:
         changed = call.changed
         details["resource"] = {"kind": changed.kind, "id": changed.id, "resourceVersion": str(changed.version)}
         if call.before and "spec" in request.DESCRIPTOR.fields_by_name:
             # What it is now the request says.
             details["before"] = records.details_of(type(request.spec).FromString(call.before))
-    return records.row(
+    return records.record(
         call.entropy,
         call.now_ns,
         call.account_id,
@@ -37,9 +39,9 @@ def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | N
     )
 
 
-def record_of_event(call: ControlCall, event: SignInEvent) -> AuditRow:
+def record_of_event(call: ControlCall, event: SignInEvent) -> NewRecord:
     """The record of somebody who came, or left, in the account that he did so in."""
-    return records.row(
+    return records.record(
         call.entropy,
         event.at_ns,
         event.account_id,

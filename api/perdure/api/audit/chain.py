@@ -50,7 +50,7 @@ async def seal(database: ControlDatabase) -> int:
         LostRace: somebody else is doing the same.
         StoreError: the database cannot be used.
     """
-    async with database.writing() as transaction:
+    async with database.writing(serial=False) as transaction:
         found = sorted(await transaction.audit.unsealed(_BATCH), key=lambda row: row.account_id)
         for account_id, rows in groupby(found, key=lambda row: row.account_id):
             chain = await transaction.audit.chain(account_id)
@@ -79,7 +79,7 @@ async def forget(database: ControlDatabase, before_ns: int) -> int:
     async with database.reading() as transaction:
         account_ids = [chain.account_id for chain in await transaction.audit.chains()]
     for account_id in account_ids:
-        async with database.writing() as transaction:
+        async with database.writing(serial=False) as transaction:
             chain = await transaction.audit.chain(account_id)
             assert chain is not None and chain.removed_hash is not None
             found = await transaction.audit.sealed(account_id, chain.removed, _BATCH)
@@ -144,16 +144,3 @@ def _defect(row: AuditRow, number: int, before: bytes) -> str:
     except ValueError:
         return "the record cannot be read"
     return ""
-
-
-async def verify_at(url: str) -> ChainReport:
-    """For operators: the same, of the database at this address.
-
-    Raises:
-        StoreError: the database cannot be used.
-    """
-    database = await ControlDatabase.open(url)
-    try:
-        return await verify(database)
-    finally:
-        await database.aclose()

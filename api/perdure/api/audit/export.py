@@ -101,7 +101,7 @@ class AuditExporter:
     async def _claim(self, sink: ResourceRow) -> Batch | None:
         """What is to be delivered next, and nobody else does that meanwhile."""
         now_ns = self._clock.now_ns()
-        async with self._database.writing() as transaction:
+        async with self._database.writing(serial=False) as transaction:
             chain = await transaction.audit.chain(sink.account_id)
             progress = await transaction.audit.progress(sink.id)
             if chain is None or (progress and (progress.claimed_until_ns > now_ns or progress.number >= chain.last)):
@@ -130,7 +130,7 @@ class AuditExporter:
         return is_object and count < BATCH_MAX and now_ns - emitted_at_ns < _OBJECT_AGE_NS
 
     async def _arrived(self, sink: ResourceRow, batch: Batch) -> None:
-        async with self._database.writing() as transaction:
+        async with self._database.writing(serial=False) as transaction:
             progress = await transaction.audit.progress(sink.id)
             if progress is None:
                 # It has been deleted.
@@ -142,7 +142,7 @@ class AuditExporter:
 
     async def _failed(self, sink: ResourceRow, error: DeliveryFailed) -> None:
         _log.info("audit log is not exported", sink=sink.id, error=str(error))
-        async with self._database.writing() as transaction:
+        async with self._database.writing(serial=False) as transaction:
             progress = await transaction.audit.progress(sink.id)
             if progress is None:
                 return

@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from temporalio.api.cloud.auditlog.v1 import LogRecord
 
+from perdure.api.data.audit import NewRecord
 from perdure.api.data.tables import AuditRow
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.entropy import Entropy
@@ -50,7 +51,7 @@ class AuditRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
 _encoder = msgspec.json.Encoder()
 
 
-def row(
+def record(
     entropy: Entropy,
     now_ns: int,
     account_id: str,
@@ -61,10 +62,10 @@ def row(
     details: dict[str, Any],
     address: str = "",
     operation_id: str = "",
-) -> AuditRow:
+) -> NewRecord:
     """What is to be added to the log of an account."""
     log_id = entropy.uuid_at(now_ns)
-    record = AuditRecord(
+    content = AuditRecord(
         emit_time=_time(now_ns),
         operation=operation,
         status=status,
@@ -77,9 +78,7 @@ def row(
         x_forwarded_for=address,
         async_operation_id=operation_id,
     )
-    return AuditRow(
-        id=log_id, account_id=account_id, emitted_at_ns=now_ns, record=_encoder.encode(record).decode(), number=None
-    )
+    return NewRecord(log_id, account_id, now_ns, _encoder.encode(content).decode())
 
 
 def shown(row: AuditRow) -> LogRecord:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.api.data.tables import AuditChainRow, AuditRow, SinkProgressRow
@@ -16,14 +17,34 @@ _SEAL = (
 )
 
 
+_ADD = insert(AuditRow.__table__)  # type: ignore[arg-type]
+
+
+class NewRecord(NamedTuple):
+    """A record, with what it is found by."""
+
+    id: str
+    account_id: str
+    emitted_at_ns: int
+    record: str
+
+
+class Unsealed(NamedTuple):
+    """A record that is in no chain yet."""
+
+    id: str
+    account_id: str
+    record: str
+
+
 class AuditTables:
     """Records are added in any order; they are numbered and hashed afterwards, one account at a time."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    def add(self, rows: Iterable[AuditRow]) -> None:
-        self._session.add_all(rows)
+    async def add(self, records: Sequence[NewRecord]) -> None:
+        await self._session.execute(_ADD, [record._asdict() for record in records])
 
     async def between(
         self, account_id: str, from_ns: int, until_ns: int, after: tuple[int, str], limit: int
@@ -40,10 +61,11 @@ class AuditTables:
         )
         return (await self._session.scalars(found)).all()
 
-    async def unsealed(self, limit: int) -> Sequence[AuditRow]:
+    async def unsealed(self, limit: int) -> Sequence[Unsealed]:
         """The oldest ones, of all accounts."""
-        found = select(AuditRow).where(AuditRow.number.is_(None)).order_by(AuditRow.emitted_at_ns, AuditRow.id)
-        return (await self._session.scalars(found.limit(limit))).all()
+        found = select(AuditRow.id, AuditRow.account_id, AuditRow.record).where(AuditRow.number.is_(None))
+        rows = await self._session.execute(found.order_by(AuditRow.emitted_at_ns, AuditRow.id).limit(limit))
+        return [Unsealed(*row) for row in rows]
 
     async def chain(self, account_id: str) -> AuditChainRow | None:
         return await self._session.get(AuditChainRow, account_id)

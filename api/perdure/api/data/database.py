@@ -24,7 +24,7 @@ _BUSY_MS = 5_000
 _POOL_SIZE = 8
 #: Errors of Postgres after which the same transaction may succeed: serialization failure, deadlock.
 _LOST_RACES = ("40001", "40P01")
-#: For who only reads: nobody loses a race to him, nor he to anybody.
+#: For who only reads (nobody loses a race to him, nor he to anybody), and for who decides by what he writes to.
 _SNAPSHOT = "REPEATABLE READ"
 _TRIES_MAX = 5
 
@@ -99,14 +99,17 @@ class ControlDatabase:
             yield transaction
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
+    async def writing(self, *, serial: bool = True) -> AsyncIterator[Transaction]:
         """Committed when the block ends, undone if it raises.
+
+        What is not `serial` loses a race only to who writes to the same rows, and makes nobody lose one who does not.
+        It is for what decides by nothing but the rows that it writes to.
 
         Raises:
             LostRace: it was undone for the sake of another.
             StoreError: the database cannot be used, and it is not known whether it was committed.
         """
-        async with self._writer, self._transaction() as transaction:
+        async with self._writer, self._transaction(None if serial else _SNAPSHOT) as transaction:
             yield transaction
             await transaction.finish()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
+from perdure.api.audit.chain import ChainReport, verify
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.auth.policy.decisions import Policy
@@ -35,3 +36,13 @@ async def create(url: str, email: str, key_days: int) -> tuple[str, str]:
         founded = await found(database, runtime, policy, email)
         token = await give_key(database, runtime, policy, founded.owner, "first key", key_days * DAY_NS)
     return founded.account.id, token
+
+
+async def verify_audit(url: str) -> ChainReport:
+    """What is wrong with the audit log.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    async with aclosing(await ControlDatabase.open(url)) as database:
+        return await verify(database)

@@ -69,7 +69,7 @@ class ClusterTenancy:
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,
-            AuditOptions(audit.days, tuple(audit.networks), audit.directory),
+            AuditOptions(audit.days, tuple(audit.networks), audit.authority, audit.directory),
             mailer=_mailer(settings, runtime),
             people=People(Passwords(runtime.entropy), sign_up_is_open=settings.control_plane.sign_up),
         )
@@ -93,7 +93,9 @@ class ClusterTenancy:
 
     def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer | None:
         """For the HTTP port, with these pages too, if there is more than pages."""
-        return control_plane_server(self.services(), pages) if self._control_plane else None
+        if self._control_plane is None:
+            return None
+        return control_plane_server(self.services(), pages, self._control_plane.mounts)
 
     def authorities(self) -> Authorities:
         return self._connected.authorities()

@@ -24,6 +24,7 @@ from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
 from perdure.api.people.upkeep import Upkeep
 from perdure.api.purging import DeletedNamespaces
+from perdure.api.resources import billing_reports
 from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.kinds import NAMESPACE
@@ -53,12 +54,13 @@ from perdure.kernel.runtime import Runtime
 
 
 class AuditOptions(NamedTuple):
-    """For how many days the audit log is kept; where sinks may be besides public addresses, as networks; where files
-    are exported to, if that is offered.
+    """For how many days the audit log is kept; where sinks may be besides public addresses, as networks; whose
+    certificates they may have besides those that the system trusts; where files are exported to, if that is offered.
     """
 
     days: int = KEPT_DAYS
     networks: tuple[str, ...] = ()
+    authority: Path | None = None
     directory: Path | None = None
 
 
@@ -88,6 +90,7 @@ class ControlPlane:
         Raises:
             PolicyError: an RPC is missing from the table.
             MissingMethod: an RPC has no handler.
+            OSError: the file of authorities cannot be read.
         """
         access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE])
         self._database = access.database
@@ -96,13 +99,13 @@ class ControlPlane:
         self._runner = OperationRunner(
             access.database,
             data_plane,
-            runtime.clock,
+            runtime,
             news,
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
         self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
-        calls = GuardedCalls(AllowedAddresses(audit.networks))
+        calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
         self.sinks = SinkMaker(calls, runtime.clock, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
@@ -133,6 +136,11 @@ class ControlPlane:
 
     def services(self) -> list[Service]:
         return [_served(descriptor, service) for descriptor, service in self._services.items()]
+
+    @property
+    def mounts(self) -> Mapping[str, Any]:
+        """What is served over HTTP besides RPCs, by its path."""
+        return {billing_reports.PATH: self.downloads}
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""

@@ -146,7 +146,8 @@ class EmbeddedTenancy:
 
     def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
         """For the HTTP port, with these pages too."""
-        return control_plane_server(self.services(), pages)
+        assert self._control_plane is not None
+        return control_plane_server(self.services(), pages, self._control_plane.mounts)
 
     def limits_of(self, namespace: str, otherwise: NamespaceLimits) -> NamespaceLimits:
         return self._access.limits_of(namespace, otherwise)

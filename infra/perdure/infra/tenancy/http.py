@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from perdure.frontend.services import Service
 from perdure.infra.http import Page
@@ -19,8 +20,10 @@ _TITLE = "Perdure Cloud Ops API"
 _VERSION = "1"
 
 
-def control_plane_server(services: Sequence[Service], pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
-    """Serves the services by their HTTP annotations.
+def control_plane_server(
+    services: Sequence[Service], pages: Mapping[str, Callable[[], Page]], mounts: Mapping[str, Any]
+) -> AsgiServer:
+    """Serves the services by their HTTP annotations, and other ASGI applications under their paths.
 
     Raises:
         ValueError: an annotation makes no sense.
@@ -36,4 +39,4 @@ def control_plane_server(services: Sequence[Service], pages: Mapping[str, Callab
         document_path=DOCUMENT_PATH,
         page_path=PAGE_PATH,
     )
-    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}))
+    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}, mounts))

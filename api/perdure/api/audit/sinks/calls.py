@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,12 +34,30 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class GuardedCalls:
     """`aclose` is called once."""
 
-    def __init__(self, allowed: AllowedAddresses, resolve: Resolve = resolve, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        allowed: AllowedAddresses,
+        resolve: Resolve = resolve,
+        timeout_s: float = TIMEOUT_S,
+        authority: Path | None = None,
+    ) -> None:
+        """`authority` is a file of certificates that are trusted besides those of the system.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        tls = ssl.create_default_context()
+        if authority is not None:
+            tls.load_verify_locations(authority)
         self._allowed = allowed
         self._resolve = resolve
         self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(
-            timeout=timeout_s, follow_redirects=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+            verify=tls,
+            timeout=timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     async def aclose(self) -> None:
