@@ -89,13 +89,17 @@ async def begin_code(transaction: Transaction, now_ns: int, person_id: str) -> N
     _try(["code"], [await _row(transaction, "code", now_ns, person_id)], now_ns)
 
 
-async def begin_mail(transaction: Transaction, now_ns: int, email: str, address: str) -> None:
-    """Somebody has a mail sent. Raises ResourceExhausted: he has to wait."""
-    rows = [
-        await _row(transaction, "address", now_ns, _network(address)),
-        await _row(transaction, "mail", now_ns, email),
-    ]
-    _try(["address", "mail"], rows, now_ns)
+async def begin_mail(transaction: Transaction, now_ns: int, email: str, address: str = "") -> None:
+    """Somebody has a mail sent: a stranger from an address, or an account to whomever it invites.
+
+    Raises:
+        ResourceExhausted: he has to wait.
+    """
+    kinds, rows = ["mail"], [await _row(transaction, "mail", now_ns, email)]
+    if address:
+        kinds.append("address")
+        rows.append(await _row(transaction, "address", now_ns, _network(address)))
+    _try(kinds, rows, now_ns)
 
 
 def _try(kinds: list[str], rows: list[AttemptRow], now_ns: int) -> None:

@@ -26,7 +26,12 @@ _DETAIL: Final = "invitation"
 
 
 async def invite(call: ControlCall, user: ResourceRow) -> None:
-    """Mail him a link. Those of before are worth nothing any more."""
+    """Mail him a link. Those of before are worth nothing any more.
+
+    Raises:
+        ResourceExhausted: he has been mailed too often of late, by whichever account.
+    """
+    await attempts.begin_mail(call.transaction, call.now_ns, user.name)
     expires_at_ns = call.now_ns + LIFETIME_NS
     user.details = {**user.details, _DETAIL: {"created_at_ns": call.now_ns, "expires_at_ns": expires_at_ns}}
     await withdraw(call.transaction, user)
@@ -44,7 +49,6 @@ async def _resend(call: ControlCall, request: api.ResendInvitationRequest) -> ap
     user = await rows.find(call, kinds.USER, request.user_id, field="user_id")
     if not user.details.get(_DETAIL):
         raise FailedPrecondition(f"user_id: user {user.id} has accepted the invitation already.")
-    await attempts.begin_mail(call.transaction, call.now_ns, user.name, call.address)
     await invite(call, user)
     rows.touch(call, user)
     return api.ResendInvitationResponse()

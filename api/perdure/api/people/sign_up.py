@@ -24,7 +24,8 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
     if not preparation.people.sign_up_is_open:
         raise PermissionDenied("Nobody can sign up here by himself: ask for an invitation.")
     emails.check(request.email, "email")
-    account_names.check(request.account_name, "account_name")
+    if request.account_name:
+        account_names.check(request.account_name, "account_name")
     email = emails.folded(request.email)
     await preparation.write(
         lambda transaction: attempts.begin_mail(transaction, preparation.now_ns, email, preparation.address)

@@ -117,3 +117,19 @@ async def test_who_may_not_invite_may_not_invite_again(bench: ControlBench) -> N
     owner_id = await invite(bench, ann, "fay@example.com", "ROLE_OWNER")
     with pytest.raises(errors.PermissionDenied):
         await bench.person("ResendInvitation", {"userId": owner_id}, eve)
+
+
+async def test_nobody_is_invited_again_and_again(bench: ControlBench) -> None:
+    """By whichever account: anybody can have one."""
+    ann, dora = await sign_up(bench), await sign_up(bench, "dora@example.com", "Dora")
+    user_id = await invite(bench, ann)
+    await invite(bench, dora)
+    for _ in range(2):
+        await bench.person("ResendInvitation", {"userId": user_id}, ann.token)
+    with pytest.raises(errors.ResourceExhausted, match="try again"):
+        await bench.person("ResendInvitation", {"userId": user_id}, ann.token)
+    eve = await sign_up(bench, "eve@example.com", "Eve")
+    with pytest.raises(errors.ResourceExhausted, match="try again"):
+        await invite(bench, eve)
+    # Whom nobody has bothered yet may be invited, by the same.
+    await invite(bench, ann, CARL)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from argon2 import PasswordHasher
 
 from perdure.api.people.events import SignInEventKind
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.runtime import Runtime
+from tests.support import control_plane
 from tests.support.control_plane import ControlBench, control_bench
 from tests.support.people import ANN, BOB, PASSWORD, WRONG, code, enrol, sign_in, sign_up
 
@@ -35,6 +39,37 @@ async def test_a_wrong_password_and_an_unknown_address_are_answered_alike(bench:
         (ANN, True, FAR),
         (BOB, False, FAR),
     ]
+
+
+async def test_both_cost_the_same_work(bench: ControlBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever measures how long it takes learns nothing: one hash is compared, and as much is written."""
+    await sign_up(bench)
+    verified: list[str] = []
+
+    class Recording(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            verified.append(str(hash).rpartition("$")[0].rpartition("$")[0])
+            return super().verify(hash, password)
+
+    monkeypatch.setattr(control_plane, "_HASHER", Recording(time_cost=1, memory_cost=8, parallelism=1))
+    async with bench.another() as measured:
+        for email in (ANN, BOB):
+            with pytest.raises(errors.Unauthenticated):
+                await attempt(measured, email)
+        tickets = []
+        for email in (ANN, BOB):
+            await measured.person("RequestPasswordReset", {"email": email})
+            form = {"email": email, "password": PASSWORD, "accountName": "Acme"}
+            await measured.person("SignUp", form)
+            tickets.append(await count_tickets(measured))
+    assert len(verified) == 2
+    assert verified[0] == verified[1], "with the same parameters"
+    assert tickets == [2, 4]
+
+
+async def count_tickets(bench: ControlBench) -> int:
+    with sqlite3.connect(bench.url.removeprefix("sqlite://")) as database:
+        return int(database.execute("select count(*) from tickets").fetchone()[0])
 
 
 async def test_known_and_unknown_addresses_are_slowed_alike(bench: ControlBench) -> None:

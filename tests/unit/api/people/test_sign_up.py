@@ -103,7 +103,7 @@ async def test_a_ticket_of_another_kind_opens_nothing(bench: ControlBench) -> No
         ("password", "short"),
         ("password", "x" * 257),
         ("password", "ann@example.com"),
-        ("accountName", ""),
+        ("accountName", " "),
         ("accountName", "x" * 65),
         ("accountName", "You have won: http://evil.example"),
         ("accountName", "see evil.example"),
