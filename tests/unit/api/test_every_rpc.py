@@ -120,7 +120,8 @@ def _oversize(message: Any, depth: int = 0) -> Any:
 async def test_clients_of_any_version_are_answered(bench: ControlBench, version: str) -> None:
     owner = await bench.account()
     headers = {"authorization": f"Bearer {owner.token}", "temporal-cloud-api-version": version}
-    request = GetMessageClass(CLOUD_SERVICE.methods_by_name["GetUsers"].input_type)()
-    (user,) = (await bench.control_plane.serve("GetUsers", request, KnownCaller(headers))).users
+    method = CLOUD_SERVICE.methods_by_name["GetUsers"]
+    answer: Any = await bench.control_plane.endpoint(method)(GetMessageClass(method.input_type)(), KnownCaller(headers))
+    (user,) = answer.users
     # Both forms: those of before there were enums are read by clients from before.
     assert (user.state, user.state_deprecated) == (3, "Active")

@@ -44,7 +44,8 @@ class AuditTables:
         self._session = session
 
     async def add(self, records: Sequence[NewRecord]) -> None:
-        await self._session.execute(_ADD, [record._asdict() for record in records])
+        if records:
+            await self._session.execute(_ADD, [record._asdict() for record in records])
 
     async def between(
         self, account_id: str, from_ns: int, until_ns: int, after: tuple[int, str], limit: int
