@@ -30,6 +30,7 @@ from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
+from perdure.infra.tenancy.reconciling import reconcile
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import DAY_NS, NamespaceReclaimer
@@ -88,6 +89,7 @@ class EmbeddedTenancy:
         self._access = Access(runtime, database, self._news)
         self._control_plane: ControlPlane | None = None
         self._deletion: NamespaceDeletion | None = None
+        self._data_plane: SharedNamespaces | None = None
         self.guard = self._access.guard
         self.tls = ServerTls(
             credentials.server, credentials.server.with_suffix(".key"), runtime.clock, self._access.authorities
@@ -124,8 +126,8 @@ class EmbeddedTenancy:
         self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, endpoints: Callable[[], NamespaceEndpoints]
     ) -> None:
         self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
-        data_plane = SharedNamespaces(namespaces, self._deletion)
-        self._control_plane = ControlPlane(self._runtime, self._access, data_plane, self._news, endpoints)
+        self._data_plane = SharedNamespaces(namespaces, self._deletion)
+        self._control_plane = ControlPlane(self._runtime, self._access, self._data_plane, self._news, endpoints)
 
     def services(self) -> list[Service]:
         """What is offered besides the data plane."""
@@ -140,7 +142,7 @@ class EmbeddedTenancy:
         return self._access.limits_of(namespace, otherwise)
 
     async def start(self) -> None:
-        """Raises StoreError: the database cannot be read."""
+        """Raises StoreError: the database cannot be used."""
         assert self._control_plane is not None
         await self._access.start()
         self._control_plane.start()
@@ -148,8 +150,8 @@ class EmbeddedTenancy:
             await self._found(self._control_plane)
             return
         # The data plane may be another one than last time, or one that keeps nothing.
-        account_id = self.credentials.namespace.read_text().strip().rpartition(".")[2]
-        await self._control_plane.reconcile(account_id)
+        assert self._data_plane is not None
+        await reconcile(self._database, self._data_plane)
 
     async def _found(self, control_plane: ControlPlane) -> None:
         """An account, its owner's API key, and a namespace. If this ends half-way the next start begins anew."""

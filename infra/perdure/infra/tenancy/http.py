@@ -1,7 +1,8 @@
-"""The HTTP port of a server with a control plane: its REST API with its document, besides the pages for operators."""
+"""The control plane over HTTP: its REST API with its document, and what pages there are besides."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 
 from perdure.frontend.services import Service
@@ -19,7 +20,9 @@ _TITLE = "Perdure Cloud Ops API"
 _VERSION = "1"
 
 
-def control_plane_server(services: Sequence[Service], pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
+def control_plane_server(
+    services: Sequence[Service], pages: Mapping[str, Callable[[], Page]], tls: ssl.SSLContext | None = None
+) -> AsgiServer:
     """Serves the services by their HTTP annotations.
 
     Raises:
@@ -36,4 +39,4 @@ def control_plane_server(services: Sequence[Service], pages: Mapping[str, Callab
         document_path=DOCUMENT_PATH,
         page_path=PAGE_PATH,
     )
-    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}))
+    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}), tls=tls)
