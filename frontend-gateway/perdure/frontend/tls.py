@@ -1,7 +1,7 @@
 """TLS towards clients: renewed certificates and new authorities are taken over without a restart.
 
 With each handshake it is asked whether something has changed; grpc does so from a thread of its own. Connections that
-are open stay open. Whoever a connection belongs to is looked at with every call (`Caller.certificates`), so what happens
+are open stay open. Whoever a connection belongs to is looked at with every call (`Caller.certificates`): what happens
 here decides only on who gets through the door: certificates of any authority that any namespace trusts.
 """
 

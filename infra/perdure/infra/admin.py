@@ -114,6 +114,23 @@ def create_account(
     print(f"account {account_id}\nkey {token}")
 
 
+@admin.command("server-certificate")
+def server_certificate(
+    directory: Annotated[Path, typer.Argument(help="Where to make server.pem, server.key and server-ca.pem.")],
+    name: Annotated[list[str], typer.Option(help="Name or address that clients connect to; repeatable.")],
+) -> None:
+    """Make a certificate for a server, to try: its clients have to be told of server-ca.pem. Nothing if there is one."""
+    from perdure.infra.tenancy import server_certificate as making
+    from perdure.kernel.runtime import Runtime
+
+    try:
+        made = making.make(directory, name, Runtime())
+    except OSError as error:
+        print(f"perdure: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(f"{directory / making.CERTIFICATE} {'made' if made else 'is there already'}")
+
+
 _Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]
 
 
