@@ -18,7 +18,7 @@ class Outdated(Exception):
     """
 
 
-class DataPlane(Protocol):
+class NamespaceFollower(Protocol):
     """All of it may be asked again, and then does nothing more. With `overrule` an earlier wish replaces a later one.
 
     Whatever cannot be done now raises what the store raises.
@@ -42,6 +42,10 @@ class DataPlane(Protocol):
             NameTaken, Outdated: see `put`.
         """
         ...
+
+
+class DataPlane(NamespaceFollower, Protocol):
+    """Namespaces with what they hold."""
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         """Let it be gone with all that it holds, which may take a while longer than the call."""

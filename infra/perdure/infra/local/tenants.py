@@ -20,6 +20,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from perdure.infra.local.cluster import LocalCluster, Node, ProcessFailed
+from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.local.proxy import proxy
 from perdure.infra.tenancy import accounts, server_certificate
 from perdure.infra.tenancy.credentials import KEY_DAYS, OWNER, Credentials, first_authority, first_namespace
@@ -44,7 +45,7 @@ async def run(cluster: LocalCluster, port: int, stopping: asyncio.Event) -> None
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="perdure-secure-"))
         credentials = Credentials(Path(directory))
-        token = await prepare(cluster, credentials)
+        token = await prepare(cluster, credentials, cluster.postgres)
         ports = [port and port + offset for offset in (0, MUTUAL, CLOUD, WEB)]
 
         async def balanced(at: int, role: str, address_of: Callable[[Node], str]) -> str:
@@ -70,16 +71,16 @@ async def run(cluster: LocalCluster, port: int, stopping: asyncio.Event) -> None
         await stopping.wait()
 
 
-async def prepare(cluster: LocalCluster, credentials: Credentials) -> str:
-    """Let processes that are started from now on ask who calls: a certificate for them, the control plane's database,
-    an account. Returns an API key of its owner.
+async def prepare(cluster: LocalCluster, credentials: Credentials, server: LocalPostgres) -> str:
+    """Let processes that are started from now on ask who calls: a certificate for them, the control plane's database
+    on this server, an account. Returns an API key of its owner.
 
     Raises:
         StoreError: the database cannot be used.
         OSError: the directory cannot be used.
     """
     server_certificate.make(credentials.directory, ["localhost", "127.0.0.1"], Runtime())
-    url = cluster.postgres.create_database("control_plane")
+    url = server.create_database("control_plane")
     await accounts.migrate(url)
     _, token = await accounts.create(url, OWNER, KEY_DAYS)
     cluster.set_environment("PERDURE_CONTROL_PLANE__DATABASE", url)

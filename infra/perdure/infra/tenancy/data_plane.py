@@ -14,12 +14,11 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import NamespaceConflict
 
 
-class SharedNamespaces:
-    """See `perdure.api.data_plane.DataPlane`."""
+class NamespaceRecords:
+    """See `perdure.api.data_plane.NamespaceFollower`."""
 
-    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion) -> None:
+    def __init__(self, namespaces: Namespaces) -> None:
         self._namespaces = namespaces
-        self._deletion = deletion
 
     async def put(self, namespace: Namespace, *, overrule: bool = False) -> None:
         known = await self._find(namespace.id)
@@ -39,10 +38,6 @@ class SharedNamespaces:
         _check_wish(known, wish, overrule)
         if (known.name, known.state) != (name, state):
             await self._update(known, msgspec.structs.replace(known, name=name, state=state, wish=wish))
-
-    async def delete(self, namespace_id: NamespaceId) -> None:
-        if await self._find(namespace_id) is not None:
-            await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
 
     async def _find(self, namespace_id: NamespaceId) -> Namespace | None:
         try:
@@ -71,6 +66,18 @@ class SharedNamespaces:
             return
         if other.id != namespace.id:
             raise NameTaken(namespace.name)
+
+
+class SharedNamespaces(NamespaceRecords):
+    """See `perdure.api.data_plane.DataPlane`."""
+
+    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion) -> None:
+        super().__init__(namespaces)
+        self._deletion = deletion
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        if await self._find(namespace_id) is not None:
+            await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
 
 
 def _check_wish(known: Namespace, wish: int, overrule: bool) -> None:

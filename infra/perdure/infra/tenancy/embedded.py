@@ -20,6 +20,7 @@ from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
+from perdure.infra.backups import CONTROL_PLANE_FILE
 from perdure.infra.http import Page
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.tenancy import server_certificate
@@ -38,7 +39,6 @@ from perdure.kernel.runtime import Runtime
 
 _KEY_LIFETIME_NS = KEY_DAYS * DAY_NS
 _LOOK_S = 0.05
-DATABASE = "control-plane.db"
 #: Addresses to listen on that nobody can connect to.
 _ANY = ("0.0.0.0", "::")
 
@@ -71,7 +71,7 @@ class EmbeddedTenancy:
         credentials = Credentials(directory)
         names = dict.fromkeys(["localhost", "127.0.0.1", "::1", *([] if host in _ANY else [host])])
         server_certificate.make(directory, list(names), runtime)
-        database = await ControlDatabase.open(f"sqlite:///{directory / DATABASE}", migrate=True)
+        database = await ControlDatabase.open(f"sqlite:///{directory / CONTROL_PLANE_FILE}", migrate=True)
         return cls(credentials, runtime, database)
 
     def connect(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from perdure.api.data import ControlDatabase
 from perdure.api.data.tables import ResourceRow
-from perdure.api.data_plane import DataPlane, NameTaken
+from perdure.api.data_plane import NamespaceFollower, NameTaken
 from perdure.api.resources.kinds import DELETED_NAMESPACE, NAMESPACE
 from perdure.api.resources.namespace_steps import deleted_name, wanted
 from perdure.api.resources.rows import ACTIVE
@@ -28,7 +28,7 @@ class Reconciled(NamedTuple):
     impossible: tuple[str, ...]
 
 
-async def reconcile(database: ControlDatabase, data_plane: DataPlane) -> Reconciled:
+async def reconcile(database: ControlDatabase, data_plane: NamespaceFollower) -> Reconciled:
     """Let the data plane have the namespaces of all accounts as the control plane wishes them.
 
     May be repeated, and done while both are in use: what an operation is about is left to it.
@@ -58,7 +58,7 @@ async def _all_of(database: ControlDatabase, kind: str) -> AsyncIterator[Resourc
         after = found[-1].id
 
 
-async def _follow(database: ControlDatabase, data_plane: DataPlane, row: ResourceRow) -> bool:
+async def _follow(database: ControlDatabase, data_plane: NamespaceFollower, row: ResourceRow) -> bool:
     """Whether the data plane has it now as it should."""
     current: ResourceRow | None = row
     for _ in range(_TRIES_MAX):
@@ -79,7 +79,7 @@ async def _follow(database: ControlDatabase, data_plane: DataPlane, row: Resourc
     return False
 
 
-async def _tell(data_plane: DataPlane, row: ResourceRow) -> None:
+async def _tell(data_plane: NamespaceFollower, row: ResourceRow) -> None:
     if row.kind == DELETED_NAMESPACE:
         namespace_id = NamespaceId(row.id)
         name = deleted_name(row.details["name"], namespace_id)
