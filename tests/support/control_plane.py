@@ -48,7 +48,7 @@ class ControlBench:
         self.namespaces = MemoryNamespaces()
         news = LocalNews()
         self.access = Access(self.runtime, database, news)
-        directory = Namespaces(self.namespaces)
+        self._directory = directory = Namespaces(self.namespaces)
         self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer())
         self.data_plane = SharedNamespaces(directory, self._deletion)
         self.control_plane = ControlPlane(
@@ -59,6 +59,11 @@ class ControlBench:
             lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
             limits,
         )
+
+    def forget(self) -> None:
+        """As if the process had just started: what it remembers of namespaces may have been changed behind its back."""
+        self._directory._by_id.clear()
+        self._directory._by_name.clear()
 
     async def start(self) -> None:
         await self.access.start()

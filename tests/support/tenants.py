@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +121,11 @@ class Tenants:
 @asynccontextmanager
 async def tenants(directory: Path, *roles: str) -> AsyncIterator[Tenants]:
     """With a process for each of `roles`, one of which is a control plane."""
-    environment = {"PERDURE_LOG_LEVEL": "error", "PERDURE_LEASE_S": "1.5"}
+    environment = {
+        "PERDURE_LOG_LEVEL": "error",
+        "PERDURE_LEASE_S": "1.5",
+        "PERDURE_CONTROL_PLANE__LIMITS": '{"cloud.namespacesPerAccount": 1000}',
+    }
     # As many databases as there are servers but one.
     async with LocalCluster(databases=1, servers=2, environment=environment) as cluster:
         credentials = Credentials(directory)
@@ -173,20 +175,3 @@ async def page(node: Node, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
     return await asyncio.to_thread(read)
-
-
-@contextmanager
-def silent(server: LocalPostgres) -> Iterator[None]:
-    """None of the server's processes does anything within the block, and nobody is told."""
-    pids = [server.pid, *(int(pid) for pid in _children(server.pid))]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
