@@ -77,7 +77,7 @@ async def test_gateways_do_without_the_control_planes_database(tmp_path: Path, a
         await until("OK", lambda: there.with_key(late), NOTICED_S_MAX)
         await until("OK", lambda: there.with_certificate(late))
         await until(200, lambda: _status(late), NOTICED_S_MAX)
-        assert await there.with_key(gateway, UNKNOWN) == "UNAUTHENTICATED"
+        await until("UNAUTHENTICATED", lambda: there.with_key(gateway, UNKNOWN), NOTICED_S_MAX)
         await until(1, lambda: _value(gateway, "perdure_control_database_reachable"), NOTICED_S_MAX)
         # And changes are made again.
         cloud = there.cloud(control_plane)

@@ -12,6 +12,7 @@ from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities, ServerTls
+from perdure.infra.cluster import access_status
 from perdure.infra.http import Page
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
@@ -96,7 +97,7 @@ class ClusterTenancy:
 
     def handlers(self) -> Mapping[str, Handler]:
         """What other processes may ask besides."""
-        return status.handlers(self._connected)
+        return access_status.handlers(lambda: status.known(self._connected))
 
     def samples(self) -> Iterable[Sample]:
         yield from access_samples(self._connected)
