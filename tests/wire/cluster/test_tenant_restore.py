@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from temporalio.client import Client
-from temporalio.service import TLSConfig
+from temporalio.service import RPCError, TLSConfig
 
 from perdure.infra.local.cluster import LocalCluster
 from perdure.infra.tenancy.credentials import Credentials
@@ -22,13 +22,24 @@ ROLES = ("history,matching,gateway", "control-plane")
 
 
 async def connect(there: Tenants) -> Client:
+    """Returns when the gateway knows the namespace."""
     node = there.cluster.with_role("gateway")[0]
-    return await Client.connect(
+    client = await Client.connect(
         node.address,
         namespace=there.namespace,
         api_key=there.token,
         tls=TLSConfig(server_root_ca_cert=there.trusted),
     )
+
+    async def answer() -> str:
+        try:
+            await client.count_workflows()
+        except RPCError as error:
+            return error.status.name
+        return "OK"
+
+    await until("OK", answer)
+    return client
 
 
 async def _make_namespaces(cloud: Cloud, made: list[str]) -> None:
@@ -49,7 +60,6 @@ async def test_nothing_acknowledged_before_a_backup_is_lost(tmp_path: Path) -> N
             promised.extend(made)
             assert "resources of the control plane backed up" in await there.admin("backup", file)
 
-        await until("OK", lambda: there.with_key(there.cluster.nodes[0]))
         making = asyncio.create_task(_make_namespaces(cloud, made))
         promises: Promises = await back_up_under_load(await connect(there), back_up)
         making.cancel()
@@ -62,11 +72,11 @@ async def test_nothing_acknowledged_before_a_backup_is_lost(tmp_path: Path) -> N
         for roles in ROLES:
             await restored.cluster.start(roles)
         gateway, control_plane = restored.cluster.nodes
-        await until("OK", lambda: restored.with_certificate(gateway))
         await promises.check(await connect(restored))
         cloud = restored.cloud(control_plane)
         found = {each.namespace async for each in _namespaces(cloud)}
         assert set(promised) <= found
+        assert await restored.with_certificate(gateway) == "OK"
         # What was under way when the backup was made goes on, and everything can be changed.
         for namespace in found:
             await cloud.change_namespace(namespace, retentionDays=9)

@@ -7,7 +7,7 @@ import base64
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,10 +15,9 @@ import grpc
 import grpc.aio
 import pytest
 
-from perdure.auth.certificates.issuing import Issued, generate_leaf, load_issued
+from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf, load_issued
 from perdure.infra.local.cluster import Node
 from perdure.infra.tenancy import server_certificate
-from perdure.infra.tenancy.credentials import first_authority
 from perdure.kernel.runtime import Runtime
 from tests.support.tenants import Tenants, start_over, tenants, until
 
@@ -120,7 +119,10 @@ async def test_the_authorities_of_a_namespace_are_replaced(tmp_path: Path) -> No
             await until("OK", lambda node=node: there.with_certificate(node))
         now = datetime.now(UTC)
         path = there.credentials.authority
-        first, second = load_issued(path.read_bytes(), path.with_suffix(".key").read_bytes()), first_authority(now)
+        first, second = (
+            load_issued(path.read_bytes(), path.with_suffix(".key").read_bytes()),
+            generate_authority("second", timedelta(days=9), now),
+        )
         renewed = generate_leaf(second, now)
         credentials = grpc.ssl_channel_credentials(there.trusted, renewed.key_pem, renewed.certificate_pem)
 
