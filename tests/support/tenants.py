@@ -23,8 +23,8 @@ from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceSt
 from perdure.api.service import CLOUD_SERVICE
 from perdure.infra.local.cluster import COMMAND, LocalCluster, Node
 from perdure.infra.local.postgres import LocalPostgres
-from perdure.infra.local.tenants import make_namespace, prepare
 from perdure.infra.tenancy.credentials import Credentials
+from perdure.infra.tenancy.local import make_namespace, prepare
 
 #: What a change may take to hold everywhere.
 EFFECT_S_MAX = 2.0

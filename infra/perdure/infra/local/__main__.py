@@ -29,9 +29,9 @@ async def main(port: int, *, secure: bool) -> None:
     async with LocalCluster(environment={"PERDURE_LOG_LEVEL": "warn"}) as cluster:
         if secure:
             # Late, because it loads a lot that an open cluster does without.
-            from perdure.infra.local import tenants
+            from perdure.infra.tenancy import local
 
-            await tenants.run(cluster, port, stopping)
+            await local.run(cluster, port, stopping)
             return
         for role in ROLES:
             node = await cluster.start(role)
