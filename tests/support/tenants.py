@@ -118,16 +118,19 @@ class Tenants:
         return output.decode()
 
 
+#: Of their processes.
+ENVIRONMENT = {
+    "PERDURE_LOG_LEVEL": "error",
+    "PERDURE_LEASE_S": "1.5",
+    # What is tried is not how often somebody may try.
+    "PERDURE_CONTROL_PLANE__LIMITS": '{"namespaces_max": 1000, "user_requests_per_second": 1000}',
+}
+
+
 @asynccontextmanager
 async def tenants(directory: Path, *roles: str) -> AsyncIterator[Tenants]:
     """With a process for each of `roles`, one of which is a control plane."""
-    environment = {
-        "PERDURE_LOG_LEVEL": "error",
-        "PERDURE_LEASE_S": "1.5",
-        "PERDURE_CONTROL_PLANE__LIMITS": '{"cloud.namespacesPerAccount": 1000}',
-    }
-    # As many databases as there are servers but one.
-    async with LocalCluster(databases=1, servers=2, environment=environment) as cluster:
+    async with LocalCluster(databases=1, servers=2, environment=ENVIRONMENT) as cluster:
         credentials = Credentials(directory)
         token = await prepare(cluster, credentials, cluster.servers[-1])
         for each in roles:

@@ -150,7 +150,9 @@ def backup(
     if db is not None:
         _run(backups.back_up_file(db, file, secure_dir))
         return
-    print(f"{_counted(_run(backups.back_up_cluster(_settings(database, config), file)))} backed up")
+    settings = _settings(database, config)
+    amounts = _run(backups.back_up_cluster(settings.databases, file, settings.control_plane.database))
+    print(f"{_counted(amounts)} backed up")
 
 
 @admin.command()
@@ -167,7 +169,9 @@ def restore(
     if db is not None:
         _run(backups.restore_file(db, file, secure_dir))
         return
-    print(f"{_counted(_run(backups.restore_cluster(_settings(database, config), file)))} restored")
+    settings = _settings(database, config)
+    amounts = _run(backups.restore_cluster(settings.databases, file, settings.control_plane.database))
+    print(f"{_counted(amounts)} restored")
 
 
 def _counted(amounts: Amounts) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,6 @@ import apsw
 
 from perdure.infra.postgres import backup as postgres
 from perdure.infra.postgres.maintenance import maintenance
-from perdure.infra.settings import Settings
 from perdure.infra.sqlite import backup as sqlite
 from perdure.kernel.persistence.executions import StoreError
 
@@ -33,37 +32,37 @@ class Amounts(NamedTuple):
     resources: int | None
 
 
-async def back_up_cluster(settings: Settings, path: Path) -> Amounts:
-    """What is in the new file.
+async def back_up_cluster(dsns: Mapping[str, str], path: Path, control_plane: str | None = None) -> Amounts:
+    """What is in the new file. `control_plane` is the address of its database, if there is one.
 
     Raises:
         StoreError: the databases cannot be read, or the file cannot be written.
     """
     resources = None
     with _new(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        async with maintenance(settings.databases) as at:
+        async with maintenance(dsns) as at:
             runs = await postgres.back_up(at, archive)
-        if settings.control_plane.database is not None:
+        if control_plane is not None:
             # Later than the rest: namespaces that it knows and the rest does not can be made again, and are empty.
-            resources = await _control_planes().back_up(settings.control_plane.database, archive)
+            resources = await _control_planes().back_up(control_plane, archive)
     return Amounts(runs, resources)
 
 
-async def restore_cluster(settings: Settings, path: Path) -> Amounts:
-    """What was in the file.
+async def restore_cluster(dsns: Mapping[str, str], path: Path, control_plane: str | None = None) -> Amounts:
+    """What was in the file. `control_plane` is the address of its database, if it is to be filled too.
 
     Raises:
         StoreError: the file is no whole backup, or the databases cannot be filled from it.
     """
-    url, resources = settings.control_plane.database, None
+    resources = None
     try:
         with zipfile.ZipFile(path) as archive:
-            if url is not None:
-                await _control_planes().check(url, archive)
-            async with maintenance(settings.databases) as at:
+            if control_plane is not None:
+                await _control_planes().check(control_plane, archive)
+            async with maintenance(dsns) as at:
                 runs = await postgres.restore(at, archive)
-            if url is not None:
-                resources = await _control_planes().restore(url, archive)
+            if control_plane is not None:
+                resources = await _control_planes().restore(control_plane, archive)
         return Amounts(runs, resources)
     except (OSError, zipfile.BadZipFile) as error:
         raise BackupFailed(f"{path}: {error}") from error

