@@ -12,13 +12,11 @@ from typing import NamedTuple
 
 import apsw
 
+from perdure.infra.options import CONTROL_PLANE_FILE
 from perdure.infra.postgres import backup as postgres
 from perdure.infra.postgres.maintenance import maintenance
 from perdure.infra.sqlite import backup as sqlite
 from perdure.kernel.persistence.executions import StoreError
-
-#: In the directory of `perdure dev --secure`.
-CONTROL_PLANE_FILE = "control-plane.db"
 
 
 class BackupFailed(StoreError):

@@ -20,8 +20,8 @@ from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
-from perdure.infra.backups import CONTROL_PLANE_FILE
 from perdure.infra.http import Page
+from perdure.infra.options import CONTROL_PLANE_FILE
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.tenancy import server_certificate
 from perdure.infra.tenancy.access import Access

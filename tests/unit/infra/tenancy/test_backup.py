@@ -9,7 +9,8 @@ import pytest
 
 from perdure.api.data import ControlDatabase
 from perdure.api.resources import kinds
-from perdure.infra.backups import CONTROL_PLANE_FILE, back_up_file, beside, restore_file
+from perdure.infra.backups import back_up_file, beside, restore_file
+from perdure.infra.options import CONTROL_PLANE_FILE
 from perdure.infra.sqlite import SqliteDatabase
 from perdure.infra.tenancy import accounts, backup
 from perdure.infra.tenancy.backup import BadControlBackup
