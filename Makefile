@@ -13,7 +13,7 @@ help:
 	@echo "make test   all tests"
 	@echo "make check  format, lint, types, imports"
 	@echo "make dev    run the embedded server (FLAGS='--port 7233 ...')"
-	@echo "make cluster  two processes of each role, with their own Postgres and Redis, on this machine"
+	@echo "make cluster  two processes of each role, with their own Postgres and Redis, on this machine (FLAGS=--secure)"
 	@echo "make bench  compare with the reference development server"
 	@echo "make protos  renew perdure.api.protos after a change of api/proto"
 	@echo "make lock   renew requirements.lock after a change of pyproject.toml"
@@ -42,7 +42,7 @@ dev: $(BIN)/perdure
 	$(BIN)/perdure dev $(FLAGS)
 
 cluster: $(BIN)/perdure
-	$(BIN)/python -m perdure.infra.local
+	$(BIN)/python -m perdure.infra.local $(FLAGS)
 
 bench: $(BIN)/perdure
 	$(BIN)/python -m loadtests.compare --output docs/benchmarks.md

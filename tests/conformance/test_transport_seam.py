@@ -210,6 +210,7 @@ SERVICE_ERRORS = [
     errors.DeadlineExceeded("late"),
     errors.Cancelled("never mind"),
     errors.Unimplemented("one day"),
+    errors.Unauthenticated("who"),
     errors.Unavailable("later"),
     errors.NotOwner("shard 7", "member 2"),
     errors.DataLoss("damaged"),

@@ -83,7 +83,7 @@ class ControlBench:
         self.namespaces = MemoryNamespaces()
         news = LocalNews()
         self.access = Access(self.runtime, database, news)
-        directory = Namespaces(self.namespaces)
+        self._directory = directory = Namespaces(self.namespaces)
         self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer())
         self.data_plane = SharedNamespaces(directory, self._deletion)
         self.people = People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append)
@@ -99,6 +99,11 @@ class ControlBench:
             mailer=self.mailer,
             people=self.people,
         )
+
+    def forget(self) -> None:
+        """As if the process had just started: what it remembers of namespaces may have been changed behind its back."""
+        self._directory._by_id.clear()
+        self._directory._by_name.clear()
 
     async def start(self, *, still: bool) -> None:
         await self.access.start()

@@ -12,27 +12,40 @@ class NameTaken(Exception):
     """Another namespace is called so."""
 
 
-class DataPlane(Protocol):
-    """All of it may be asked again, and then does nothing more.
+class Outdated(Exception):
+    """The data plane has been told a later wish: whoever asks was suspended in the midst of it, or the control plane's
+    database was restored from a backup.
+    """
+
+
+class NamespaceFollower(Protocol):
+    """All of it may be asked again, and then does nothing more. With `overrule` an earlier wish replaces a later one.
 
     Whatever cannot be done now raises what the store raises.
     """
 
-    async def put(self, namespace: Namespace) -> None:
+    async def put(self, namespace: Namespace, *, overrule: bool = False) -> None:
         """Let there be this namespace: as it says, but for `version`, which is the data plane's own.
 
         Raises:
             NameTaken: another one, with another id, has its name.
+            Outdated: see there.
         """
         ...
 
-    async def rename(self, namespace_id: NamespaceId, name: NamespaceName, state: int) -> None:
+    async def rename(
+        self, namespace_id: NamespaceId, name: NamespaceName, state: int, wish: int, *, overrule: bool = False
+    ) -> None:
         """Let it be called so from now on, and be in this state; nothing if there is none.
 
         Raises:
-            NameTaken: see `put`.
+            NameTaken, Outdated: see `put`.
         """
         ...
+
+
+class DataPlane(NamespaceFollower, Protocol):
+    """Namespaces with what they hold."""
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         """Let it be gone with all that it holds, which may take a while longer than the call."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -27,6 +29,8 @@ from perdure.kernel.news import News, Topic
 from perdure.kernel.runtime import Runtime
 
 PERIOD_S = 1.0
+#: How often it is counted what there is to do.
+COUNT_NS = 5 * SECOND_NS
 #: How long one try may take before another process takes over.
 CLAIM_NS = 10 * SECOND_NS
 _BACKOFF_NS = (1 * SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS, 60 * SECOND_NS)
@@ -55,6 +59,13 @@ Outcome = Callable[[Transaction, ResourceRow], Awaitable[None]]
 Step = Callable[[Work], Awaitable[Outcome]]
 
 
+class Pending(NamedTuple):
+    """Operations that are not finished, whoever has them, and since when the oldest of them is not."""
+
+    number: int = 0
+    age_s: float = 0.0
+
+
 class OperationRunner:
     """`start` and `stop` are each called once. With several processes, each has one."""
 
@@ -77,6 +88,11 @@ class OperationRunner:
         self._failed_states = failed_states
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._count_at_ns = 0
+        self.pending = Pending()
+        #: What this process has done, by RPC and outcome; and what it has to do again, by RPC.
+        self.finished: Counter[tuple[str, str]] = Counter()
+        self.retried: Counter[str] = Counter()
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="operations")
@@ -99,6 +115,7 @@ class OperationRunner:
         while True:
             self._wanted.clear()
             try:
+                await self._count()
                 claimed = await self._claim()
                 await asyncio.gather(*(self._try(operation) for operation in claimed))
             except Exception as error:
@@ -109,6 +126,15 @@ class OperationRunner:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PERIOD_S):
                         await self._wanted.wait()
+
+    async def _count(self) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns < self._count_at_ns:
+            return
+        self._count_at_ns = now_ns + COUNT_NS
+        async with self._database.reading() as transaction:
+            count, since_ns = await transaction.pending(UNFINISHED)
+        self.pending = Pending(count, (now_ns - since_ns) / SECOND_NS if count else 0.0)
 
     async def _claim(self) -> list[OperationRow]:
         now_ns = self._clock.now_ns()
@@ -161,6 +187,7 @@ class OperationRunner:
 
     async def _put_off(self, operation: OperationRow) -> None:
         """Nobody needs to know if this fails: the claim ends by itself."""
+        self.retried[operation.rpc] += 1
         with contextlib.suppress(LostRace):
             async with self._database.writing() as transaction:
                 row = await transaction.operation(operation.account_id, operation.id)
@@ -185,6 +212,7 @@ class OperationRunner:
                     publishes = transaction.publishes
             except LostRace:
                 continue
+            self.finished[operation.rpc, "fulfilled" if state == FULFILLED else "failed"] += 1
             if publishes:
                 self._news.tell(Topic.ACCESS)
             return

@@ -100,6 +100,8 @@ class GatewayGuard:
             # It may be new.
             await self._watch.look()
             found = self._view.credentials.get(shown.id)
+            if found is None and not self._watch.is_answered:
+                raise _unchecked()
         if found is None or found.record.kind != shown.kind or not secrets.matches(shown, found.record.secret_hash):
             raise _unknown("The API key is not valid.")
         # From here on it is the owner who asks, and he may know what is wrong.
@@ -192,7 +194,7 @@ class GatewayGuard:
 
     def _check_age(self) -> None:
         if self._watch.is_stale:
-            raise Unavailable("Credentials cannot be checked at the moment, try again.")
+            raise _unchecked()
 
 
 def _identified(owner: Somebody, record: CredentialRecord) -> Identified:
@@ -221,6 +223,10 @@ def _check(chain: str, access: NamespaceAccess, now_ns: int) -> _Accepted:
 
 def _unknown(message: str) -> ServiceError:
     return Unauthenticated(message)
+
+
+def _unchecked() -> ServiceError:
+    return Unavailable("Credentials cannot be checked at the moment, try again.")
 
 
 def _forbidden(reason: str = "") -> ServiceError:

@@ -1,12 +1,13 @@
 """TLS towards clients: renewed certificates and new authorities are taken over without a restart.
 
-grpc asks with each handshake whether something has changed, from a thread of its own. Connections that are open stay
-open. Whoever a connection belongs to is looked at with every call (`Caller.certificates`), so what happens here decides
-only on who gets through the door: certificates of any authority that any namespace trusts.
+With each handshake it is asked whether something has changed; grpc does so from a thread of its own. Connections that
+are open stay open. Whoever a connection belongs to is looked at with every call (`Caller.certificates`): what happens
+here decides only on who gets through the door: certificates of any authority that any namespace trusts.
 """
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,6 @@ import structlog
 from perdure.kernel.clock import Clock
 
 _log = structlog.get_logger("perdure.frontend")
-
 
 #: grpc takes over authorities in a time that grows with the square of their number, and nobody can connect meanwhile.
 #: About so many nanoseconds for each pair of them.
@@ -69,6 +69,34 @@ class ServerTls:
             fetcher.first(), cast(Any, fetcher), require_client_authentication=True
         )
 
+    def context(self) -> ssl.SSLContext:
+        """For servers that are not grpc's, on whose ports clients show no certificates.
+
+        Raises:
+            OSError: a file cannot be read, or they do not belong together.
+        """
+        taken = self._state()
+        current = self._load()
+
+        def renew(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            nonlocal current, taken
+            try:
+                if (found := self._state()) != taken:
+                    current, taken = self._load(), found
+            except OSError as error:
+                _warn(error)
+            connection.context = current
+
+        # Called in each handshake, whether a name is asked for or not. Connections begin with this first context.
+        current.sni_callback = renew
+        return current
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._certificate, self._key)
+        return context
+
     def _read(self) -> tuple[bytes, bytes]:
         return self._key.read_bytes(), self._certificate.read_bytes()
 
@@ -99,8 +127,7 @@ class _Fetcher:
                     return None
                 configuration = self._configuration()
             except OSError as error:
-                # Someone is in the midst of replacing them.
-                _log.warning("TLS files cannot be read, those from before are used on", error=str(error))
+                _warn(error)
                 return None
             self._taken = current
             return configuration
@@ -118,3 +145,8 @@ class _Fetcher:
         count = authorities.count(b"BEGIN CERTIFICATE")
         self._not_before_ns = self._tls._clock.now_ns() + count * count * _PAIR_NS * (1 + _PAUSES)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
+
+
+def _warn(error: OSError) -> None:
+    """Someone may be in the midst of replacing them."""
+    _log.warning("TLS files cannot be read, those from before are used on", error=str(error))

@@ -13,6 +13,7 @@ import typer
 from perdure.kernel.membership import SHARDS_MAX
 
 if TYPE_CHECKING:
+    from perdure.infra.backups import Amounts
     from perdure.infra.settings import Settings
 
 T = TypeVar("T")
@@ -133,13 +134,32 @@ def _control_plane(config: Path | None) -> str:
     return settings.control_plane.database
 
 
+@admin.command("server-certificate")
+def server_certificate(
+    directory: Annotated[Path, typer.Argument(help="Where to make server.pem, server.key and server-ca.pem.")],
+    name: Annotated[list[str], typer.Option(help="Name or address that clients connect to; repeatable.")],
+) -> None:
+    """Make a certificate for a server, to try, if there is none. Its clients have to be told of server-ca.pem."""
+    from perdure.infra.tenancy import server_certificate as making
+    from perdure.kernel.runtime import Runtime
+
+    try:
+        made = making.make(directory, name, Runtime())
+    except OSError as error:
+        print(f"perdure: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(f"{directory / making.CERTIFICATE} {'made' if made else 'is there already'}")
+
+
 _Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]
+_SecureDir = Annotated[Path | None, typer.Option(help="With --db: directory of `perdure dev --secure`, to include.")]
 
 
 @admin.command()
 def backup(
     file: Annotated[Path, typer.Argument(help="File to make.")],
     db: _Db = None,
+    secure_dir: _SecureDir = None,
     database: _Databases = None,
     config: _Config = None,
 ) -> None:
@@ -147,16 +167,18 @@ def backup(
     from perdure.infra import backups
 
     if db is not None:
-        _run(backups.back_up_file(db, file))
+        _run(backups.back_up_file(db, file, secure_dir))
         return
-    runs = _run(backups.back_up_cluster(_settings(database, config).databases, file))
-    print(f"{runs} runs backed up")
+    settings = _settings(database, config)
+    amounts = _run(backups.back_up_cluster(settings.databases, file, settings.control_plane.database))
+    print(f"{_counted(amounts)} backed up")
 
 
 @admin.command()
 def restore(
     file: Annotated[Path, typer.Argument(help="A backup.")],
     db: _Db = None,
+    secure_dir: _SecureDir = None,
     database: _Databases = None,
     config: _Config = None,
 ) -> None:
@@ -164,10 +186,34 @@ def restore(
     from perdure.infra import backups
 
     if db is not None:
-        _run(backups.restore_file(db, file))
+        _run(backups.restore_file(db, file, secure_dir))
         return
-    runs = _run(backups.restore_cluster(_settings(database, config).databases, file))
-    print(f"{runs} runs restored")
+    settings = _settings(database, config)
+    amounts = _run(backups.restore_cluster(settings.databases, file, settings.control_plane.database))
+    print(f"{_counted(amounts)} restored")
+
+
+def _counted(amounts: Amounts) -> str:
+    resources = "" if amounts.resources is None else f" and {amounts.resources} resources of the control plane"
+    return f"{amounts.runs} runs{resources}"
+
+
+@admin.command()
+def reconcile(database: _Databases = None, config: _Config = None) -> None:
+    """Let the data plane have all namespaces as the control plane has them, after one of the two was restored."""
+    from perdure.infra.tenancy import accounts
+
+    settings = _settings(database, config)
+    if settings.control_plane.database is None:
+        raise typer.BadParameter("settings: control_plane.database is not set")
+    done = _run(accounts.reconcile(settings.control_plane.database, settings.databases))
+    print(f"{done.namespaces} namespaces are as the control plane has them")
+    for name in done.impossible:
+        print(f"{name}: another namespace has its name, or it is being changed: run this again", file=sys.stderr)
+    for name in done.unknown:
+        print(f"{name}: the control plane does not know it, so nobody can use it", file=sys.stderr)
+    if done.impossible:
+        raise typer.Exit(1)
 
 
 def _settings(written: list[str] | None, config: Path | None) -> Settings:

@@ -36,7 +36,9 @@ app.add_typer(cloud, name="cloud")
 
 _Roles = Annotated[
     list[str] | None,
-    typer.Option("--role", help="Roles of this process, with commas or repeated: gateway, history, matching."),
+    typer.Option(
+        "--role", help="Roles of this process, with commas or repeated: gateway, history, matching, control-plane."
+    ),
 ]
 _Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]
 _Host = Annotated[str | None, typer.Option(help="Address to listen on.")]

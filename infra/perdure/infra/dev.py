@@ -40,7 +40,8 @@ def run(chosen: Options) -> None:
         else:
             places.insert(1, f"mTLS {chosen.ip}:{ports.mutual}")
             print(f"Perdure ready: {', '.join(places)}", flush=True)
-            print(tenancy.how_to_connect(f"{chosen.ip}:{ports.grpc}", f"{chosen.ip}:{ports.mutual}"), flush=True)
+            mutual = f"{chosen.ip}:{ports.mutual}"
+            print(tenancy.credentials.how_to_connect(f"{chosen.ip}:{ports.grpc}", mutual), flush=True)
         await stopping.wait()
         await server.stop()
 

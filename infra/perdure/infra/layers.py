@@ -16,7 +16,7 @@ from pydantic_settings import EnvSettingsSource, SettingsError
 
 from perdure.infra import overrides
 from perdure.infra.settings import ENVIRONMENT_DELIMITER, ENVIRONMENT_PREFIX, Settings
-from perdure.kernel.limits import Limits, NamespaceLimits
+from perdure.kernel.limits import ControlLimits, Limits, NamespaceLimits
 
 DEFAULT = "default"
 MASK = "***"
@@ -128,10 +128,15 @@ def _with_named_limits(layer: Mapping[str, Any]) -> dict[str, Any]:
         values["namespaces"] = {
             name: _named(NamespaceLimits, f"namespaces.{name}", limits) for name, limits in namespaces.items()
         }
+    if isinstance(control_plane := values.get("control_plane"), Mapping) and "limits" in control_plane:
+        named = _named(ControlLimits, "control_plane.limits", control_plane["limits"])
+        values["control_plane"] = {**control_plane, "limits": named}
     return values
 
 
-def _named(kind: type[Limits] | type[NamespaceLimits], path: str, written: object) -> dict[str, int]:
+def _named(
+    kind: type[Limits] | type[NamespaceLimits] | type[ControlLimits], path: str, written: object
+) -> dict[str, int]:
     if not isinstance(written, Mapping):
         raise ValueError(f"{path} must be a table")
     chosen, unknown = overrides.split(kind, {name: str(value) for name, value in _flat(written)})

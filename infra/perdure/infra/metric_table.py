@@ -8,6 +8,7 @@ from perdure.frontend import metrics as frontend
 from perdure.history import metrics as history
 from perdure.infra.cluster import metrics as cluster
 from perdure.infra.postgres import database
+from perdure.infra.tenancy import metrics as tenancy
 from perdure.kernel.metrics import OTHER, SERIES_MAX, STICKY, Family
 from perdure.matching import metrics as matching
 
@@ -17,6 +18,7 @@ SECTIONS: Mapping[str, Sequence[Family]] = {
     "Matching": matching.FAMILIES,
     "Cluster": cluster.FAMILIES,
     "Databases": database.FAMILIES,
+    "Tenants": tenancy.FAMILIES,
 }
 
 _INTRODUCTION = f"""\

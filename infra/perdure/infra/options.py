@@ -13,6 +13,8 @@ from perdure.infra import overrides
 from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 
 DEFAULT_NAMESPACE = "default"
+#: The control plane's database, in the directory of `perdure dev --secure`.
+CONTROL_PLANE_FILE = "control-plane.db"
 
 _log = structlog.get_logger("perdure.options")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.limits import Limits, NamespaceLimits
+from perdure.kernel.limits import ControlLimits, Limits, NamespaceLimits
 
 _DURATION_UNITS = {"ms": SECOND_NS // 1000, "s": SECOND_NS, "m": 60 * SECOND_NS, "h": 3600 * SECOND_NS}
 _DIGITS_MAX = 15
 
 
 def split(
-    limits: type[Limits] | type[NamespaceLimits], written: Mapping[str, str]
+    limits: type[Limits] | type[NamespaceLimits] | type[ControlLimits], written: Mapping[str, str]
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Those that are limits of this kind, read, for `override`; and the others, as they are.
 

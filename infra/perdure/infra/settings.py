@@ -51,13 +51,15 @@ class _Section(BaseModel):
 
 class Listen(_Section):
     """Port 0 is any that is free. `advertise` is the `host:port` by which other processes reach `internal_port`.
-    `mtls_port` is for clients that show certificates; there is one with `tls` and a control plane only.
+    `mtls_port` is for clients that show certificates; there is one with `tls` and a control plane only. `web_port` is
+    the control plane's REST API, for the role control-plane; `http_port` is for operators, and is never for tenants.
     """
 
     host: str = "127.0.0.1"
     grpc_port: Port = 7233
     mtls_port: Port = 7235
     http_port: Port = 8233
+    web_port: Port = 8234
     internal_port: Port = 7234
     advertise: str = ""
 

@@ -9,6 +9,8 @@ from itertools import groupby
 
 import msgspec
 
+from perdure.infra.cluster.access_status import AccessStatus, ControlPlaneStatus
+from perdure.infra.cluster.access_status import ask as ask_access
 from perdure.infra.cluster.server import internal_tls
 from perdure.infra.cluster.status import BacklogStatus, ProcessStatus, ask
 from perdure.infra.postgres import PostgresDatabases, PostgresShardStore, survey
@@ -16,16 +18,21 @@ from perdure.infra.postgres.shards import MOVER
 from perdure.infra.postgres.survey import MemberRow, Replica
 from perdure.infra.rpc import Channels
 from perdure.infra.settings import Settings
+from perdure.infra.startup import one_line
 from perdure.kernel.errors import ServiceError
 from perdure.kernel.ids import ShardId
+from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.shards import ShardLease
+from perdure.kernel.runtime import Runtime
 from perdure.kernel.transport import Transport
 
 _BACKLOGS_SHOWN = 20
 
 
 class MemberStatus(msgspec.Struct, frozen=True):
-    """`process` is what it says of itself, None if it does not answer. Who is not `alive` has lost its lease."""
+    """`process` is what it says of itself, None if it does not answer; `access` the same of tenants, None also for one
+    that they do not call. Who is not `alive` has lost its lease.
+    """
 
     id: str
     address: str
@@ -34,6 +41,7 @@ class MemberStatus(msgspec.Struct, frozen=True):
     alive: bool
     lease_left_s: float
     process: ProcessStatus | None
+    access: AccessStatus | None = None
 
 
 class ShardRange(msgspec.Struct, frozen=True):
@@ -51,7 +59,7 @@ class ShardRange(msgspec.Struct, frozen=True):
 
 
 class ClusterStatus(msgspec.Struct, frozen=True):
-    """`unowned` counts shards that no living member owns."""
+    """`unowned` counts shards that no living member owns. `control_plane` is None in an installation without."""
 
     shard_count: int
     unowned: int
@@ -59,6 +67,7 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     shards: list[ShardRange]
     backlogs: list[BacklogStatus]
     replicas: list[Replica]
+    control_plane: ControlPlaneStatus | None = None
 
 
 async def read(settings: Settings) -> ClusterStatus:
@@ -68,7 +77,8 @@ async def read(settings: Settings) -> ClusterStatus:
     try:
         rows = await survey.members(databases)
         leases = {lease.shard: lease for lease in (await PostgresShardStore(databases).leases()).known}
-        members = list(await asyncio.gather(*(_member(transport, row) for row in rows)))
+        url = settings.control_plane.database
+        members = list(await asyncio.gather(*(_member(transport, row, url is not None) for row in rows)))
         owners = {member.id: member.address for member in members if member.alive}
         shards = [_shard(ShardId(number), databases, leases, owners) for number in range(databases.shard_count)]
         return ClusterStatus(
@@ -78,22 +88,36 @@ async def read(settings: Settings) -> ClusterStatus:
             list(_joined(shards)),
             _largest(members),
             list(await survey.replicas(databases)),
+            await _control_plane(url) if url is not None else None,
         )
     finally:
         await transport.close()
         await databases.close()
 
 
-async def _member(transport: Transport, row: MemberRow) -> MemberStatus:
+async def _control_plane(url: str) -> ControlPlaneStatus:
+    # Late, because it loads a lot that clusters without tenants do without.
+    from perdure.infra.tenancy import status as tenancy
+
+    try:
+        return await tenancy.read(url, Runtime().clock)
+    except StoreError as error:
+        return ControlPlaneStatus(trouble=one_line(error))
+
+
+async def _member(transport: Transport, row: MemberRow, has_tenants: bool) -> MemberStatus:
     alive = row.lease_left_s > 0
-    process = None
+    process = access = None
     if alive:
         with suppress(ServiceError):
             process = await ask(transport, row.address)
     if process is not None and process.member_id != row.id:
         # Somebody else listens there by now.
         process = None
-    return MemberStatus(row.id, row.address, sorted(row.roles), row.leaving, alive, row.lease_left_s, process)
+    if process is not None and has_tenants:
+        with suppress(ServiceError):
+            access = await ask_access(transport, row.address)
+    return MemberStatus(row.id, row.address, sorted(row.roles), row.leaving, alive, row.lease_left_s, process, access)
 
 
 def _shard(
@@ -174,7 +198,26 @@ def as_text(status: ClusterStatus) -> str:
             ),
         ),
     ]
+    if status.control_plane is not None:
+        tables += [_operations(status.control_plane), _table("access", _ACCESS_HEADS, _access_rows(status.members))]
     return "\n\n".join(tables)
+
+
+_ACCESS_HEADS = ("process", "age", "control plane's database", "namespaces", "credentials", "principals", "accounts")
+
+
+def _access_rows(members: Iterable[MemberStatus]) -> Iterable[tuple[object, ...]]:
+    for member in members:
+        if (known := member.access) is not None:
+            counts = (known.records.get(kind, 0) for kind in ("namespace", "credential", "principal", "account"))
+            yield member.address, f"{known.age_s:.1f} s", "answers" if known.is_answered else "away", *counts
+
+
+def _operations(status: ControlPlaneStatus) -> str:
+    if status.trouble:
+        return f"operations: {status.trouble}"
+    oldest = f" for {status.pending_age_s:.1f} s at most" if status.pending else ""
+    return f"operations: {status.pending} pending{oldest}, {status.failed_lately} failed within an hour"
 
 
 def _shown(member: MemberStatus) -> tuple[object, ...]:

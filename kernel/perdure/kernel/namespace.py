@@ -22,7 +22,8 @@ class Namespace(msgspec.Struct, frozen=True):
 
     `search_attributes` maps the name of each custom search attribute to its type
     (`temporal.api.enums.v1.IndexedValueType`). `version` counts updates and guards against lost ones. `account_id` is
-    whose it is, empty in an installation without tenants.
+    whose it is, empty in an installation without tenants, and `wish` the version of what the control plane wishes of
+    it: whoever comes with an earlier one comes too late.
     """
 
     id: NamespaceId
@@ -41,6 +42,7 @@ class Namespace(msgspec.Struct, frozen=True):
     deleted_at_ns: int = 0
     bad_binaries: dict[str, bytes] = {}
     account_id: str = ""
+    wish: int = 0
 
     def may_command(self, other: Namespace) -> bool:
         """Whether workflows here may start, signal and cancel workflows there. Tenants' namespaces are by themselves,

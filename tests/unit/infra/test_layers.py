@@ -142,6 +142,7 @@ def test_passwords_are_masked(address: str, shown: str) -> None:
         ("lease_s = 5", "lease_s: Input should be less than or equal to 4"),
         ("limits = 1", "limits must be a table"),
         ("[limits]\nmine = 1", "limits has no limit mine"),
+        ("[control_plane.limits]\nmine = 1", "control_plane.limits has no limit mine"),
         ('[limits]\n"limit.blobSize.error" = -1', "limit.blobSize.error must be a whole number, not '-1'"),
         ('[limits]\nlong_poll_ns = "soon"', "long_poll_ns must be a whole number or a duration, not 'soon'"),
         ("[namespaces.a]\nmine = 1", "namespaces.a has no limit mine"),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -16,6 +17,7 @@ from temporalio.client import Client
 from perdure.infra import metric_table
 from perdure.infra.local.cluster import COMMAND, LocalCluster, Node
 from tests.support.sdk import worker
+from tests.support.tenants import EFFECT_S_MAX, tenants, until
 from tests.wire.sdk.load import Activities, Child
 
 pytestmark = pytest.mark.timeout(120)
@@ -100,3 +102,24 @@ async def test_the_status_of_a_cluster(cluster: LocalCluster) -> None:
     text = await admin(cluster, "status")
     assert "512 shards, 0 without an owner" in text
     assert IDLE_QUEUE in text
+
+
+async def test_the_status_of_a_cluster_with_tenants(tmp_path: Path) -> None:
+    async with tenants(tmp_path, "history,matching,gateway", "control-plane") as there:
+        gateway, control_plane = there.cluster.nodes
+        await until("OK", lambda: there.with_key(gateway))
+        status = json.loads(await there.admin("status", "--json"))
+        for member in status["members"]:
+            assert member["access"]["is_answered"]
+            assert member["access"]["age_s"] < EFFECT_S_MAX
+            assert member["access"]["records"] == {"account": 1, "principal": 1, "credential": 1, "namespace": 1}
+        assert ["control-plane"] in [member["roles"] for member in status["members"]]
+        assert status["control_plane"] == {"pending": 0, "pending_age_s": 0.0, "failed_lately": 0, "trouble": ""}
+        counted = await values(control_plane)
+        assert counted["perdure_members"] == 4
+        assert counted["perdure_operations_finished_total"] == 1
+        assert counted["perdure_control_database_reachable"] == 1
+        assert counted["perdure_access_records"] == 4
+        there.control_database.kill()
+        text = await there.admin("status")
+        assert "operations: the control plane's database cannot be used" in text

@@ -2,83 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 import trustme
-from google.protobuf.json_format import ParseDict
-from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.cloud.cloudservice.v1.service_pb2_grpc import CloudServiceStub
-from temporalio.api.cloud.operation.v1 import AsyncOperation
-from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
-from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
-from perdure.api.service import CLOUD_SERVICE
 from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf
 from perdure.infra.local.cluster import LocalCluster
 from perdure.infra.tenancy import accounts
-
-#: What a change may take to hold everywhere.
-EFFECT_S_MAX = 2.0
-_STEP_S = 0.02
-_CALL_S = 10
-
-
-class Cloud:
-    """A client of the control plane."""
-
-    def __init__(self, address: str, authority: bytes, token: str) -> None:
-        self._channel = grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(authority))
-        self._stub: Any = CloudServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._metadata = [("authorization", f"Bearer {token}")]
-
-    async def call(self, rpc: str, request: dict[str, Any]) -> Any:
-        message = ParseDict(request, GetMessageClass(CLOUD_SERVICE.methods_by_name[rpc].input_type)())
-        return await getattr(self._stub, rpc)(message, metadata=self._metadata, timeout=_CALL_S)
-
-    async def done(self, rpc: str, request: dict[str, Any]) -> Any:
-        answer = await self.call(rpc, request)
-        await self.fulfilled(answer.async_operation.id)
-        return answer
-
-    async def fulfilled(self, operation_id: str) -> None:
-        while True:
-            operation = (await self.call("GetAsyncOperation", {"asyncOperationId": operation_id})).async_operation
-            if operation.state == AsyncOperation.STATE_FULFILLED:
-                return
-            assert not operation.failure_reason, operation.failure_reason
-            await asyncio.sleep(_STEP_S)
-
-    async def close(self) -> None:
-        await self._channel.close()
-
-
-async def _start(address: str, credentials: grpc.ChannelCredentials, namespace: str, token: str = "") -> str:
-    request = StartWorkflowExecutionRequest(namespace=namespace, workflow_id="w", request_id="r")
-    request.workflow_type.name = "W"
-    request.task_queue.name = "q"
-    metadata = [("authorization", f"Bearer {token}")] if token else []
-    async with grpc.aio.secure_channel(address, credentials) as channel:
-        stub: Any = WorkflowServiceStub(channel)  # type: ignore[no-untyped-call]
-        try:
-            await stub.StartWorkflowExecution(request, metadata=metadata, timeout=_CALL_S)
-        except grpc.aio.AioRpcError as error:
-            return error.code().name
-    return "OK"
+from tests.support.tenants import Cloud, start_workflow, until
 
 
 async def _until(outcome: str, *arguments: Any) -> None:
-    """Ask until it is answered so, which must be soon."""
-    until_s = time.monotonic() + EFFECT_S_MAX
-    while (found := await _start(*arguments)) != outcome:
-        assert time.monotonic() < until_s, found
-        await asyncio.sleep(_STEP_S)
+    await until(outcome, lambda: start_workflow(*arguments))
 
 
 async def test_what_the_control_plane_decides_holds_everywhere(tmp_path: Path) -> None:
@@ -119,8 +58,8 @@ async def test_what_the_control_plane_decides_holds_everywhere(tmp_path: Path) -
         for gateway in gateways:
             await _until("OK", gateway.address, plain, namespace, token)
             await _until("OK", gateway.mutual_address, mutual, namespace)
-            assert await _start(gateway.address, plain, "orders.other1", token) == "PERMISSION_DENIED"
-            assert await _start(gateway.address, plain, namespace) == "UNAUTHENTICATED"
+            assert await start_workflow(gateway.address, plain, "orders.other1", token) == "PERMISSION_DENIED"
+            assert await start_workflow(gateway.address, plain, namespace) == "UNAUTHENTICATED"
 
         # Another authority is trusted, and the first one no longer.
         second = generate_authority("orders", timedelta(days=9), now)
@@ -131,7 +70,7 @@ async def test_what_the_control_plane_decides_holds_everywhere(tmp_path: Path) -
         credentials = grpc.ssl_channel_credentials(trusted, renewed.key_pem, renewed.certificate_pem)
         for gateway in gateways:
             await _until("OK", gateway.mutual_address, credentials, namespace)
-            assert await _start(gateway.mutual_address, mutual, namespace) != "OK"
+            assert await start_workflow(gateway.mutual_address, mutual, namespace) != "OK"
 
         # One control plane dies; what it had begun the other one carries on, and gateways do not notice.
         begun = await cloud.call("CreateNamespace", {"spec": {**spec, "name": "second"}})

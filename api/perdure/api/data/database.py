@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -22,6 +23,9 @@ from perdure.kernel.persistence.executions import StoreError
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_MS = 5_000
 _POOL_SIZE = 8
+#: How long Postgres may take to let us in, and to answer a statement. Whoever is silent for longer is away.
+_CONNECT_S_MAX = 3.0
+_ANSWER_S_MAX = 5.0
 #: Errors of Postgres after which the same transaction may succeed: serialization failure, deadlock.
 _LOST_RACES = ("40001", "40P01")
 #: For who only reads (nobody loses a race to him, nor he to anybody), and for who decides by what he writes to.
@@ -29,6 +33,8 @@ _SNAPSHOT = "REPEATABLE READ"
 _TRIES_MAX = 5
 
 _T = TypeVar("_T")
+
+_log = structlog.get_logger("perdure.api")
 
 
 class UnknownSchema(StoreError):
@@ -40,10 +46,12 @@ class LostRace(StoreError):
 
 
 class ControlDatabase:
-    """Transactions that are as if one came after the other. `open` and `close` are each called once."""
+    """Transactions that are as if one came after the other. `open` and `aclose` are each called once."""
 
     def __init__(self, engine: AsyncEngine) -> None:
+        """Not connected yet, and its schema not looked at: the first transaction does that."""
         self._engine = engine
+        self._is_known = False
         self._sessions = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
         # SQLite has one writer; those who wait do so here, instead of trying again and again.
         self._is_embedded = engine.dialect.name == "sqlite"
@@ -57,17 +65,38 @@ class ControlDatabase:
             UnknownSchema: it has another one.
             StoreError: the database cannot be used.
         """
-        database = cls(_engine(url))
+        database = cls(_engine(url, answer_s=None if migrate else _ANSWER_S_MAX))
         try:
-            async with database._engine.begin() as connection:
-                await connection.run_sync(_migrate if migrate else _check)
-        except (SQLAlchemyError, OSError) as error:
-            await database.aclose()
-            raise StoreError(f"the control plane's database cannot be used: {_reason(error)}") from error
+            await database._look_at(_migrate if migrate else _check)
         except BaseException:
             await database.aclose()
             raise
         return database
+
+    @classmethod
+    async def expect(cls, url: str) -> ControlDatabase:
+        """As `open`, but it need not be there yet. Until it is, transactions raise StoreError.
+
+        Raises:
+            UnknownSchema: it is there, and has another one.
+        """
+        database = cls(_engine(url))
+        try:
+            await database._look_at(_check)
+        except UnknownSchema:
+            await database.aclose()
+            raise
+        except StoreError as error:
+            _log.warning("nobody is let in until it answers", error=str(error))
+        return database
+
+    async def _look_at(self, schema: Callable[[Connection], None]) -> None:
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(schema)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(f"the control plane's database cannot be used: {_reason(error)}") from error
+        self._is_known = True
 
     @staticmethod
     async def schema(url: str) -> str:
@@ -131,6 +160,8 @@ class ControlDatabase:
 
     @asynccontextmanager
     async def _transaction(self, isolation: str | None = None) -> AsyncIterator[Transaction]:
+        if not self._is_known:
+            await self._look_at(_check)
         try:
             async with self._sessions() as session, session.begin():
                 if isolation and not self._is_embedded:
@@ -146,14 +177,18 @@ class ControlDatabase:
             raise StoreError(_reason(error)) from error
 
 
-def _engine(url: str) -> AsyncEngine:
+def _engine(url: str, answer_s: float | None = _ANSWER_S_MAX) -> AsyncEngine:
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         engine = create_async_engine(f"sqlite+aiosqlite://{rest}")
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     return create_async_engine(
-        f"postgresql+asyncpg://{rest}", isolation_level="SERIALIZABLE", pool_size=_POOL_SIZE, pool_pre_ping=True
+        f"postgresql+asyncpg://{rest}",
+        isolation_level="SERIALIZABLE",
+        pool_size=_POOL_SIZE,
+        pool_pre_ping=True,
+        connect_args={"timeout": _CONNECT_S_MAX, "command_timeout": answer_s},
     )
 
 

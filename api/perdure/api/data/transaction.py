@@ -131,6 +131,17 @@ class Transaction:
         )
         return (await self._session.scalars(found)).all()
 
+    async def pending(self, states: Sequence[int]) -> tuple[int, int]:
+        """How many there are of all accounts, and when the oldest began."""
+        found = select(func.count(), func.min(OperationRow.started_at_ns)).where(OperationRow.state.in_(states))
+        count, since_ns = (await self._session.execute(found)).one()
+        return count, since_ns or 0
+
+    async def count_finished(self, state: int, since_ns: int) -> int:
+        """How many, of all accounts, have ended so since then."""
+        found = select(func.count()).where(OperationRow.state == state, OperationRow.finished_at_ns >= since_ns)
+        return (await self._session.execute(found)).scalar_one()
+
     async def count_operations(self, account_id: str, states: Sequence[int]) -> int:
         await self._session.flush()
         found = select(func.count()).where(OperationRow.account_id == account_id, OperationRow.state.in_(states))

@@ -72,7 +72,9 @@ async def _undelete(call: ControlCall, request: api.UndeleteNamespaceRequest) ->
         raise rows.too_many(call.limits, "namespaces_max", "too many namespaces")
     details = {key: value for key, value in deleted.details.items() if key not in ("name", "purge_at_ns")}
     spec = rows.spec_of(deleted, NamespaceSpec)
-    await rows.create(call, kinds.NAMESPACE, name, name, spec, state=_ACTIVATING, **details)
+    row = await rows.create(call, kinds.NAMESPACE, name, name, spec, state=_ACTIVATING, **details)
+    # The data plane knows this namespace by the version that it was deleted with, and heeds later ones only.
+    row.version = deleted.version + 1
     await call.transaction.remove(deleted)
     call.deferred = True
     return api.UndeleteNamespaceResponse(namespace=name)

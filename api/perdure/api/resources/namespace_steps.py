@@ -36,6 +36,7 @@ def wanted(row: ResourceRow) -> Namespace:
         created_at_ns=row.created_at_ns,
         region=spec.replicas[0].region,
         account_id=row.account_id,
+        wish=row.version,
     )
 
 
@@ -78,11 +79,17 @@ async def publish(transaction: Transaction, row: ResourceRow) -> None:
     )
 
 
+def deleted_name(name: str, namespace_id: NamespaceId) -> NamespaceName:
+    """What the data plane calls it until it is gone for good."""
+    return NamespaceName(f"{name}-deleted-{namespace_id}")
+
+
 async def _delete(work: Work) -> Outcome:
     """Its name is free from now on, and what it holds stays for a while, in case somebody wants it back."""
     row = work.resource
     namespace_id = NamespaceId(row.details["namespace_id"])
-    await work.data_plane.rename(namespace_id, NamespaceName(f"{row.id}-deleted-{namespace_id}"), DEPRECATED)
+    # With the version that it has when it is deleted.
+    await work.data_plane.rename(namespace_id, deleted_name(row.id, namespace_id), DEPRECATED, row.version + 1)
 
     async def is_deleted(transaction: Transaction, row: ResourceRow) -> None:
         transaction.add(

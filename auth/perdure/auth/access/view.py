@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
@@ -94,6 +94,15 @@ class AccessView:
 
     def account_is_active(self, account_id: str) -> bool:
         return self._accounts.get(account_id, False)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many records there are of each kind."""
+        return {
+            "account": len(self._accounts),
+            "principal": len(self.principals),
+            "credential": len(self.credentials),
+            "namespace": len(self.namespaces),
+        }
 
     def authorities(self) -> bytes:
         """The certificates of all authorities that any namespace trusts, in PEM."""

@@ -33,15 +33,21 @@ class AccessWatch:
         self._view = view
         self._clock = clock
         self._revision = 0
-        self._read_at_ns = 0
+        self._read_at_ns: int | None = None
+        self._began_ns = clock.now_ns()
+        #: Looks that were not answered; `is_answered` tells of the last one.
+        self.failures = 0
+        self.is_answered = False
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
         news.listen(Topic.ACCESS, self._wanted.set)
 
     async def start(self) -> None:
-        """Raises StoreError: the store cannot be read."""
-        await self._read()
+        """Returns when everything is known that has been published. If the store cannot be read nobody is let in until
+        it can: that makes no difference to what else the process does.
+        """
+        await self._look()
         self._task = asyncio.get_running_loop().create_task(self._watch(), name="access")
 
     async def stop(self) -> None:
@@ -57,16 +63,18 @@ class AccessWatch:
 
     @property
     def age_s(self) -> float:
-        """How long ago the view was as new as what is published."""
-        return (self._clock.now_ns() - self._read_at_ns) / SECOND_NS
+        """How long ago the view was as new as what is published, or how long nothing has been known at all."""
+        since_ns = self._began_ns if self._read_at_ns is None else self._read_at_ns
+        return (self._clock.now_ns() - since_ns) / SECOND_NS
 
     @property
     def is_stale(self) -> bool:
-        return self.age_s > STALENESS_S_MAX
+        """Whether nobody is to be let in by it."""
+        return self._read_at_ns is None or self.age_s > STALENESS_S_MAX
 
     async def look(self) -> None:
-        """Return when everything is known that had been published before this call, or when it could not be read."""
-        if self._task is None or self._task.done():
+        """Return when everything is known that had been published before this call, or when it cannot be read."""
+        if self._task is None or self._task.done() or not self.is_answered:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -80,18 +88,22 @@ class AccessWatch:
                     await self._wanted.wait()
             self._wanted.clear()
             waiting, self._waiting = self._waiting, []
-            pause_s = _PAUSE_S
-            try:
-                await self._read()
-            except Exception as error:
-                # Whatever it is: without this loop the process would go by what it has read once, for ever.
-                unexpected = not isinstance(error, StoreError)
-                _log.warning("changes of access are not seen", error=str(error), exc_info=unexpected)
-                pause_s = _RETRY_S
+            await self._look()
             for waiter in waiting:
                 if not waiter.done():
                     waiter.set_result(None)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(_PAUSE_S if self.is_answered else _RETRY_S)
+
+    async def _look(self) -> None:
+        try:
+            await self._read()
+            self.is_answered = True
+        except Exception as error:
+            # Whatever it is: without further looks the process would go by what it has read once, for ever.
+            unexpected = not isinstance(error, StoreError)
+            _log.warning("changes of access are not seen", error=str(error), exc_info=unexpected)
+            self.failures += 1
+            self.is_answered = False
 
     async def _read(self) -> None:
         began_ns = self._clock.now_ns()

@@ -15,6 +15,10 @@ app.kubernetes.io/name: perdure
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "perdure.controlPlaneSecret" -}}
+{{ .Values.tenants.existingSecret | default (printf "%s-control-plane" (include "perdure.name" .)) }}
+{{- end }}
+
 {{/* What every process of the cluster finds in its environment. */}}
 {{- define "perdure.environment" -}}
 - name: PERDURE_DATABASES
@@ -28,6 +32,25 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- else if .Values.bundled.redis.enabled }}
 - name: PERDURE_REDIS__URL
   value: redis://{{ include "perdure.name" . }}-redis:6379/0
+{{- end }}
+{{- if .Values.tenants.enabled }}
+- name: PERDURE_CONTROL_PLANE__DATABASE
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "perdure.controlPlaneSecret" . }}
+      key: database
+{{- range $name, $address := dict "API_KEYS" .Values.tenants.addresses.apiKeys "CERTIFICATES" .Values.tenants.addresses.certificates "WEB" .Values.tenants.addresses.web }}
+{{- if $address }}
+- name: PERDURE_CONTROL_PLANE__ADDRESSES__{{ $name }}
+  value: {{ $address | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- name: PERDURE_TLS__CERTIFICATE
+  value: /etc/perdure/client-tls/tls.crt
+- name: PERDURE_TLS__KEY
+  value: /etc/perdure/client-tls/tls.key
 {{- end }}
 {{- if .Values.internalTls.existingSecret }}
 - name: PERDURE_INTERNAL_TLS__AUTHORITY

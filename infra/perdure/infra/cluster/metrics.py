@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from perdure.infra.cluster.heartbeat import Heartbeat
 from perdure.infra.cluster.patience import RoutingMetrics
 from perdure.infra.rpc import Channels
-from perdure.kernel.membership import Role
+from perdure.kernel.membership import DATA_PLANE, Role
 from perdure.kernel.metrics import Family, Kind, Sample
 
 MEMBERS = Family(
@@ -56,16 +56,17 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """Where the numbers are. `routing` is by the role that is called."""
+    """Where the numbers are. `routing` is by the role that is called; `roles` are those that there should be."""
 
     heartbeat: Heartbeat
     shard_count: int
     routing: dict[Role, RoutingMetrics]
+    roles: Collection[Role] = DATA_PLANE
 
     def samples(self) -> Iterable[Sample]:
-        roles = Counter(role for member in self.heartbeat.members for role in member.roles)
-        for role in Role:
-            yield Sample(MEMBERS, (role,), roles[role])
+        counts_of = Counter(role for member in self.heartbeat.members for role in member.roles)
+        for role in self.roles:
+            yield Sample(MEMBERS, (role,), counts_of[role])
         yield Sample(SHARDS, (), self.shard_count)
         yield Sample(HEARTBEAT_AGE, (), self.heartbeat.age_s)
         yield Sample(HEARTBEAT_FAILURES, (), self.heartbeat.failures)

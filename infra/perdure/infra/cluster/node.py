@@ -5,6 +5,7 @@ Pure wiring, so that the simulation runs the very objects that production runs.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.wire import Calls
 from perdure.infra.tracing.roles import TracedHistory, TracedMatching
 from perdure.kernel.limits import Limits
-from perdure.kernel.membership import Member, Role, candidates
+from perdure.kernel.membership import DATA_PLANE, Member, Role, candidates
 from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import ExecutionStore
@@ -56,6 +57,7 @@ class Place:
     shard_count: int
     lease_s: float
     host_name: str
+    has_tenants: bool = False
 
 
 class ClusterNode:
@@ -77,6 +79,7 @@ class ClusterNode:
         self._roles = frozenset(place.roles)
         self._shard_count = place.shard_count
         self._lease_s = place.lease_s
+        self._expected = tuple(Role) if place.has_tenants else DATA_PLANE
         self._leaving = False
         self._member_id = runtime.entropy.uuid()
         clock, shard_count = runtime.clock, place.shard_count
@@ -130,7 +133,7 @@ class ClusterNode:
         if self.matching is not None:
             yield from self.matching.samples(name_of)
         routing = {Role.HISTORY: self.history_router.metrics, Role.MATCHING: self.matching_router.metrics}
-        yield from ClusterView(self._heartbeat, self._shard_count, routing).samples()
+        yield from ClusterView(self._heartbeat, self._shard_count, routing, self._expected).samples()
 
     def count_gateways(self) -> int:
         """How many gateways share what a namespace may do."""
@@ -166,6 +169,10 @@ class ClusterNode:
             loops += self._ownership.background
         if self.history is not None:
             loops += self.history.engine.background
+        return self.defect_of(loops)
+
+    def defect_of(self, loops: Iterable[asyncio.Task[None]]) -> str:
+        """`defect`, as far as it is about these loops of this process."""
         if not self._leaving and any(loop.done() for loop in loops):
             return "something has ended that should run for ever"
         return ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.service import Gateway
-from perdure.frontend.tls import ServerTls
+from perdure.frontend.tls import ServerTls, nobody
 from perdure.frontend.transport import GrpcServer
 from perdure.frontend.transport import Ports as FrontPorts
 from perdure.infra.cluster.metrics import channel_samples, news_samples
@@ -33,7 +33,7 @@ from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.membership import Role
-from perdure.kernel.metrics import Sample, Source
+from perdure.kernel.metrics import Sample
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 
@@ -43,17 +43,21 @@ if TYPE_CHECKING:
 
 #: How long calls in flight may take to finish when the process stops.
 GRACE_S = 5.0
+#: The roles that tenants call. The others believe them.
+_FOR_TENANTS = {Role.GATEWAY, Role.CONTROL_PLANE}
+_HEALTH_PATH = "/healthz"
 
 
 class Ports(NamedTuple):
     """Where the process listens. One that is neither gateway nor control plane has no `grpc`; `mutual` is for clients
-    that show certificates.
+    that show certificates, `web` is the control plane's REST API.
     """
 
     grpc: int | None
     http: int
     internal: int
     mutual: int | None = None
+    web: int | None = None
 
 
 class ClusterServer:
@@ -77,14 +81,14 @@ class ClusterServer:
         self._clock = runtime.clock
         self._databases = databases
         limits, listen = settings.all_limits(), settings.listen
-        tls = internal_tls(settings.internal_tls)
+        tls, has_tenants = internal_tls(settings.internal_tls), settings.control_plane.database is not None
         self._news = RedisNews(settings.redis.url, cluster_id, runtime.entropy) if settings.redis.url else None
         self._transport = Channels(tls=tls)
         self._tracer = _tracer(settings)
         self._node = node = ClusterNode(
             runtime,
             limits,
-            Place(settings.roles, databases.shard_count, settings.lease_s, listen.advertised_host),
+            Place(settings.roles, databases.shard_count, settings.lease_s, listen.advertised_host, has_tenants),
             Stores(
                 PostgresExecutionStore(databases),
                 PostgresShardStore(databases),
@@ -124,9 +128,12 @@ class ClusterServer:
         self._old_usage: OldUsage | None = None
         if Role.HISTORY in settings.roles:
             self._old_usage = OldUsage(PostgresUsageStore(databases), runtime.clock)
-        self._internal = InternalServer(node.handlers, interruptible=INTERRUPTIBLE, tls=tls)
-        pages = _pages(node, [node.samples, self._samples])
-        self._http = (tenancy.http_server(pages) if tenancy else None) or HttpServer(pages)
+        handlers = {**node.handlers, **tenancy.handlers()} if tenancy else node.handlers
+        self._internal = InternalServer(handlers, interruptible=INTERRUPTIBLE, tls=tls)
+        self._http = HttpServer(self._pages())
+        self._front_tls = self._tls()
+        # Not on the port for operators, whose pages name all tenants.
+        self._web = tenancy.web_server({_HEALTH_PATH: self._health}, self._front_tls) if tenancy else None
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
@@ -162,7 +169,14 @@ class ClusterServer:
             if self._tenancy is not None:
                 await self._tenancy.start()
             if (server := self._gateway or self._front) is not None:
-                front = await server.start(f"{listen.host}:{listen.grpc_port}", *self._tls())
+                mutual = self._front_tls is not None and self._tenancy is not None and self._gateway is not None
+                front = await server.start(
+                    f"{listen.host}:{listen.grpc_port}",
+                    self._front_tls,
+                    # Certificates open namespaces, which are the gateway's.
+                    f"{listen.host}:{listen.mtls_port}" if mutual else "",
+                )
+            web = await self._web.start(listen.host, listen.web_port) if self._web else None
             http = await self._http.start(listen.host, listen.http_port)
             await self._node.join()
             if self._old_usage is not None:
@@ -172,20 +186,35 @@ class ClusterServer:
             if (server := self._gateway or self._front) is not None:
                 await server.close()
             raise
-        if front is None:
-            return Ports(None, http, internal)
-        return Ports(front.public, http, internal, front.mutual)
+        return Ports(front and front.public, http, internal, front and front.mutual, web)
 
-    def _tls(self) -> tuple[ServerTls | None, str]:
-        """For the ports of clients, and where those connect to who show certificates."""
-        listen, files = self._settings.listen, self._settings.tls
+    def _tls(self) -> ServerTls | None:
+        """For the ports of clients."""
+        files = self._settings.tls
         if files.certificate is None or files.key is None:
-            return None, ""
-        if self._tenancy is None:
-            return ServerTls(files.certificate, files.key, self._clock), ""
-        tls = ServerTls(files.certificate, files.key, self._clock, self._tenancy.authorities)
-        # Certificates open namespaces, which are the gateway's.
-        return tls, f"{listen.host}:{listen.mtls_port}" if self._gateway is not None else ""
+            return None
+        authorities = self._tenancy.authorities if self._tenancy else nobody
+        return ServerTls(files.certificate, files.key, self._clock, authorities)
+
+    def _pages(self) -> dict[str, Callable[[], Page]]:
+        exporter = PrometheusExporter([self._node.samples, self._samples])
+        return {
+            # Who asks which processes to send to, and who asks which to replace: that does not heal a database.
+            _HEALTH_PATH: self._health,
+            "/livez": lambda: _health(self._defect),
+            "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
+        }
+
+    def _health(self) -> Page:
+        return _health(self._node.reluctance or self._defect or (self._tenancy.reluctance if self._tenancy else ""))
+
+    @property
+    def _defect(self) -> str:
+        """What only a new process mends, empty if there is nothing."""
+        loops = self._tenancy.background if self._tenancy else []
+        if self._web is not None:
+            loops += self._web.background
+        return self._node.defect_of(loops)
 
     def _limits_of(self, namespace: str) -> NamespaceLimits:
         limits = self._settings.limits_of(namespace)
@@ -200,6 +229,8 @@ class ClusterServer:
         yield from channel_samples(self._transport)
         if self._news is not None:
             yield from news_samples(self._news.connected)
+        if self._tenancy is not None:
+            yield from self._tenancy.samples()
         for database in self._databases:
             yield from database.samples()
 
@@ -217,6 +248,8 @@ class ClusterServer:
         if self._tenancy is not None:
             await self._tenancy.stop()
         await self._internal.stop(grace_s)
+        if self._web is not None:
+            await self._web.stop()
         await self._http.stop()
         await self._node.stop()
         await self._transport.close()
@@ -228,7 +261,7 @@ class ClusterServer:
 
 
 async def _tenancy(settings: Settings, runtime: Runtime) -> ClusterTenancy | None:
-    if settings.control_plane.database is None:
+    if settings.control_plane.database is None or not _FOR_TENANTS & set(settings.roles):
         return None
     # Late, because it loads a lot that clusters without tenants do without.
     from perdure.infra.tenancy.cluster import ClusterTenancy
@@ -252,16 +285,6 @@ def internal_tls(settings: InternalTls) -> TlsFiles | None:
     if settings.authority is None or settings.certificate is None or settings.key is None:
         return None
     return TlsFiles(settings.authority, settings.certificate, settings.key)
-
-
-def _pages(node: ClusterNode, sources: Sequence[Source]) -> dict[str, Callable[[], Page]]:
-    exporter = PrometheusExporter(sources)
-    return {
-        # Who asks which processes to send to, and who asks which to replace: that does not heal a database.
-        "/healthz": lambda: _health(node.reluctance),
-        "/livez": lambda: _health(node.defect),
-        "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
-    }
 
 
 def _health(trouble: str) -> Page:

@@ -22,11 +22,17 @@ ROLES = ("gateway", "history", "matching") * 2
 _REGISTER = "/temporal.api.workflowservice.v1.WorkflowService/RegisterNamespace"
 
 
-async def main(port: int) -> None:
+async def main(port: int, *, secure: bool) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with LocalCluster(environment={"PERDURE_LOG_LEVEL": "warn"}) as cluster:
+        if secure:
+            # Late, because it loads a lot that an open cluster does without.
+            from perdure.infra.tenancy import local
+
+            await local.run(cluster, port, stopping)
+            return
         for role in ROLES:
             node = await cluster.start(role)
             print(f"{role:9} {node.address or node.internal:22} {node.http}/metrics", flush=True)
@@ -55,7 +61,9 @@ async def _register_default(address: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help="where clients connect to")
+    parser.add_argument("--secure", action="store_true", help="with tenants: clients have to show who they are")
+    arguments = parser.parse_args()
     try:
-        asyncio.run(main(parser.parse_args().port))
+        asyncio.run(main(arguments.port, secure=arguments.secure))
     except (NotInstalled, PostgresFailed, RedisFailed, ProcessFailed, OSError) as error:
         sys.exit(f"perdure: {error}")

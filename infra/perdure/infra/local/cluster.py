@@ -37,6 +37,8 @@ class Node:
         #: Where those do who show certificates.
         self.mutual_address = places.get("mTLS", "")
         self.http = places["HTTP"]
+        #: The control plane's REST API.
+        self.web = places.get("web", "")
         self.internal = places["internal"]
 
     @property
@@ -138,8 +140,9 @@ class LocalCluster:
         """What a process that is to belong to this cluster, or to administer it, needs in its environment."""
         # As one value, to keep their order: the first is the directory.
         databases = {"PERDURE_DATABASES": json.dumps(self.dsns)}
+        ports = {"PERDURE_LISTEN__MTLS_PORT": "0", "PERDURE_LISTEN__WEB_PORT": "0"}
         redis = {"PERDURE_REDIS__URL": self.redis.url} if self.redis is not None else {}
-        return {**os.environ, **databases, **redis, **self._environment}
+        return {**os.environ, **databases, **ports, **redis, **self._environment}
 
     def set_environment(self, name: str, value: str) -> None:
         """For nodes that are started from now on."""

@@ -1,5 +1,5 @@
 """An HTTP server for ASGI applications in the process's own event loop: uvicorn, which here neither takes signals nor
-configures logs, believes no proxy's headers and writes no access log.
+configures logs, believes no proxy's headers and writes no access log. TLS is made elsewhere.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,9 +60,18 @@ class _Protocol(H11Protocol):
 class AsgiServer:
     """Serves one application. Stops gracefully: requests in flight are answered, for `grace_s` seconds."""
 
-    def __init__(self, application: Any, *, grace_s: int = GRACE_S, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self,
+        application: Any,
+        *,
+        tls: ssl.SSLContext | None = None,
+        grace_s: int = GRACE_S,
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
+        """Without `tls` what is said can be heard by everybody on the way."""
         self._server = _Server(
-            uvicorn.Config(
+            _Config(
+                tls,
                 application,
                 http=_Protocol,  # on h11: the faster parser has no limit for the size of headers
                 h11_max_incomplete_event_size=HEAD_BYTES_MAX,
@@ -92,12 +102,29 @@ class AsgiServer:
         self._serving = asyncio.ensure_future(self._server.serve([listener]))
         return bound
 
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [self._serving] if self._serving else []
+
     async def stop(self) -> None:
         if self._serving is None:
             return
         self._server.should_exit = True
         await self._serving
         self._serving = None
+
+
+class _Config(uvicorn.Config):
+    """With a context that is there already; uvicorn would make one that knows its files' first content for ever."""
+
+    def __init__(self, tls: ssl.SSLContext | None, application: Any, **options: Any) -> None:
+        super().__init__(application, **options)
+        self._tls = tls
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = self._tls
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -9,20 +10,25 @@ import apsw
 from perdure.infra.sqlite.database import DatabaseUnusable, refuse_unknown
 
 
-def copy(source: Path, target: Path) -> None:
+def refuse_other(path: Path) -> None:
+    """Raises DatabaseUnusable: it is not the data of `perdure dev`, or of a newer one."""
+    refuse_unknown(path, may_be_empty=False)
+
+
+def copy(source: Path, target: Path, refuse: Callable[[Path], None] = refuse_other) -> None:
     """Copy a Perdure database to a file that does not exist, in one go: its server reads and writes on meanwhile.
 
     Whatever was acknowledged before the call is in it. The server's lock is not needed. The copy is whole: SQLite has
-    looked through it.
+    looked through it. `refuse` raises DatabaseUnusable for what is no such database.
 
     Raises:
-        DatabaseUnusable: the source is not there, or is not a Perdure database, or is damaged.
+        DatabaseUnusable: the source is not there, or is not such a database, or is damaged.
         OSError, apsw.Error: a file cannot be read or written.
     """
     if not source.exists():
         raise DatabaseUnusable(f"there is no {source}")
     try:
-        refuse_unknown(source, may_be_empty=False)
+        refuse(source)
         reading, writing = apsw.Connection(str(source)), apsw.Connection(str(target))
         try:
             # In steps it would begin anew whenever the server has written.

@@ -56,7 +56,7 @@ class Access:
         return otherwise if access is None else otherwise.override(access.record.limits)
 
     async def start(self) -> None:
-        """Raises StoreError: the database cannot be read."""
+        """If the database cannot be read nobody is let in until it can."""
         await self.watch.start()
         self.acts.start()
         self.uses.start()

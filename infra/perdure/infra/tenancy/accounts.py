@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from typing import NamedTuple
 
 from perdure.api.audit.chain import ChainReport, verify
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.auth.policy.decisions import Policy
-from perdure.kernel.namespace import DAY_NS
+from perdure.frontend.namespaces import Namespaces
+from perdure.infra.postgres import PostgresDatabases, PostgresNamespaceStore
+from perdure.infra.tenancy import reconciling
+from perdure.infra.tenancy.data_plane import NamespaceRecords
+from perdure.kernel.namespace import DAY_NS, Namespace
 from perdure.kernel.runtime import Runtime
+
+_PAGE_SIZE = 1000
 
 
 async def migrate(url: str) -> list[str]:
@@ -46,3 +54,38 @@ async def verify_audit(url: str) -> ChainReport:
     """
     async with aclosing(await ControlDatabase.open(url)) as database:
         return await verify(database)
+
+
+class Healed(NamedTuple):
+    """How many namespaces the control plane has; those that could not be made so; and those of the data plane that it
+    does not know.
+    """
+
+    namespaces: int
+    impossible: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+async def reconcile(url: str, dsns: Mapping[str, str]) -> Healed:
+    """See `perdure.infra.tenancy.reconciling`. The cluster may run.
+
+    Raises:
+        StoreError: one of the databases cannot be used.
+    """
+    databases = await PostgresDatabases.open(dsns)
+    try:
+        namespaces = Namespaces(PostgresNamespaceStore(databases))
+        async with aclosing(await ControlDatabase.open(url)) as database:
+            done = await reconciling.reconcile(database, NamespaceRecords(namespaces))
+        unknown = [each.name async for each in _all_of(namespaces) if each.account_id and each.id not in done.known]
+    finally:
+        await databases.close()
+    return Healed(len(done.known), done.impossible, tuple(unknown))
+
+
+async def _all_of(namespaces: Namespaces) -> AsyncIterator[Namespace]:
+    after = None
+    while page := await namespaces.page(after, _PAGE_SIZE):
+        for each in page:
+            yield each
+        after = page[-1].name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 
 from perdure.api.data import ControlDatabase
 from perdure.api.people.passwords import Passwords
@@ -12,24 +13,29 @@ from perdure.api.resources.regions import RegionOfCloud
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
-from perdure.frontend.tls import Authorities
+from perdure.frontend.tls import Authorities, ServerTls
+from perdure.infra.cluster import access_status
 from perdure.infra.http import Page
 from perdure.infra.mail import NoMailer, SmtpMailer, SmtpServer
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
+from perdure.infra.tenancy import status
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
+from perdure.infra.tenancy.metrics import access_samples
 from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.mailer import Mailer
 from perdure.kernel.membership import Role
+from perdure.kernel.metrics import Sample
 from perdure.kernel.namespace import NamespaceReclaimer
 from perdure.kernel.news import News
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.transport import Handler
 
 
 class ClusterTenancy:
@@ -45,9 +51,13 @@ class ClusterTenancy:
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterTenancy:
-        """Raises StoreError: the control plane's database cannot be used, or has another schema."""
+        """The control plane's database may be away: nobody is let in until it is there.
+
+        Raises:
+            StoreError: it has another schema.
+        """
         assert settings.control_plane.database is not None
-        return cls(settings, runtime, await ControlDatabase.open(settings.control_plane.database))
+        return cls(settings, runtime, await ControlDatabase.expect(settings.control_plane.database))
 
     def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News, usage: UsageStore) -> None:
         """Raises PolicyError: an RPC is missing from the table of who may call what."""
@@ -91,11 +101,35 @@ class ClusterTenancy:
         """What this process offers besides the data plane."""
         return self._control_plane.services() if self._control_plane else []
 
-    def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer | None:
-        """For the HTTP port, with these pages too, if there is more than pages."""
+    def web_server(self, pages: Mapping[str, Callable[[], Page]], tls: ServerTls | None) -> AsgiServer | None:
+        """The REST API, what is downloaded, and these pages too, if this process has the role.
+
+        Raises:
+            OSError: the files of `tls` cannot be used.
+        """
         if self._control_plane is None:
             return None
-        return control_plane_server(self.services(), pages, self._control_plane.mounts)
+        return control_plane_server(self.services(), pages, self._control_plane.mounts, tls.context() if tls else None)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """What other processes may ask besides."""
+        return access_status.handlers(lambda: status.known(self._connected))
+
+    def samples(self) -> Iterable[Sample]:
+        yield from access_samples(self._connected)
+        if self._control_plane is not None:
+            yield from self._control_plane.samples()
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`."""
+        return [*self._connected.background, *(self._control_plane.background if self._control_plane else ())]
+
+    @property
+    def reluctance(self) -> str:
+        """Why nobody should ask this process anything now, empty if all is well."""
+        watch = self._connected.watch
+        return f"nobody is let in: nothing known of the control plane since {watch.age_s:.0f} s" * watch.is_stale
 
     def authorities(self) -> Authorities:
         return self._connected.authorities()
@@ -104,7 +138,7 @@ class ClusterTenancy:
         return self._connected.limits_of(namespace, otherwise)
 
     async def start(self) -> None:
-        """Raises StoreError: the control plane's database cannot be read."""
+        """See `AccessWatch.start`."""
         await self._connected.start()
         if self._control_plane is not None:
             self._control_plane.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +27,8 @@ from perdure.api.purging import DeletedNamespaces
 from perdure.api.resources import billing_reports
 from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
-from perdure.api.resources.kinds import NAMESPACE
-from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS, wanted
+from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
-from perdure.api.resources.rows import ACTIVE
 from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
@@ -45,9 +43,11 @@ from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.infra.mail import NoMailer
 from perdure.infra.tenancy.access import Access
+from perdure.infra.tenancy.metrics import operation_samples
 from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.mailer import Mailer
+from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
@@ -151,17 +151,9 @@ class ControlPlane:
         """What serves this RPC of any of the services."""
         return self._services[method.containing_service].endpoint(method)
 
-    async def reconcile(self, account_id: str) -> None:
-        """Let the data plane have the account's namespaces, wherever it has lost them.
-
-        Raises:
-            StoreError: one of the databases cannot be used.
-        """
-        async with self._database.reading() as transaction:
-            found = await transaction.resources(account_id, NAMESPACE)
-        for row in found:
-            if row.state == ACTIVE:
-                await self._data_plane.put(wanted(row))
+    def samples(self) -> Iterable[Sample]:
+        """What this process counts of operations."""
+        return operation_samples(self._runner)
 
     def start(self) -> None:
         self._runner.start()

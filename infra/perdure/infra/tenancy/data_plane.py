@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 
-from perdure.api.data_plane import NameTaken
+from perdure.api.data_plane import NameTaken, Outdated
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.kernel.errors import NamespaceNotFound
@@ -14,28 +14,30 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.namespaces import NamespaceConflict
 
 
-class SharedNamespaces:
-    """See `perdure.api.data_plane.DataPlane`."""
+class NamespaceRecords:
+    """See `perdure.api.data_plane.NamespaceFollower`."""
 
-    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion) -> None:
+    def __init__(self, namespaces: Namespaces) -> None:
         self._namespaces = namespaces
-        self._deletion = deletion
 
-    async def put(self, namespace: Namespace) -> None:
+    async def put(self, namespace: Namespace, *, overrule: bool = False) -> None:
         known = await self._find(namespace.id)
         if known is None:
             await self._create(namespace)
-        elif msgspec.structs.replace(namespace, version=known.version) != known:
+            return
+        _check_wish(known, namespace.wish, overrule)
+        if msgspec.structs.replace(namespace, version=known.version) != known:
             await self._update(known, namespace)
 
-    async def rename(self, namespace_id: NamespaceId, name: NamespaceName, state: int) -> None:
+    async def rename(
+        self, namespace_id: NamespaceId, name: NamespaceName, state: int, wish: int, *, overrule: bool = False
+    ) -> None:
         known = await self._find(namespace_id)
-        if known is not None and (known.name, known.state) != (name, state):
-            await self._update(known, msgspec.structs.replace(known, name=name, state=state))
-
-    async def delete(self, namespace_id: NamespaceId) -> None:
-        if await self._find(namespace_id) is not None:
-            await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
+        if known is None:
+            return
+        _check_wish(known, wish, overrule)
+        if (known.name, known.state) != (name, state):
+            await self._update(known, msgspec.structs.replace(known, name=name, state=state, wish=wish))
 
     async def _find(self, namespace_id: NamespaceId) -> Namespace | None:
         try:
@@ -64,3 +66,23 @@ class SharedNamespaces:
             return
         if other.id != namespace.id:
             raise NameTaken(namespace.name)
+
+
+class SharedNamespaces(NamespaceRecords):
+    """See `perdure.api.data_plane.DataPlane`."""
+
+    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion) -> None:
+        super().__init__(namespaces)
+        self._deletion = deletion
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        if await self._find(namespace_id) is not None:
+            await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
+
+
+def _check_wish(known: Namespace, wish: int, overrule: bool) -> None:
+    if known.wish > wish and not overrule:
+        raise Outdated(
+            f"the data plane has wish {known.wish} of namespace {known.name}, later than {wish}: "
+            "if the control plane's database was restored, run 'perdure admin reconcile'"
+        )

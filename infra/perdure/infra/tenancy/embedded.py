@@ -8,30 +8,30 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest, GetAsyncOperationRequest
-from temporalio.api.cloud.namespace.v1 import ApiKeyAuthSpec, MtlsAuthSpec, NamespaceSpec
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.api.resources.endpoints import NamespaceEndpoints
-from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf, generate_server
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
 from perdure.infra.http import Page
 from perdure.infra.mail import PrintedMailer
-from perdure.infra.private_files import write_private
+from perdure.infra.options import CONTROL_PLANE_FILE
 from perdure.infra.rest.server import AsgiServer
+from perdure.infra.tenancy import server_certificate
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
+from perdure.infra.tenancy.credentials import KEY_DAYS, OWNER, Credentials, first_authority, first_namespace
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
+from perdure.infra.tenancy.reconciling import reconcile
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import DAY_NS, NamespaceReclaimer
@@ -40,44 +40,10 @@ from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
-OWNER = "owner@localhost"
-NAMESPACE = "default"
-_LIFETIME = timedelta(days=365)
-_KEY_LIFETIME_NS = 365 * DAY_NS
-_RETENTION_DAYS = 1
+_KEY_LIFETIME_NS = KEY_DAYS * DAY_NS
 _LOOK_S = 0.05
-_DATABASE = "control-plane.db"
-_NAMESPACE_FILE = "namespace"
-
-
-class Credentials(NamedTuple):
-    """What lies in the directory, by its use."""
-
-    directory: Path
-
-    @property
-    def server_authority(self) -> Path:
-        return self.directory / "server-ca.pem"
-
-    @property
-    def server(self) -> Path:
-        return self.directory / "server.pem"
-
-    @property
-    def authority(self) -> Path:
-        return self.directory / "client-ca.pem"
-
-    @property
-    def client(self) -> Path:
-        return self.directory / "client.pem"
-
-    @property
-    def api_key(self) -> Path:
-        return self.directory / "api-key"
-
-    @property
-    def namespace(self) -> Path:
-        return self.directory / _NAMESPACE_FILE
+#: Addresses to listen on that nobody can connect to.
+_ANY = ("0.0.0.0", "::")
 
 
 class EmbeddedTenancy:
@@ -91,6 +57,7 @@ class EmbeddedTenancy:
         self._access = Access(runtime, database, self._news)
         self._control_plane: ControlPlane | None = None
         self._deletion: NamespaceDeletion | None = None
+        self._data_plane: SharedNamespaces | None = None
         self.guard = self._access.guard
         self.acts = self._access.acts
         self.tls = ServerTls(
@@ -106,23 +73,10 @@ class EmbeddedTenancy:
             StoreError: the database in it cannot be used.
         """
         credentials = Credentials(directory)
-        _prepare(credentials, _now(runtime), host)
-        database = await ControlDatabase.open(f"sqlite:///{directory / _DATABASE}", migrate=True)
+        names = dict.fromkeys(["localhost", "127.0.0.1", "::1", *([] if host in _ANY else [host])])
+        server_certificate.make(directory, list(names), runtime)
+        database = await ControlDatabase.open(f"sqlite:///{directory / CONTROL_PLANE_FILE}", migrate=True)
         return cls(credentials, runtime, database)
-
-    def how_to_connect(self, address: str, mutual_address: str) -> str:
-        """What to say in a shell so that SDKs and the CLI find their way: with an API key, or with a certificate."""
-        found = self.credentials
-        return "\n".join(
-            [
-                f"export TEMPORAL_ADDRESS={address} TEMPORAL_NAMESPACE={found.namespace.read_text().strip()}",
-                f"export TEMPORAL_TLS_SERVER_CA_CERT_PATH={found.server_authority.resolve()}",
-                f'export TEMPORAL_API_KEY="$(cat {found.api_key.resolve()})"',
-                f"# or, in place of the API key: export TEMPORAL_ADDRESS={mutual_address}",
-                f"#   export TEMPORAL_TLS_CLIENT_CERT_PATH={found.client.resolve()} "
-                f"TEMPORAL_TLS_CLIENT_KEY_PATH={found.client.with_suffix('.key').resolve()}",
-            ]
-        )
 
     def connect(
         self,
@@ -132,11 +86,11 @@ class EmbeddedTenancy:
         usage: UsageStore,
     ) -> None:
         self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
-        data_plane = SharedNamespaces(namespaces, self._deletion)
+        self._data_plane = SharedNamespaces(namespaces, self._deletion)
         # Whoever has started the server is the only one who reads this.
         mailer = PrintedMailer(sys.stderr.write)
         self._control_plane = ControlPlane(
-            self._runtime, self._access, data_plane, self._news, endpoints, usage, mailer=mailer
+            self._runtime, self._access, self._data_plane, self._news, endpoints, usage, mailer=mailer
         )
 
     def services(self) -> list[Service]:
@@ -153,7 +107,7 @@ class EmbeddedTenancy:
         return self._access.limits_of(namespace, otherwise)
 
     async def start(self) -> None:
-        """Raises StoreError: the database cannot be read."""
+        """Raises StoreError: the database cannot be used."""
         assert self._control_plane is not None
         await self._access.start()
         self._control_plane.start()
@@ -161,23 +115,19 @@ class EmbeddedTenancy:
             await self._found(self._control_plane)
             return
         # The data plane may be another one than last time, or one that keeps nothing.
-        account_id = self.credentials.namespace.read_text().strip().rpartition(".")[2]
-        await self._control_plane.reconcile(account_id)
+        assert self._data_plane is not None
+        await reconcile(self._database, self._data_plane)
 
     async def _found(self, control_plane: ControlPlane) -> None:
         """An account, its owner's API key, and a namespace. If this ends half-way the next start begins anew."""
-        authority = generate_authority("Perdure development client", _LIFETIME, _now(self._runtime))
+        authority = first_authority(_now(self._runtime))
         founded = await found(self._database, self._runtime, self._access.policy, OWNER)
         token = await give_key(
             self._database, self._runtime, self._access.policy, founded.owner, "first key", _KEY_LIFETIME_NS
         )
-        spec = NamespaceSpec(
-            name=NAMESPACE,
-            retention_days=_RETENTION_DAYS,
-            mtls_auth=MtlsAuthSpec(enabled=True, accepted_client_ca=authority.certificate_pem),
-            api_key_auth=ApiKeyAuthSpec(enabled=True),
+        created = await control_plane.call(
+            "CreateNamespace", CreateNamespaceRequest(spec=first_namespace(authority)), token
         )
-        created = await control_plane.call("CreateNamespace", CreateNamespaceRequest(spec=spec), token)
         asked = GetAsyncOperationRequest(async_operation_id=created.async_operation.id)
         while True:
             operation = (await control_plane.call("GetAsyncOperation", asked, token)).async_operation
@@ -186,10 +136,7 @@ class EmbeddedTenancy:
             if operation.failure_reason:
                 raise StoreError(f"the first namespace could not be made: {operation.failure_reason}")
             await asyncio.sleep(_LOOK_S)
-        _write(self.credentials.authority, authority)
-        _write(self.credentials.client, generate_leaf(authority, _now(self._runtime), organization="perdure"))
-        write_private(self.credentials.api_key, token.encode())
-        self.credentials.namespace.write_text(created.namespace)
+        self.credentials.keep(authority, token, created.namespace, _now(self._runtime))
         # Whoever reads that the server is ready may come at once.
         await self._access.watch.look()
 
@@ -204,20 +151,3 @@ class EmbeddedTenancy:
 
 def _now(runtime: Runtime) -> datetime:
     return datetime.fromtimestamp(runtime.clock.now_ns() // SECOND_NS, UTC)
-
-
-def _prepare(credentials: Credentials, now: datetime, host: str) -> None:
-    """The directory, with a certificate for the server."""
-    credentials.directory.mkdir(parents=True, exist_ok=True)
-    if credentials.server.exists():
-        return
-    authority = generate_authority("Perdure development server", _LIFETIME, now)
-    names = list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *([host] if host not in ("0.0.0.0", "::") else [])]))
-    # Nobody needs the authority's key again: it is not kept.
-    credentials.server_authority.write_bytes(authority.certificate_pem)
-    _write(credentials.server, generate_server(authority, now, names))
-
-
-def _write(path: Path, issued: Issued) -> None:
-    write_private(path.with_suffix(".key"), issued.key_pem)
-    path.write_bytes(issued.certificate_pem)

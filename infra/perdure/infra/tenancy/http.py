@@ -1,7 +1,8 @@
-"""The HTTP port of a server with a control plane: its REST API with its document, besides the pages for operators."""
+"""The control plane over HTTP: its REST API with its document, and what pages there are besides."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,10 @@ _VERSION = "1"
 
 
 def control_plane_server(
-    services: Sequence[Service], pages: Mapping[str, Callable[[], Page]], mounts: Mapping[str, Any]
+    services: Sequence[Service],
+    pages: Mapping[str, Callable[[], Page]],
+    mounts: Mapping[str, Any],
+    tls: ssl.SSLContext | None = None,
 ) -> AsgiServer:
     """Serves the services by their HTTP annotations, and other ASGI applications under their paths.
 
@@ -39,4 +43,4 @@ def control_plane_server(
         document_path=DOCUMENT_PATH,
         page_path=PAGE_PATH,
     )
-    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}, mounts))
+    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}, mounts), tls=tls)

@@ -98,10 +98,19 @@ def test_dashboards_can_be_told_apart_and_read() -> None:
 
 def test_prometheus_looks_where_the_processes_are() -> None:
     jobs = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
-    targets = {target for job in jobs for group in job["static_configs"] for target in group["targets"]}
-    services = yaml.safe_load((FOLDER.parent / "compose" / "compose.yaml").read_text())["services"]
+    targets = {target for job in jobs for group in job.get("static_configs", []) for target in group["targets"]}
+    looked_up = {
+        f"{name}:{group['port']}" for job in jobs for group in job.get("dns_sd_configs", []) for name in group["names"]
+    }
+    assert targets == processes_of("compose.yaml")
+    assert targets | looked_up == processes_of("compose.yaml") | processes_of("tenants.yaml")
+
+
+def processes_of(file: str) -> set[str]:
+    """Where they show their metrics."""
+    services = yaml.safe_load((FOLDER.parent / "compose" / file).read_text())["services"]
     processes = [name for name, service in services.items() if "PERDURE_ROLES" in service.get("environment", {})]
-    assert targets == {f"{name}:{Settings().listen.http_port}" for name in processes}
+    return {f"{name}:{Settings().listen.http_port}" for name in processes}
 
 
 def test_prometheus_reads_the_alerts() -> None:

@@ -66,12 +66,12 @@ async def test_everything_comes_back(
             for sequence in (1, 2):
                 await append(stores, epochs, shard, sequence)
         revision, _ = await stores.namespaces.changed_since(0)
-        assert await back_up_cluster(dsns, file) == 2
+        assert await back_up_cluster(dsns, file) == (2, None)
         await append(stores, epochs, HERE, 3)
 
     new = postgres.new(count)
     await migrate(new)
-    assert await restore_cluster(new, file) == 2
+    assert await restore_cluster(new, file) == (2, None)
     async with opened(new) as stores:
         assert await stores.cluster.identify("another") == "this cluster"
         assert await stores.namespaces.by_name(NAMED.name) == NAMED
@@ -145,7 +145,7 @@ async def test_a_backup_needs_an_empty_cluster_that_rests(
     async with maintenance(new):
         with pytest.raises(Busy):
             await restore_cluster(new, file)
-    assert await restore_cluster(new, file) == 1
+    assert await restore_cluster(new, file) == (1, None)
 
 
 async def test_a_damaged_backup_leaves_nothing_behind(
@@ -171,7 +171,7 @@ async def test_a_damaged_backup_leaves_nothing_behind(
         with pytest.raises((BadBackup, BackupFailed)):
             await restore_cluster(new, file)
     file.write_bytes(whole)
-    assert await restore_cluster(new, file) == 2
+    assert await restore_cluster(new, file) == (2, None)
 
 
 async def test_an_ended_backup_leaves_no_file(dsns: dict[str, str], tmp_path: Path) -> None:
