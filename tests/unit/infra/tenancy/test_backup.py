@@ -73,12 +73,12 @@ async def test_a_file_is_backed_up_beside_the_data(tmp_path: Path) -> None:
     data, file = tmp_path / "perdure.db", tmp_path / "backup"
     await SqliteDatabase.open(data).close()
     (tmp_path / "secure").mkdir()
-    async with control_bench(tmp_path / "secure") as bench:
+    async with control_bench(f"sqlite:///{tmp_path / 'secure' / CONTROL_PLANE_FILE}") as bench:
         owner = await bench.account()
         await back_up_file(data, file, tmp_path / "secure")
     assert beside(file).exists()
     await restore_file(tmp_path / "new.db", file, tmp_path / "new")
-    async with control_bench(tmp_path / "new") as bench:
+    async with control_bench(f"sqlite:///{tmp_path / 'new' / CONTROL_PLANE_FILE}") as bench:
         assert (await bench.call(owner.token, "GetCurrentIdentity", {})).user.id == owner.user_id
     with pytest.raises(StoreError, match="exists already"):
         await restore_file(tmp_path / "new2.db", file, tmp_path / "new")

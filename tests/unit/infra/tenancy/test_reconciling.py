@@ -20,7 +20,7 @@ SPEC = {"name": "orders", "retentionDays": 2, "apiKeyAuth": {"enabled": True}}
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[ControlBench]:
-    async with control_bench(tmp_path) as running:
+    async with control_bench(f"sqlite:///{tmp_path / 'control-plane.db'}") as running:
         yield running
 
 
