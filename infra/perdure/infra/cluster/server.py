@@ -89,12 +89,7 @@ class ClusterServer:
             runtime,
             limits,
             Place(settings.roles, databases.shard_count, settings.lease_s, listen.advertised_host, has_tenants),
-            Stores(
-                PostgresExecutionStore(databases),
-                PostgresShardStore(databases),
-                PostgresNamespaceStore(databases),
-                PostgresMembershipStore(databases),
-            ),
+            _stores(databases),
             self._transport,
             self._news or NoNews(),
             self._tracer,
@@ -258,6 +253,15 @@ class ClusterServer:
         await self._databases.close()
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close)
+
+
+def _stores(databases: PostgresDatabases) -> Stores:
+    return Stores(
+        PostgresExecutionStore(databases),
+        PostgresShardStore(databases),
+        PostgresNamespaceStore(databases),
+        PostgresMembershipStore(databases),
+    )
 
 
 async def _tenancy(settings: Settings, runtime: Runtime) -> ClusterTenancy | None:
