@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from argon2 import PasswordHasher
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest
@@ -21,6 +22,7 @@ from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
+from perdure.auth.oidc.issuers import Fetch
 from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
@@ -71,7 +73,12 @@ class ControlBench:
     """
 
     def __init__(
-        self, url: str, database: ControlDatabase, limits: ControlLimits, runtime: Runtime | None = None
+        self,
+        url: str,
+        database: ControlDatabase,
+        limits: ControlLimits,
+        runtime: Runtime | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         self.url = url
         self._limits = limits
@@ -98,6 +105,7 @@ class ControlBench:
             connections={"office": ["192.0.2.0/24"]},
             mailer=self.mailer,
             people=self.people,
+            fetch=fetch,
         )
 
     def forget(self) -> None:
@@ -149,6 +157,17 @@ class ControlBench:
         if token or rpc == "ResetPassword":
             # It may have ended a session, which is noticed soon, but not at once.
             await self.access.watch.look()
+        return answer
+
+    async def ask(
+        self, service: ServiceDescriptor, rpc: str, request: Mapping[str, Any], token: str = "", address: str = HOME
+    ) -> Any:
+        """Serve a call of any service, and see to it that what it changed is known. Raises what the handler raises."""
+        method = service.methods_by_name[rpc]
+        metadata = {"authorization": f"Bearer {token}"} if token else {}
+        message = ParseDict(dict(request), GetMessageClass(method.input_type)())
+        answer = await self.control_plane.endpoint(method)(message, KnownCaller(metadata, address))
+        await self.access.watch.look()
         return answer
 
     async def mailed(self, to: str) -> str:
@@ -240,11 +259,17 @@ def request_of(rpc: str, request: Mapping[str, Any]) -> Any:
 
 @asynccontextmanager
 async def control_bench(
-    url: str, limits: ControlLimits | None = None, *, still: bool = False, runtime: Runtime | None = None
+    url: str,
+    limits: ControlLimits | None = None,
+    *,
+    still: bool = False,
+    runtime: Runtime | None = None,
+    fetch: Fetch | None = None,
 ) -> AsyncIterator[ControlBench]:
-    """Running, on an empty database; nothing happens by itself if it is `still`."""
+    """Running, on an empty database; nothing happens by itself if it is `still`. `fetch` gets documents of issuers."""
     database = await ControlDatabase.open(url, migrate=True)
-    async with _running(ControlBench(url, database, limits or ControlLimits(), runtime), still=still) as bench:
+    bench = ControlBench(url, database, limits or ControlLimits(), runtime, fetch)
+    async with _running(bench, still=still):
         yield bench
 
 

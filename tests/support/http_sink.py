@@ -16,11 +16,14 @@ class Received(NamedTuple):
 
 
 class HttpSink:
-    """Answers with `statuses`, one after the other, and then with 200; never, if it is silent."""
+    """Answers with `statuses` and `bodies`, one after the other, and then with 200 and nothing; never if it is
+    silent.
+    """
 
     def __init__(self, *, silent: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.requests: list[Received] = []
+        self.bodies: list[bytes] = []
         self.statuses: list[int] = []
         self._silent = silent
         self._server: asyncio.Server | None = None
@@ -46,9 +49,11 @@ class HttpSink:
             await reader.read()
         else:
             status = self.statuses.pop(0) if self.statuses else 200
+            answer_body = self.bodies.pop(0) if self.bodies else b""
             answer = (
-                f"HTTP/1.1 {status} Status\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                f"HTTP/1.1 {status} Status\r\nlocation: /elsewhere\r\ncontent-length: {len(answer_body)}\r\n"
+                "connection: close\r\n\r\n"
             )
-            writer.write(answer.encode())
+            writer.write(answer.encode() + answer_body)
             await writer.drain()
         writer.close()

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.tables import ResourceRow
+from perdure.api.federation.federation import Federation
 from perdure.api.people.events import SignInEvent
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -89,6 +90,7 @@ class Preparation:
     now_ns: int
     database: ControlDatabase
     people: People
+    federation: Federation
 
     async def write(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:
         """In a transaction of its own. Raises what `work` does, and `StoreError`."""

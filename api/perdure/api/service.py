@@ -20,10 +20,13 @@ from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.data.tables import OperationRow
+from perdure.api.federation.federation import Federation
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.people import People
 from perdure.api.protos import extensions_pb2 as extensions
+from perdure.api.protos import federation_pb2 as federation
 from perdure.api.protos import identity_pb2 as identity
+from perdure.api.protos import provisioning_pb2 as provisioning
 from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -52,6 +55,8 @@ from perdure.kernel.runtime import Runtime
 CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
 EXTENSION_SERVICE: ServiceDescriptor = extensions.DESCRIPTOR.services_by_name["CloudExtensionService"]
 IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["IdentityService"]
+FEDERATION_SERVICE: ServiceDescriptor = federation.DESCRIPTOR.services_by_name["FederationService"]
+PROVISIONING_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ProvisioningService"]
 
 #: Serves a decoded request of a caller.
 ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]
@@ -85,6 +90,7 @@ class ControlParts:
     deferred: Callable[[], None]
     people: People
     outbox: Outbox
+    federation: Federation
     rates: ControlRates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -234,7 +240,13 @@ class ControlService:
         parts = self._parts
         now_ns = parts.runtime.clock.now_ns()
         preparation = Preparation(
-            visit.who.principal, visit.address, visit.user_agent, now_ns, parts.database, parts.people
+            visit.who.principal,
+            visit.address,
+            visit.user_agent,
+            now_ns,
+            parts.database,
+            parts.people,
+            parts.federation,
         )
         return await row.prepare(preparation, request)
 

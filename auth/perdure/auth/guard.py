@@ -201,7 +201,8 @@ def _identified(owner: Somebody, record: CredentialRecord) -> Identified:
     principal, grants = owner.principal, owner.grants
     named = Principal(principal.kind, principal.id, principal.name, principal.account_id, record.id)
     signed_in = record.kind == secrets.SecretKind.SESSION
-    return Identified(named, replace(grants, scope=KeyScope(record.scope), signed_in=signed_in))
+    grants = replace(grants, scope=KeyScope(record.scope), signed_in=signed_in, federated=record.federated)
+    return Identified(named, grants)
 
 
 def _check(chain: str, access: NamespaceAccess, now_ns: int) -> _Accepted:

@@ -27,6 +27,8 @@ class SecretKind(StrEnum):
     SESSION = "pds"
     #: To be used once: what a mailed link carries.
     TICKET = "pdt"
+    #: By which an identity provider manages users and groups.
+    PROVISIONING = "pdp"
 
 
 class Given(NamedTuple):

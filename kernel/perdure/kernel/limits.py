@@ -155,6 +155,12 @@ class ControlLimits(_Named):
     namespaces_max: int = _limit(10, "cloud.namespacesPerAccount", "namespaces of an account")
     users_max: int = _limit(300, "cloud.usersPerAccount", "users of an account, with those who are invited")
     service_accounts_max: int = _limit(500, "cloud.serviceAccountsPerAccount", "service accounts of an account")
+    trusted_issuers_max: int = _limit(
+        50, "cloud.trustedIssuersPerAccount", "issuers of tokens that an account trusts, each for one service account"
+    )
+    federated_keys_max: int = _limit(
+        1000, "cloud.federatedKeysPerServiceAccount", "keys of a service account that were given for tokens"
+    )
     groups_max: int = _limit(200, "cloud.userGroupsPerAccount", "groups of an account")
     group_members_max: int = _limit(1000, "cloud.membersPerUserGroup", "users in a group")
     api_keys_per_user_max: int = _limit(10, "cloud.apiKeysPerUser", "API keys of a user that have not expired")

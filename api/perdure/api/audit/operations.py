@@ -58,6 +58,14 @@ OPERATIONS: Mapping[str, str] = {
     "UpdateNamespaceSettings": "UpdateNamespaceSettingsAPI",
     "UndeleteNamespace": "UndeleteNamespaceAPI",
     "CreateServiceAccountApiKey": "CreateServiceAccountAPIKey",
+    # Of FederationService
+    "CreateTrustedIssuer": "CreateTrustedIssuer",
+    "UpdateTrustedIssuer": "UpdateTrustedIssuer",
+    "DeleteTrustedIssuer": "DeleteTrustedIssuer",
+    # Of ProvisioningService
+    "CreateProvisioningToken": "CreateProvisioningToken",
+    "RotateProvisioningToken": "RotateProvisioningToken",
+    "DeleteProvisioningToken": "DeleteProvisioningToken",
     # Of IdentityService
     "ResendInvitation": "ResendUserInviteAPI",
     "UpdateAccountSettings": "UpdateAccountSettingsAPI",
@@ -83,8 +91,11 @@ TOLD_BY_EVENTS = frozenset(
         "JoinAccount",
         "RequestPasswordReset",
         "ResetPassword",
+        "ExchangeToken",
     }
 )
+#: A key for a token.
+EXCHANGE = "ExchangeToken"
 #: By the kind of a sign-in event.
 EVENTS: Mapping[SignInEventKind, str] = {
     SignInEventKind.SIGNED_IN: "UserLogin",

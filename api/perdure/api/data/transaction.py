@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.api.data.audit import AuditTables
+from perdure.api.data.federation import FederationData
 from perdure.api.data.people import PeopleData
 from perdure.api.data.tables import AccessRevisionRow, AccessRow, BillingFileRow, MemberRow, OperationRow, ResourceRow
 from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
@@ -23,6 +24,7 @@ class Transaction:
         self.people = PeopleData(session)
         self._published: dict[tuple[str, str], bytes | None] = {}
         self.audit = AuditTables(session)
+        self.federation = FederationData(session)
 
     # Resources
 
@@ -166,6 +168,12 @@ class Transaction:
 
     def withdraw(self, kind: str, record_id: str) -> None:
         self._published[kind, record_id] = None
+
+    async def forget_withdrawn(self, kind: str, record_id: str) -> None:
+        """That there was such a record: for what is good for nothing in whatever memory it may be still."""
+        await self._session.execute(
+            delete(AccessRow).where(AccessRow.kind == kind, AccessRow.id == record_id, AccessRow.record.is_(None))
+        )
 
     @property
     def publishes(self) -> bool:

@@ -1,5 +1,5 @@
-"""What people leave behind: ended sessions, unused tickets, tries of long ago, closed accounts. And what gateways
-report of uses.
+"""What people and machines leave behind: ended sessions, unused tickets, keys for tokens, tries of long ago, closed
+accounts. And what gateways report of uses.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import structlog
 
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.person_tables import CredentialUseRow
+from perdure.api.federation import keys
 from perdure.api.people import attempts, closing, sessions
 from perdure.api.people.people import SessionLimits
 from perdure.api.resources import kinds
@@ -92,7 +93,7 @@ class Upkeep:
         ended = await transaction.people.sessions_ended(unused_since_ns, now_ns, _AT_ONCE)
         await sessions.end_all(transaction, ended)
         await transaction.people.forget_old(now_ns, now_ns - attempts.FORGOTTEN_NS, now_ns - attempts.KNOWN_NS)
-        return len(ended)
+        return max(len(ended), await keys.sweep(transaction, now_ns, _AT_ONCE))
 
     async def _run(self) -> None:
         while True:

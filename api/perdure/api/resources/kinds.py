@@ -21,6 +21,8 @@ AUDIT_LOG_SINK: Final = "audit log sink"
 #: Which CloudService does not know.
 AUDIT_EXPORT: Final = "audit log export"
 BILLING_REPORT: Final = "billing report"
+TRUSTED_ISSUER: Final = "trusted issuer"
+PROVISIONING_TOKEN: Final = "provisioning token"
 
 #: The account role that a service account has that belongs to one namespace.
 ROLE_OF_NAMESPACE_SCOPED: Final = AccountAccess.ROLE_READ

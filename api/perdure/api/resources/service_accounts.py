@@ -21,6 +21,7 @@ from temporalio.api.cloud.identity.v1 import ServiceAccount, ServiceAccountSpec
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
+from perdure.api.federation import trusted_issuers
 from perdure.api.resources import accesses, api_keys, kinds, names, rows
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of, publish_identity
@@ -69,8 +70,9 @@ async def _delete(call: ControlCall, request: DeleteServiceAccountRequest) -> De
 
 
 async def remove(call: ControlCall, row: ResourceRow, resource_version: str) -> None:
-    """With its API keys. Raises what `rows.delete` does."""
+    """With its API keys, and who was trusted to be it. Raises what `rows.delete` does."""
     await api_keys.remove_all(call, row)
+    await trusted_issuers.remove_all(call, row)
     await rows.delete(call, row, resource_version)
     call.transaction.withdraw("principal", row.id)
 

@@ -54,7 +54,8 @@ class CredentialRecord(msgspec.Struct, frozen=True, tag="credential", array_like
     """A secret by which a principal is known: an API key, a session. The secret itself is nowhere.
 
     `kind` is a `SecretKind`, `secret_hash` the secret's SHA-256. `scope` narrows what its owner may do. `sources` are
-    networks from which it is accepted, all if there are none.
+    networks from which it is accepted, all if there are none. It is `federated` if it was given for a token of another
+    issuer.
     """
 
     id: str
@@ -65,6 +66,7 @@ class CredentialRecord(msgspec.Struct, frozen=True, tag="credential", array_like
     disabled: bool = False
     scope: str = "full"
     sources: tuple[str, ...] = ()
+    federated: bool = False
 
 
 class CertificateFilterRecord(msgspec.Struct, frozen=True, array_like=True):

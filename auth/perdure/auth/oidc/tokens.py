@@ -19,6 +19,7 @@ TOKEN_LENGTH_MAX = 16 * 1024
 LEEWAY_S = 60
 #: A token that is good for longer was not made for signing in.
 LIFETIME_S_MAX = 24 * 3600
+_INSTANT_S_MAX = 10**11
 
 Claims = Mapping[str, Any]
 
@@ -85,4 +86,7 @@ def _time(claims: Claims, name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TokenRefused(f"{name} is not a time")
+    # JSON as it is read here knows infinity, and what is no number: nothing is earlier or later than that.
+    if not -_INSTANT_S_MAX < value < _INSTANT_S_MAX:
+        raise TokenRefused(f"{name} is not a time of any clock")
     return float(value)

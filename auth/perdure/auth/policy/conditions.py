@@ -15,7 +15,8 @@ class Call(NamedTuple):
     """What conditions look at.
 
     `roles` are the caller's account roles with all that they include, `custom_roles` the names of his custom ones, and
-    `on` tells his permission on a namespace of the account that the target is in. `signed_in` is whoever has a session.
+    `on` tells his permission on a namespace of the account that the target is in. `signed_in` is whoever has a session,
+    `federated` whoever has a key for a token of another issuer.
     """
 
     principal_id: str
@@ -25,6 +26,7 @@ class Call(NamedTuple):
     on: Callable[[str], Permission | None]
     target: Target
     signed_in: bool = False
+    federated: bool = False
 
 
 class Condition(NamedTuple):
@@ -36,6 +38,10 @@ class Condition(NamedTuple):
 
 def _own(call: Call) -> bool:
     return bool(call.principal_id) and call.target.owner_id == call.principal_id
+
+
+def _own_with_a_key_of_its_own(call: Call) -> bool:
+    return _own(call) and not call.federated
 
 
 def _own_as_a_person(call: Call) -> bool:
@@ -65,6 +71,9 @@ CONDITIONS: Mapping[str, Condition] = {
     VISIBLE: Condition(lambda call: True, "and sees what is visible to the caller"),
     "signed in": Condition(lambda call: call.signed_in, "by a session and not by an API key"),
     "own": Condition(_own, "if it is the caller's own"),
+    "own by own key": Condition(
+        _own_with_a_key_of_its_own, "if it is the caller's own and the caller's key was not given for a token"
+    ),
     "own as a person": Condition(_own_as_a_person, "if it is the caller's own and the caller is no service account"),
     "admin of target": Condition(_admin_of_target, "with namespace permission Admin on the target, before and after"),
     "lesser roles": Condition(_lesser_roles, "if nobody gains or loses the role Owner or Finance Admin by it"),

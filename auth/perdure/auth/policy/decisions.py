@@ -140,6 +140,7 @@ class Policy:
             lambda namespace: self.permission_on(grants, target.account_id, namespace),
             target,
             grants.signed_in,
+            grants.federated,
         )
 
     def _granted(self, rpc: str, grants: Grants, call: Call) -> Iterator[Decision]:

@@ -70,8 +70,8 @@ class Grants:
 
     `roles` are several because groups add theirs, and Finance Admin is neither more nor less than Developer.
     `namespaces` are explicit permissions by namespace; what roles include is not among them. `person` is false for
-    service accounts and certificates, `signed_in` is true for sessions only. The `operator` administers the
-    installation; he needs no account.
+    service accounts and certificates, `signed_in` is true for sessions only, `federated` for keys that were given for a
+    token of another issuer. The `operator` administers the installation; he needs no account.
     """
 
     account_id: str = ""
@@ -82,6 +82,7 @@ class Grants:
     person: bool = False
     operator: bool = False
     signed_in: bool = False
+    federated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,10 @@ def page(rules: Table) -> str:
             _CONTROL_PLANE,
             _matrix(rules, "CloudService", _control_cells(rules)),
             _IDENTITY,
-            _matrix(rules, "IdentityService", _identity_cells(rules)),
+            *(
+                _matrix(rules, service, _identity_cells(rules))
+                for service in ("IdentityService", "FederationService", "ProvisioningService")
+            ),
             _CUSTOM + "\n".join(_actions(rules)) + "\n",
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from perdure.infra.cloud import login, special
+from perdure.infra.cloud import login, machines, special
 from perdure.infra.cloud.certificates import cert
 from perdure.infra.cloud.commands import groups
 from perdure.infra.cloud.resources import RESOURCES
@@ -14,6 +14,7 @@ cloud.add_typer(cert, name="cert")
 _groups = groups(RESOURCES)
 login.extend(cloud)
 special.extend(cloud, _groups)
+machines.extend(cloud, _groups)
 for _name, _group in _groups.items():
     cloud.add_typer(_group, name=_name)
 

@@ -39,9 +39,19 @@ class CloudClient:
         import grpc
         from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
+        from perdure.api.protos import federation_pb2 as federation
         from perdure.api.protos import identity_pb2 as identity
+        from perdure.api.protos import provisioning_pb2 as provisioning
 
-        self._methods = cloud.DESCRIPTOR.services_by_name["CloudService"].methods_by_name
+        self._methods = {
+            name: method
+            for service in (
+                cloud.DESCRIPTOR.services_by_name["CloudService"],
+                federation.DESCRIPTOR.services_by_name["FederationService"],
+                provisioning.DESCRIPTOR.services_by_name["ProvisioningService"],
+            )
+            for name, method in service.methods_by_name.items()
+        }
         self._identity = identity.DESCRIPTOR.services_by_name["IdentityService"].methods_by_name
         self.address = address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
         token = "" if anonymous else _first(_KEY_VARIABLES) or session.token_for(address)
@@ -92,9 +102,12 @@ class CloudClient:
         return found
 
     def change(self, rpc: str, request: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:
-        """The same for a mutation; with `wait`, returns when what it asks for has come about."""
+        """The same for a mutation; with `wait`, returns when what it asks for has come about, if it takes a while."""
+        if not request.get("async_operation_id"):
+            # Not all of them have a place for it.
+            request = {name: value for name, value in request.items() if name != "async_operation_id"}
         answer = self.call(rpc, request)
-        if wait:
+        if wait and "asyncOperation" in answer:
             answer["asyncOperation"] = self.wait(answer["asyncOperation"])
         return answer
 

@@ -55,7 +55,7 @@ def whoami() -> None:
 
 
 def call(
-    rpc: Annotated[str, typer.Argument(help="Name of an RPC of CloudService.")],
+    rpc: Annotated[str, typer.Argument(help="Name of an RPC, such as GetUsers.")],
     request: Annotated[str, typer.Argument(help="The request in JSON.")] = "{}",
 ) -> None:
     """Make any call of the API."""

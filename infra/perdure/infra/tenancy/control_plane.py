@@ -17,6 +17,10 @@ from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.extensions import registry as extensions
+from perdure.api.federation import oauth
+from perdure.api.federation import registry as federation
+from perdure.api.federation.federation import Federation
+from perdure.api.federation.fetching import fetch_by
 from perdure.api.operations import OperationRunner
 from perdure.api.people import registry as identity
 from perdure.api.people.outbox import Outbox
@@ -32,6 +36,7 @@ from perdure.api.resources.regions import LOCAL, RegionOfCloud
 from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
+    FEDERATION_SERVICE,
     IDENTITY_SERVICE,
     ControlEndpoint,
     ControlParts,
@@ -39,6 +44,7 @@ from perdure.api.service import (
 )
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
+from perdure.auth.oidc.issuers import Fetch
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.infra.mail import NoMailer
@@ -84,15 +90,17 @@ class ControlPlane:
         audit: AuditOptions = _AUDIT,
         mailer: Mailer | None = None,
         people: People | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
-        """`connections` are private ones, with their networks.
+        """`connections` are private ones, with their networks. `fetch` is for documents of issuers, instead of the way
+        through the guard of addresses.
 
         Raises:
             PolicyError: an RPC is missing from the table.
             MissingMethod: an RPC has no handler.
             OSError: the file of authorities cannot be read.
         """
-        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE])
+        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, FEDERATION_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
@@ -127,12 +135,17 @@ class ControlPlane:
             deferred=self._runner.look,
             people=self._people,
             outbox=self.outbox,
+            federation=Federation(runtime, fetch or fetch_by(calls)),
         )
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
+            FEDERATION_SERVICE: ControlService(FEDERATION_SERVICE, federation.METHODS, parts),
         }
+        self._tokens = oauth.TokenEndpoint(
+            self.endpoint(FEDERATION_SERVICE.methods_by_name["ExchangeToken"]), runtime.clock
+        )
 
     def services(self) -> list[Service]:
         return [_served(descriptor, service) for descriptor, service in self._services.items()]
@@ -140,7 +153,7 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads}
+        return {billing_reports.PATH: self.downloads, oauth.PATH: self._tokens}
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""

@@ -139,6 +139,10 @@ BY_ROLE = _by_method(
         "GetAccountSettings CreateUserApiKey": "RDFAO",
         "UpdateAccountSettings ResendInvitation RotateApiKey GetApiKeyDetails": "AO",
         "CreateServiceAccountApiKey": "AO",
+        "CreateTrustedIssuer UpdateTrustedIssuer DeleteTrustedIssuer": "AO",
+        "GetTrustedIssuer GetTrustedIssuers": "RDFAO",
+        "GetProvisioningTokens DeleteProvisioningToken": "AO",
+        "CreateProvisioningToken RotateProvisioningToken": "O",
         "DeleteAccount": "O",
         "GetAuditLogs GetAccountAuditLogSink GetAccountAuditLogSinks CreateAccountAuditLogSink": "AO",
         "UpdateAccountAuditLogSink DeleteAccountAuditLogSink ValidateAccountAuditLogSink": "AO",
@@ -161,11 +165,12 @@ BY_PERMISSION = _by_method(
         "CreateServiceAccount UpdateServiceAccount DeleteServiceAccount": "a",
         "GetApiKey CreateApiKey UpdateApiKey DeleteApiKey RotateApiKey GetApiKeyDetails": "a",
         "CreateServiceAccountApiKey": "a",
+        "CreateTrustedIssuer UpdateTrustedIssuer DeleteTrustedIssuer": "a",
     }
 )
 ONLY_OWNERS_GIVE_THEIR_ROLES = {
     *("CreateUser", "UpdateUser", "DeleteUser", "ResendInvitation", "CreateApiKey", "RotateApiKey"),
-    "CreateServiceAccountApiKey",
+    *("CreateServiceAccountApiKey", "CreateTrustedIssuer", "UpdateTrustedIssuer", "DeleteTrustedIssuer"),
     *("CreateUserGroup", "UpdateUserGroup", "DeleteUserGroup", "AddUserGroupMember", "RemoveUserGroupMember"),
     *("CreateServiceAccount", "UpdateServiceAccount", "DeleteServiceAccount"),
 }
@@ -176,6 +181,7 @@ OF_OWN_KEYS = {
 #: For whoever has no credentials.
 FOR_NOBODY = {
     *("SignUp", "VerifyEmail", "SignIn", "AcceptInvitation", "RequestPasswordReset", "ResetPassword"),
+    "ExchangeToken",
 }
 #: About oneself, wherever one is.
 FOR_ONESELF = {

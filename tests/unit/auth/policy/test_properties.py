@@ -46,6 +46,7 @@ grants = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 targets = st.builds(
     Target,
@@ -61,7 +62,7 @@ targets = st.builds(
 rpcs = st.sampled_from(RPCS)
 ABOUT_NO_ACCOUNT = {
     *("installation.info", "installation.administer", "namespace.describe"),
-    *("person.enter", "person.self"),
+    *("person.enter", "person.self", "machine.enter"),
 }
 many = settings(max_examples=400, deadline=None)
 
@@ -119,9 +120,8 @@ def judged_by_casbin(rpc: str, who: str, own: Grants, target: Target) -> bool:
 
     included = frozenset().union(*(POLICY.rules.included[words.ROLES[role]] for role in own.roles))
     all_roles = frozenset(role for role, name in words.ROLES.items() if name in included)
-    call = Call(
-        who, own.person, all_roles, frozenset(permission.role for permission in own.custom), on, target, own.signed_in
-    )
+    custom_roles = frozenset(permission.role for permission in own.custom)
+    call = Call(who, own.person, all_roles, custom_roles, on, target, own.signed_in, own.federated)
     short = words.short_name(rpc)
     if not ENFORCER.enforce(ENFORCER.new_enforce_context("2"), own.scope.value, short):
         return False
@@ -141,6 +141,16 @@ def judged_by_casbin(rpc: str, who: str, own: Grants, target: Target) -> bool:
         if (about := resources.get(permission.kind, [target.resource_id]))
         if all(each and (permission.allow_all or each in permission.resource_ids) for each in about)
     )
+
+
+@many
+@given(rpcs, people, grants, targets)
+def test_a_key_for_a_token_never_allows_more(rpc: str, who: str, own: Grants, target: Target) -> None:
+    lent = POLICY.decide(rpc, who, replace(own, federated=True), target)
+    kept = POLICY.decide(rpc, who, replace(own, federated=False), target)
+    assert kept.allowed or not lent.allowed
+    if kept.allowed and not lent.allowed:
+        assert POLICY.rpcs[rpc] == "apikey.create"
 
 
 @settings(max_examples=150, deadline=None)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from perdure.api.service import CLOUD_SERVICE
+from perdure.api.service import CLOUD_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE
 from perdure.infra.cloud.resources import RESOURCES, Resource
 
-METHODS = CLOUD_SERVICE.methods_by_name
+METHODS = {
+    name: method
+    for service in (CLOUD_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE)
+    for name, method in service.methods_by_name.items()
+}
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=RESOURCES)
@@ -29,7 +33,7 @@ def test_rpcs_and_fields_exist(resource: Resource) -> None:
         assert resource.item in METHODS[resource.get].output_type.fields_by_name
     if resource.update:
         updated = METHODS[resource.update].input_type.fields_by_name
-        assert {"spec", "resource_version", "async_operation_id"} <= set(updated)
+        assert {"spec", "resource_version"} <= set(updated)
         assert resource.id_in_spec or not resource.id_field or resource.id_field in updated
 
 
@@ -41,10 +45,13 @@ def _follow(kind: Descriptor, path: str) -> None:
 
 def test_every_rpc_can_be_reached() -> None:
     """By a command of its own, or by `perdure cloud call`."""
-    from perdure.infra.cloud import special
+    from perdure.infra.cloud import machines, special
 
     named = {rpc for each in RESOURCES.values() for rpc in (each.get, each.list, each.create, each.update, each.delete)}
-    text = special.__loader__.get_source(special.__name__)  # type: ignore[union-attr]
+    text = "".join(
+        module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]
+        for module in (machines, special)
+    )
     left = {rpc for rpc in METHODS if rpc not in named and f'"{rpc}"' not in text}
     assert left == {
         "RenameCustomSearchAttribute",

@@ -1,0 +1,27 @@
+"""Documents of issuers that tenants have named, through the guard of addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from perdure.api.audit.sinks.batches import DeliveryFailed
+from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.auth.oidc.issuers import Fetch, FetchFailed
+
+#: Somebody waits for an answer meanwhile.
+TIMEOUT_S: Final = 4.0
+DOCUMENT_BYTES_MAX: Final = 256 * 1024
+
+
+def fetch_by(calls: GuardedCalls) -> Fetch:
+    async def fetch(url: str) -> bytes:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await calls.get(url, DOCUMENT_BYTES_MAX)
+        except TimeoutError:
+            raise FetchFailed(f"{url} did not answer within {TIMEOUT_S:g} seconds") from None
+        except DeliveryFailed as error:
+            raise FetchFailed(str(error)) from None
+
+    return fetch
