@@ -56,6 +56,7 @@ CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudServi
 EXTENSION_SERVICE: ServiceDescriptor = extensions.DESCRIPTOR.services_by_name["CloudExtensionService"]
 IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["IdentityService"]
 FEDERATION_SERVICE: ServiceDescriptor = federation.DESCRIPTOR.services_by_name["FederationService"]
+SCIM_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ScimService"]
 PROVISIONING_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ProvisioningService"]
 
 #: Serves a decoded request of a caller.
@@ -106,15 +107,28 @@ class _Visit:
     user_agent: str
 
 
+#: Whose call it is. Raises Unauthenticated: nobody's.
+Identify = Callable[[Caller], Awaitable[Identified]]
 _Serve = Callable[[MethodDescriptor, Method, _Visit, Any, Any], Awaitable[Message]]
 
 
 class ControlService:
     """All RPCs of a service, each by `endpoint`. `methods` are their handlers, by name."""
 
-    def __init__(self, service: ServiceDescriptor, methods: Mapping[str, Method], parts: ControlParts) -> None:
-        """Raises MissingMethod: an RPC has no handler, or the audit log no word for it."""
+    def __init__(
+        self,
+        service: ServiceDescriptor,
+        methods: Mapping[str, Method],
+        parts: ControlParts,
+        identify: Identify | None = None,
+    ) -> None:
+        """`identify` is for a service that others call than those whom gateways know.
+
+        Raises:
+            MissingMethod: an RPC has no handler, or the audit log no word for it.
+        """
         verify(service, methods)
+        self._identify = identify or parts.guard.identify
         self._methods = methods
         self._parts = parts
 
@@ -228,7 +242,7 @@ class ControlService:
             who = Identified(ANYBODY, Grants())
             parts.rates.take_address(address)
         else:
-            who = await parts.guard.identify(caller)
+            who = await self._identify(caller)
             parts.rates.take(who.principal)
         check_names(request)
         return _Visit(who, address, _user_agent(caller))

@@ -15,6 +15,8 @@ class PrincipalKind(StrEnum):
     SERVICE_ACCOUNT = "service-account"
     #: A client's certificate, which stands for nobody but itself.
     CERTIFICATE = "certificate"
+    #: The identity provider of an account.
+    PROVISIONER = "provisioner"
     #: Whoever can reach a server that asks nobody who he is.
     ANYBODY = "anybody"
 

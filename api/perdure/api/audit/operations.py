@@ -66,6 +66,15 @@ OPERATIONS: Mapping[str, str] = {
     "CreateProvisioningToken": "CreateProvisioningToken",
     "RotateProvisioningToken": "RotateProvisioningToken",
     "DeleteProvisioningToken": "DeleteProvisioningToken",
+    # Of ScimService
+    "ScimCreateUser": "ScimCreateUser",
+    "ScimReplaceUser": "ScimReplaceUser",
+    "ScimPatchUser": "ScimPatchUser",
+    "ScimDeleteUser": "ScimDeleteUser",
+    "ScimCreateGroup": "ScimCreateGroup",
+    "ScimReplaceGroup": "ScimReplaceGroup",
+    "ScimPatchGroup": "ScimPatchGroup",
+    "ScimDeleteGroup": "ScimDeleteGroup",
     # Of IdentityService
     "ResendInvitation": "ResendUserInviteAPI",
     "UpdateAccountSettings": "UpdateAccountSettingsAPI",

@@ -109,6 +109,11 @@ class Transaction:
         await self._session.flush()
         return (await self._session.scalars(select(MemberRow.group_id).where(MemberRow.user_id == user_id))).all()
 
+    async def memberships(self, user_ids: Sequence[str]) -> Sequence[MemberRow]:
+        """In which groups they are."""
+        await self._session.flush()
+        return (await self._session.scalars(select(MemberRow).where(MemberRow.user_id.in_(user_ids)))).all()
+
     async def leave_groups(self, user_id: str) -> None:
         await self._session.flush()
         await self._session.execute(delete(MemberRow).where(MemberRow.user_id == user_id))

@@ -45,6 +45,12 @@ async def withdraw(transaction: Transaction, user: ResourceRow) -> None:
     await transaction.people.forget_tickets(Purpose.INVITATION, user.id)
 
 
+async def forget(call: ControlCall, user: ResourceRow) -> None:
+    """Somebody who may say so has said that he needs none."""
+    await withdraw(call.transaction, user)
+    user.details = {name: value for name, value in user.details.items() if name != _DETAIL}
+
+
 async def _resend(call: ControlCall, request: api.ResendInvitationRequest) -> api.ResendInvitationResponse:
     user = await rows.find(call, kinds.USER, request.user_id, field="user_id")
     if not user.details.get(_DETAIL):

@@ -15,6 +15,7 @@ from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.api.people.people import SessionLimits
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import kinds, rows
+from perdure.api.resources.publishing import is_active
 from perdure.auth import secrets
 from perdure.auth.access.records import CredentialRecord
 from perdure.auth.policy.grants import KeyScope
@@ -32,7 +33,7 @@ async def memberships(transaction: Transaction, email: str) -> Sequence[tuple[Re
     for user in await transaction.everywhere(kinds.USER, email):
         account = await transaction.resource(kinds.ACCOUNT, user.account_id)
         is_open = account is not None and account.state == rows.ACTIVE
-        if is_open and account is not None and not user.details.get("invitation"):
+        if is_open and account is not None and is_active(user):
             found.append((user, account))
     return sorted(found, key=lambda each: each[1].id)
 

@@ -71,3 +71,36 @@ class DeleteProvisioningTokenRequest(_message.Message):
 class DeleteProvisioningTokenResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ScimRequest(_message.Message):
+    __slots__ = ("id", "query", "scim_body", "if_match", "base")
+    class QueryEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    SCIM_BODY_FIELD_NUMBER: _ClassVar[int]
+    IF_MATCH_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    query: _containers.ScalarMap[str, str]
+    scim_body: bytes
+    if_match: str
+    base: str
+    def __init__(self, id: _Optional[str] = ..., query: _Optional[_Mapping[str, str]] = ..., scim_body: _Optional[bytes] = ..., if_match: _Optional[str] = ..., base: _Optional[str] = ...) -> None: ...
+
+class ScimResponse(_message.Message):
+    __slots__ = ("status", "body", "etag", "location")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    body: bytes
+    etag: str
+    location: str
+    def __init__(self, status: _Optional[int] = ..., body: _Optional[bytes] = ..., etag: _Optional[str] = ..., location: _Optional[str] = ...) -> None: ...

@@ -40,9 +40,9 @@ _ELSEWHERE = ("google_group", "scim_group")
 
 
 async def _create(call: ControlCall, request: CreateUserGroupRequest) -> CreateUserGroupResponse:
-    spec = _checked(call, request.spec)
-    if spec.HasField("scim_group"):
+    if request.spec.HasField("scim_group"):
         raise InvalidArgument("spec.scim_group: such groups are made by the identity provider.")
+    spec = _checked(call, request.spec)
     if await call.transaction.count(call.account_id, kinds.USER_GROUP) >= call.limits.groups_max:
         raise rows.too_many(call.limits, "groups_max", "too many user groups")
     row = await rows.create(call, kinds.USER_GROUP, call.new_id(), spec.display_name, spec)
@@ -76,6 +76,8 @@ async def _update(call: ControlCall, request: UpdateUserGroupRequest) -> UpdateU
     kind = before.WhichOneof("group_type")
     if spec.WhichOneof("group_type") != kind or (kind in _ELSEWHERE and getattr(spec, kind) != getattr(before, kind)):
         raise InvalidArgument("spec.group_type: cannot be changed.")
+    if kind == "scim_group" and spec.display_name != before.display_name:
+        raise FailedPrecondition("spec.display_name: the group belongs to the identity provider: rename it there.")
     await names.rename(call, row, spec.display_name)
     rows.change(call, row, request.resource_version, spec)
     await publish_group(call.transaction, row.id)
@@ -86,15 +88,20 @@ async def _delete(call: ControlCall, request: DeleteUserGroupRequest) -> DeleteU
     row = await rows.find(call, kinds.USER_GROUP, request.group_id, field=_FIELD)
     if rows.spec_of(row, UserGroupSpec).HasField("scim_group"):
         raise FailedPrecondition("The group belongs to the identity provider: delete it there.")
+    await remove(call, row, request.resource_version)
+    return DeleteUserGroupResponse()
+
+
+async def remove(call: ControlCall, row: ResourceRow, resource_version: str | None) -> None:
+    """Nobody has what it was given any more. A version of None is not asked for. Raises what `rows.delete` does."""
     members = await call.transaction.members(row.id)
     for member in members:
         await call.transaction.remove(member)
-    await rows.delete(call, row, request.resource_version)
+    await rows.delete(call, row, resource_version)
     for member in members:
         user = await call.transaction.resource(kinds.USER, member.user_id)
         if user is not None:
             await publish_identity(call.transaction, user)
-    return DeleteUserGroupResponse()
 
 
 async def _add_member(call: ControlCall, request: AddUserGroupMemberRequest) -> AddUserGroupMemberResponse:
@@ -154,7 +161,8 @@ def shown(row: ResourceRow) -> UserGroup:
 
 
 def _checked(call: ControlCall, spec: UserGroupSpec) -> UserGroupSpec:
-    if not _NAME.fullmatch(spec.display_name):
+    # Identity providers have names of their own.
+    if not spec.HasField("scim_group") and not _NAME.fullmatch(spec.display_name):
         raise InvalidArgument("spec.display_name: must have 3 to 64 characters of a-z 0-9 _ -.")
     result = UserGroupSpec(display_name=spec.display_name)
     maximum = call.limits.custom_roles_per_principal_max

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from temporalio.api.cloud.identity.v1 import (
     Access,
@@ -22,7 +23,15 @@ from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
+#: In the details of a user.
+DEACTIVATED: Final = "deactivated"
+
 _IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
+
+
+def is_active(row: ResourceRow) -> bool:
+    """Whether a user is anybody: he has accepted his invitation, and the identity provider has not switched him off."""
+    return not row.details.get("invitation") and not row.details.get(DEACTIVATED)
 
 
 def access_of(row: ResourceRow) -> Access:
@@ -79,7 +88,7 @@ async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRe
         roles=tuple(sorted(roles_of(*accesses))),
         namespaces={NamespaceName(name): int(each) for name, each in permissions_of(accesses).items()},
         custom=await _custom(transaction, row.account_id, accesses),
-        active=not row.details.get("invitation"),
+        active=is_active(row),
     )
 
 

@@ -114,8 +114,8 @@ def change(
     touch(call, row, state)
 
 
-async def delete(call: ControlCall, row: ResourceRow, resource_version: str) -> None:
-    """It is gone at once.
+async def delete(call: ControlCall, row: ResourceRow, resource_version: str | None) -> None:
+    """It is gone at once. A version of None is not asked for.
 
     Raises:
         InvalidArgument, Aborted: see `change`.

@@ -17,6 +17,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateUserResponse,
 )
 from temporalio.api.cloud.identity.v1 import Access, AccountAccess, User, UserSpec
+from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
@@ -24,7 +25,7 @@ from perdure.api.people import invitations
 from perdure.api.people.sessions import end_all
 from perdure.api.resources import accesses, api_keys, emails, kinds, rows
 from perdure.api.resources.paging import page
-from perdure.api.resources.publishing import access_of, publish_identity
+from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
 from perdure.auth.policy.grants import Target
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
 
@@ -71,14 +72,21 @@ async def _update(call: ControlCall, request: UpdateUserRequest) -> UpdateUserRe
 
 async def _delete(call: ControlCall, request: DeleteUserRequest) -> DeleteUserResponse:
     row = await rows.find(call, kinds.USER, request.user_id, field=_FIELD)
+    await remove(call, row, request.resource_version)
+    return DeleteUserResponse()
+
+
+async def remove(call: ControlCall, row: ResourceRow, resource_version: str | None) -> None:
+    """With his keys and sessions. A version of None is not asked for. Raises what `rows.delete` does, and
+    FailedPrecondition: nobody would be left who owns the account.
+    """
     await check_owner_remains(call, row, AccountAccess.ROLE_UNSPECIFIED)
     await api_keys.remove_all(call, row)
     await call.transaction.leave_groups(row.id)
     await invitations.withdraw(call.transaction, row)
     await end_all(call.transaction, await call.transaction.people.sessions(user_id=row.id))
-    await rows.delete(call, row, request.resource_version)
+    await rows.delete(call, row, resource_version)
     call.transaction.withdraw("principal", row.id)
-    return DeleteUserResponse()
 
 
 async def check_owner_remains(call: ControlCall, row: ResourceRow, role: int) -> None:
@@ -87,7 +95,7 @@ async def check_owner_remains(call: ControlCall, row: ResourceRow, role: int) ->
         return
     for other in await call.transaction.resources(call.account_id, kinds.USER):
         is_owner = access_of(other).account_access.role == AccountAccess.ROLE_OWNER
-        if other.id != row.id and is_owner and not other.details.get("invitation"):
+        if other.id != row.id and is_owner and is_active(other):
             return
     raise FailedPrecondition("An account needs an owner: make somebody else one first.")
 
@@ -96,6 +104,9 @@ def shown(row: ResourceRow) -> User:
     result = User(spec=rows.spec_of(row, UserSpec))
     accesses.show(result.spec.access)
     rows.show(row, result)
+    if row.details.get(DEACTIVATED):
+        result.state = ResourceState.RESOURCE_STATE_SUSPENDED
+        result.state_deprecated = rows.state_name(result.state)
     if invitation := row.details.get("invitation"):
         result.invitation.created_time.FromNanoseconds(invitation["created_at_ns"])
         result.invitation.expired_time.FromNanoseconds(invitation["expires_at_ns"])

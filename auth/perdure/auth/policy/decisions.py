@@ -17,6 +17,7 @@ from perdure.auth.policy.words import (
     NOBODY,
     OPERATOR,
     PERMISSIONS,
+    PROVISIONER,
     ROLES,
     SUBJECTS,
     service_of,
@@ -154,6 +155,8 @@ class Policy:
         if grants.operator:
             yield OPERATOR, ""
         if _at_home(grants, target.account_id):
+            if grants.provisioner:
+                yield PROVISIONER, ""
             for role in sorted(grants.roles):
                 yield ROLES[role], ""
             permissions = [self.permission_on(grants, target.account_id, each) for each in target.namespaces]

@@ -72,6 +72,7 @@ class Grants:
     `namespaces` are explicit permissions by namespace; what roles include is not among them. `person` is false for
     service accounts and certificates, `signed_in` is true for sessions only, `federated` for keys that were given for a
     token of another issuer. The `operator` administers the installation; he needs no account.
+    The `provisioner` is an account's identity provider, and nothing else.
     """
 
     account_id: str = ""
@@ -83,6 +84,7 @@ class Grants:
     operator: bool = False
     signed_in: bool = False
     federated: bool = False
+    provisioner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

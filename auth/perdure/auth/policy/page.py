@@ -52,6 +52,13 @@ authenticated, whatever his role. A session in an account that asks for a second
 `enrolment` until its person has one.
 """
 
+_SCIM = """\
+### ScimService
+
+SCIM 2.0 at `/scim/v2` is for the identity provider of an account, by its provisioning token, which opens nothing else.
+Nobody else reaches any of it.
+"""
+
 _CUSTOM = """\
 ## Custom roles
 
@@ -93,6 +100,7 @@ def page(rules: Table) -> str:
                 _matrix(rules, service, _identity_cells(rules))
                 for service in ("IdentityService", "FederationService", "ProvisioningService")
             ),
+            _SCIM,
             _CUSTOM + "\n".join(_actions(rules)) + "\n",
         )
     )

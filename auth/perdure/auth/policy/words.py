@@ -15,12 +15,14 @@ SERVICES: Mapping[str, str] = {
     "IdentityService": "perdure.cloud.v1",
     "FederationService": "perdure.cloud.v1",
     "ProvisioningService": "perdure.cloud.v1",
+    "ScimService": "perdure.cloud.v1",
 }
 DATA_PLANE = frozenset({"WorkflowService", "OperatorService"})
 
 NOBODY = "nobody"
 ANYONE = "anyone"
 OPERATOR = "operator"
+PROVISIONER = "provisioner"
 ROLES: Mapping[AccountRole, str] = {
     AccountRole.OWNER: "account role Owner",
     AccountRole.ADMIN: "account role Global Admin",
@@ -35,7 +37,7 @@ PERMISSIONS: Mapping[Permission, str] = {
     Permission.READ: "namespace permission Read",
 }
 #: Everybody who can be given something.
-SUBJECTS = (NOBODY, ANYONE, OPERATOR, *ROLES.values(), *PERMISSIONS.values())
+SUBJECTS = (NOBODY, ANYONE, OPERATOR, PROVISIONER, *ROLES.values(), *PERMISSIONS.values())
 
 EVERY_RIGHT = "*"
 WITHOUT_PAYLOADS = "without payloads"

@@ -33,11 +33,16 @@ from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
+from perdure.api.scim import application as scim
+from perdure.api.scim import registry as routes
+from perdure.api.scim import tokens as provisioning
 from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
     FEDERATION_SERVICE,
     IDENTITY_SERVICE,
+    PROVISIONING_SERVICE,
+    SCIM_SERVICE,
     ControlEndpoint,
     ControlParts,
     ControlService,
@@ -71,6 +76,8 @@ class AuditOptions(NamedTuple):
 
 
 _AUDIT = AuditOptions()
+#: Whose RPCs are served as such.
+_SERVICES = (CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE)
 
 
 class ControlPlane:
@@ -100,7 +107,7 @@ class ControlPlane:
             MissingMethod: an RPC has no handler.
             OSError: the file of authorities cannot be read.
         """
-        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, FEDERATION_SERVICE])
+        access.policy.verify([*_SERVICES, SCIM_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
@@ -142,7 +149,14 @@ class ControlPlane:
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
             FEDERATION_SERVICE: ControlService(FEDERATION_SERVICE, federation.METHODS, parts),
+            PROVISIONING_SERVICE: ControlService(PROVISIONING_SERVICE, provisioning.METHODS, parts),
         }
+        identity_providers = provisioning.ProvisioningTokens(access.database, runtime.clock)
+        self._scim = scim.ScimApplication(
+            SCIM_SERVICE,
+            ControlService(SCIM_SERVICE, routes.METHODS, parts, identity_providers.identify).endpoint,
+            lambda: endpoints().web,
+        )
         self._tokens = oauth.TokenEndpoint(
             self.endpoint(FEDERATION_SERVICE.methods_by_name["ExchangeToken"]), runtime.clock
         )
@@ -153,7 +167,7 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads, oauth.PATH: self._tokens}
+        return {billing_reports.PATH: self.downloads, oauth.PATH: self._tokens, scim.PATH: self._scim}
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""

@@ -1,0 +1,138 @@
+"""Provisioning tokens: what an identity provider shows, and who that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from google.protobuf.empty_pb2 import Empty
+
+from perdure.api.calls import ControlCall, Method, at_account
+from perdure.api.data import ControlDatabase
+from perdure.api.data.tables import ResourceRow
+from perdure.api.people.user_keys import OVERLAP_S_MAX
+from perdure.api.protos import provisioning_pb2 as api
+from perdure.api.resources import kinds, names, rows
+from perdure.auth import secrets
+from perdure.auth.guard import Identified
+from perdure.auth.policy.grants import Grants
+from perdure.kernel.clock import SECOND_NS, Clock
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, Unauthenticated
+from perdure.kernel.identity import Caller, Principal, PrincipalKind
+
+_FIELD: Final = "token_id"
+_SCHEME: Final = "bearer "
+_HASH: Final = "secret_hash"
+_ENDS: Final = "expires_at_ns"
+
+
+class ProvisioningTokens:
+    """Whose they are. They are asked for in the database, which gateways never are."""
+
+    def __init__(self, database: ControlDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def identify(self, caller: Caller) -> Identified:
+        """The identity provider that calls.
+
+        Raises:
+            Unauthenticated: it is none, or its token is not good any more.
+            StoreError: the database cannot be used.
+        """
+        authorization = caller.metadata.get("authorization", "")
+        shown = None
+        if authorization[: len(_SCHEME)].lower() == _SCHEME:
+            shown = secrets.read(authorization[len(_SCHEME) :].strip())
+        if shown is None or shown.kind is not secrets.SecretKind.PROVISIONING:
+            raise _unknown()
+        async with self._database.reading() as transaction:
+            row = await transaction.resource(kinds.PROVISIONING_TOKEN, shown.id)
+            account = await transaction.resource(kinds.ACCOUNT, row.account_id) if row is not None else None
+        if row is None or not secrets.matches(shown, bytes.fromhex(row.details[_HASH])):
+            raise _unknown()
+        if account is None or account.state != rows.ACTIVE or _has_ended(row, self._clock.now_ns()):
+            raise _unknown()
+        principal = Principal(PrincipalKind.PROVISIONER, row.id, f"SCIM ({row.id})", row.account_id, row.id)
+        return Identified(principal, Grants(row.account_id, provisioner=True))
+
+
+async def _create(
+    call: ControlCall, request: api.CreateProvisioningTokenRequest
+) -> api.CreateProvisioningTokenResponse:
+    names.check(request.display_name, "display_name")
+    if held := await _held(call):
+        raise FailedPrecondition(f"The account has provisioning token {held[0].id} already: rotate or delete it.")
+    row, token = await _give(call, request.display_name)
+    return api.CreateProvisioningTokenResponse(token_id=row.id, token=token)
+
+
+async def _list(call: ControlCall, request: api.GetProvisioningTokensRequest) -> api.GetProvisioningTokensResponse:
+    return api.GetProvisioningTokensResponse(tokens=[_shown(row) for row in await _held(call)])
+
+
+async def _rotate(
+    call: ControlCall, request: api.RotateProvisioningTokenRequest
+) -> api.RotateProvisioningTokenResponse:
+    old = await rows.find(call, kinds.PROVISIONING_TOKEN, request.token_id, field=_FIELD)
+    if not 0 <= request.overlap_seconds <= OVERLAP_S_MAX:
+        raise InvalidArgument(f"overlap_seconds: must be from 0 to {OVERLAP_S_MAX}.")
+    if old.details.get(_ENDS):
+        raise FailedPrecondition(f"token_id: {old.id} has been rotated already.")
+    row, token = await _give(call, old.details["title"], instead_of=old)
+    ends_at_ns = call.now_ns + request.overlap_seconds * SECOND_NS
+    rows.change(call, old, None, details={_ENDS: max(ends_at_ns, 1)})
+    return api.RotateProvisioningTokenResponse(token_id=row.id, token=token)
+
+
+async def _delete(
+    call: ControlCall, request: api.DeleteProvisioningTokenRequest
+) -> api.DeleteProvisioningTokenResponse:
+    row = await rows.find(call, kinds.PROVISIONING_TOKEN, request.token_id, field=_FIELD)
+    await rows.delete(call, row, None)
+    return api.DeleteProvisioningTokenResponse()
+
+
+async def _give(call: ControlCall, title: str, instead_of: ResourceRow | None = None) -> tuple[ResourceRow, str]:
+    # Of those before only one may be good still, and none that has ended is of any use.
+    for other in await call.transaction.resources(call.account_id, kinds.PROVISIONING_TOKEN):
+        if other is not instead_of:
+            await call.transaction.remove(other)
+    given = secrets.give(secrets.SecretKind.PROVISIONING, call.entropy)
+    secret_hash = given.secret_hash.hex()
+    row = await rows.create(
+        call, kinds.PROVISIONING_TOKEN, given.id, given.id, Empty(), title=title, secret_hash=secret_hash
+    )
+    return row, given.text
+
+
+async def _held(call: ControlCall) -> Sequence[ResourceRow]:
+    """Those that are good for something, first the one that has no end."""
+    every = await call.transaction.resources(call.account_id, kinds.PROVISIONING_TOKEN)
+    held = [row for row in every if not _has_ended(row, call.now_ns)]
+    return sorted(held, key=lambda row: (bool(row.details.get(_ENDS)), row.created_at_ns))
+
+
+def _has_ended(row: ResourceRow, now_ns: int) -> bool:
+    ends_at_ns: int = row.details.get(_ENDS, 0)
+    return bool(ends_at_ns) and ends_at_ns <= now_ns
+
+
+def _shown(row: ResourceRow) -> api.ProvisioningToken:
+    shown = api.ProvisioningToken(id=row.id, display_name=row.details["title"])
+    shown.created_time.FromNanoseconds(row.created_at_ns)
+    if ends_at_ns := row.details.get(_ENDS):
+        shown.expiry_time.FromNanoseconds(ends_at_ns)
+    return shown
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated("The provisioning token is not valid.")
+
+
+METHODS: Mapping[str, Method] = {
+    "CreateProvisioningToken": Method(_create, at_account, changes=True),
+    "GetProvisioningTokens": Method(_list, at_account),
+    "RotateProvisioningToken": Method(_rotate, at_account, changes=True),
+    "DeleteProvisioningToken": Method(_delete, at_account, changes=True),
+}
