@@ -93,7 +93,7 @@ def _members(name: str, value: Any) -> list[dict[str, str]]:
         key = read(each, "value") if isinstance(each, dict) else None
         if not isinstance(key, str) or not key:
             raise BadScim(INVALID_VALUE, f"{name}: each must have a value.")
-        if str(read(each, "type") or "User").lower() != "user":
+        if str(read(each, "type") or "").lower() == "group":
             raise BadScim(INVALID_VALUE, f"{name}: must be users, groups in groups are not supported.")
         found[_text(f"{name}.value", key)] = {"value": key}
     return list(found.values())

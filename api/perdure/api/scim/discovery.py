@@ -59,7 +59,7 @@ _USER: Final = [
         **_SHOWN,
         subAttributes=[
             _attribute("value", "The address.", **_SHOWN),
-            _attribute("type", "work.", **_SHOWN),
+            _attribute("type", "work.", canonicalValues=["work"], **_SHOWN),
             _attribute("primary", "true.", "boolean", **_SHOWN),
         ],
     ),
@@ -73,7 +73,7 @@ _USER: Final = [
             _attribute("value", "Id of the group.", caseExact=True, **_SHOWN),
             _attribute("$ref", "Where it is.", "reference", referenceTypes=["Group"], caseExact=True, **_SHOWN),
             _attribute("display", "What it is called.", **_SHOWN),
-            _attribute("type", "direct.", **_SHOWN),
+            _attribute("type", "direct.", canonicalValues=["direct"], **_SHOWN),
         ],
     ),
 ]
@@ -89,7 +89,7 @@ _GROUP: Final = [
             _attribute(
                 "$ref", "Where he is.", "reference", referenceTypes=["User"], caseExact=True, mutability="immutable"
             ),
-            _attribute("type", "User.", mutability="immutable"),
+            _attribute("type", "User.", mutability="immutable", canonicalValues=["User"]),
         ],
     ),
 ]
