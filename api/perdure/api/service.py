@@ -31,6 +31,7 @@ from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
+from perdure.api.sealing import Sealer
 from perdure.api.verification import verify
 from perdure.auth.guard import GatewayGuard, Identified
 from perdure.auth.policy.decisions import Policy
@@ -92,6 +93,7 @@ class ControlParts:
     people: People
     outbox: Outbox
     federation: Federation
+    sealer: Sealer
     rates: ControlRates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -298,6 +300,7 @@ class ControlService:
             connections=parts.connections,
             usage=parts.usage,
             people=parts.people,
+            sealer=parts.sealer,
             address=visit.address,
             user_agent=visit.user_agent,
             prepared=prepared,

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
+from perdure.api import purging
+from perdure.api.audit import export, keeping
 from perdure.api.audit.export import AuditExporter
 from perdure.api.audit.keeping import KEPT_DAYS, AuditKeeper
 from perdure.api.audit.sinks.addresses import AllowedAddresses
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
+from perdure.api.chores import Chore
 from perdure.api.data_plane import DataPlane
 from perdure.api.extensions import registry as extensions
 from perdure.api.federation import oauth
@@ -23,6 +26,7 @@ from perdure.api.federation.federation import Federation
 from perdure.api.federation.fetching import fetch_by
 from perdure.api.operations import OperationRunner
 from perdure.api.people import registry as identity
+from perdure.api.people import upkeep
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
@@ -36,6 +40,7 @@ from perdure.api.resources.regions import LOCAL, RegionOfCloud
 from perdure.api.scim import application as scim
 from perdure.api.scim import registry as routes
 from perdure.api.scim import tokens as provisioning
+from perdure.api.sealing import Sealer
 from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
@@ -47,6 +52,7 @@ from perdure.api.service import (
     ControlParts,
     ControlService,
 )
+from perdure.api.usage import floating as floating_limits
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
 from perdure.auth.oidc.issuers import Fetch
@@ -91,6 +97,7 @@ class ControlPlane:
         news: News,
         endpoints: Callable[[], NamespaceEndpoints],
         usage: UsageStore,
+        sealer: Sealer,
         limits: ControlLimits | None = None,
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
@@ -110,7 +117,6 @@ class ControlPlane:
         access.policy.verify([*_SERVICES, SCIM_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
-        self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
         self._runner = OperationRunner(
             access.database,
             data_plane,
@@ -119,15 +125,23 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
         calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
-        self.sinks = SinkMaker(calls, runtime.clock, audit.directory)
+        self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
-        self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
         self._people = people or People(Passwords(runtime.entropy))
-        self._upkeep = Upkeep(access.database, runtime.clock, self._people.sessions)
         self.outbox = Outbox(mailer or NoMailer())
+        deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
+        keeper = AuditKeeper(access.database, runtime.clock, audit.days)
+        floating = FloatingLimits(access.database, usage, runtime.clock, news)
+        leavings = Upkeep(access.database, runtime.clock, self._people.sessions)
+        self._chores = (
+            Chore("purging", deleted.purge, purging.PERIOD_S),
+            Chore("audit log", keeper.keep, keeping.PERIOD_S),
+            Chore("audit exports", self._exporter.export_all, export.PERIOD_S),
+            Chore("limits", floating.follow, floating_limits.PERIOD_S, floating_limits.RETRY_S),
+            Chore("people's leavings", leavings.sweep, upkeep.PERIOD_S),
+        )
         parts = ControlParts(
             runtime,
             access.database,
@@ -143,6 +157,7 @@ class ControlPlane:
             people=self._people,
             outbox=self.outbox,
             federation=Federation(runtime, fetch or fetch_by(calls)),
+            sealer=sealer,
         )
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
@@ -184,28 +199,21 @@ class ControlPlane:
 
     def start(self) -> None:
         self._runner.start()
-        self._deleted.start()
-        self._audit.start()
-        self._exporter.start()
-        self._floating.start()
-        self._upkeep.start()
+        for chore in self._chores:
+            chore.start()
         self.outbox.start()
 
     async def stop(self) -> None:
-        await self._deleted.stop()
         await self._runner.stop()
-        await self._audit.stop()
-        await self._exporter.stop()
-        await self._floating.stop()
-        await self._upkeep.stop()
+        await asyncio.gather(*(chore.stop() for chore in self._chores))
+        await self._exporter.aclose()
         await self.outbox.stop()
         self._people.passwords.close()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        parts = (self._runner, self._deleted, self._audit, self._exporter, self._floating, self._upkeep, self.outbox)
-        return [task for part in parts for task in part.background]
+        return [task for part in (self._runner, *self._chores, self.outbox) for task in part.background]
 
 
 def _served(descriptor: ServiceDescriptor, service: ControlService) -> Service:
