@@ -49,8 +49,8 @@ class ScimClient:
         assert content["detail"]
         return answer.status_code, content.get("scimType", "")
 
-    async def user(self, name: str, **attributes: Any) -> Any:
-        return await self.ok("POST", "/Users", {"userName": name, **attributes})
+    async def user(self, user_name: str, **attributes: Any) -> Any:
+        return await self.ok("POST", "/Users", {"userName": user_name, **attributes})
 
     async def group(self, name: str, *members: str, **attributes: Any) -> Any:
         listed = [{"value": member} for member in members]

@@ -16,6 +16,7 @@ from perdure.api.people.persons import new_person
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails
+from perdure.api.resources.publishing import PROVISIONED
 from perdure.kernel.errors import PermissionDenied, Unauthenticated
 
 
@@ -37,7 +38,7 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
 
 async def _sign_up(call: ControlCall, request: api.SignUpRequest) -> api.SignUpResponse:
     email, links = emails.folded(request.email), Links(call.endpoints.web)
-    is_known = bool(await sessions.memberships(call.transaction, email))
+    is_known = await _is_known(call, email)
     # Also for a known address, so that it takes as long; then nobody gets it.
     ticket = tickets.issue(
         call.transaction,
@@ -68,7 +69,7 @@ async def _prepare_verify(preparation: Preparation, request: api.VerifyEmailRequ
 async def _verify(call: ControlCall, request: api.VerifyEmailRequest) -> api.VerifyEmailResponse:
     ticket = await tickets.look(call.transaction, Purpose.SIGN_UP, request.ticket, call.now_ns)
     email, people = ticket.subject, call.transaction.people
-    if await sessions.memberships(call.transaction, email):
+    if await _is_known(call, email):
         # Another ticket was faster, or an invitation was.
         raise tickets.refused()
     person = await people.person_of(email)
@@ -90,6 +91,14 @@ async def _verify(call: ControlCall, request: api.VerifyEmailRequest) -> api.Ver
         await proofs.check_code(call, person, "")
         response.signed_in.CopyFrom(await sessions.begin(call, person, account_id))
     return response
+
+
+async def _is_known(call: ControlCall, email: str) -> bool:
+    """Whether somebody of this address is in an account already. That an identity provider says so is not enough: it
+    could keep anybody from signing up.
+    """
+    mine = await sessions.memberships(call.transaction, email)
+    return any(PROVISIONED not in user.details for user, _ in mine)
 
 
 METHODS: Mapping[str, Method] = {

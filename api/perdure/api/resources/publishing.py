@@ -23,8 +23,9 @@ from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
-#: In the details of a user.
+#: In the details of a user: that the identity provider has switched him off, and what else it says of him.
 DEACTIVATED: Final = "deactivated"
+PROVISIONED: Final = "provisioned"
 
 _IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
 
