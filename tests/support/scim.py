@@ -29,9 +29,9 @@ class ScimClient:
             sent = {"authorization": f"Bearer {self.token}", **(headers or {})}
             if body is not None and not isinstance(body, bytes):
                 sent.setdefault("content-type", TYPE)
-                answer = await client.request(method, f"{PATH}{path}", json=body, headers=sent, params=query)
+                answer = await client.request(method, f"{PATH}{path}", json=body, headers=sent, params=query or None)
             else:
-                answer = await client.request(method, f"{PATH}{path}", content=body, headers=sent, params=query)
+                answer = await client.request(method, f"{PATH}{path}", content=body, headers=sent, params=query or None)
         await self.bench.access.watch.look()
         return answer
 
