@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,12 @@ from tests.support.scim import PATCH_SCHEMA, ScimClient
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 CORE = "urn:ietf:params:scim:schemas:core:2.0"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What is tested here is not up to the database."""
+    return f"sqlite:///{tmp_path / 'control-plane.db'}"
 
 
 def _patch(*operations: dict[str, Any]) -> dict[str, Any]:
