@@ -10,24 +10,18 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from perdure.api import purging
-from perdure.api.audit import export, keeping
 from perdure.api.audit.export import AuditExporter
-from perdure.api.audit.keeping import KEPT_DAYS, AuditKeeper
+from perdure.api.audit.keeping import KEPT_DAYS
 from perdure.api.audit.sinks.addresses import AllowedAddresses
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
-from perdure.api.chores import Chore
 from perdure.api.data_plane import DataPlane
 from perdure.api.extensions import registry as extensions
 from perdure.api.operations import OperationRunner
 from perdure.api.people import registry as identity
-from perdure.api.people import upkeep
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
-from perdure.api.people.upkeep import Upkeep
-from perdure.api.purging import DeletedNamespaces
 from perdure.api.resources import billing_reports
 from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -42,13 +36,12 @@ from perdure.api.service import (
     ControlParts,
     ControlService,
 )
-from perdure.api.usage import floating as floating_limits
 from perdure.api.usage import reports
-from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.infra.mail import NoMailer
 from perdure.infra.tenancy.access import Access
+from perdure.infra.tenancy.chores import chores
 from perdure.infra.tenancy.metrics import operation_samples
 from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.limits import ControlLimits
@@ -116,17 +109,6 @@ class ControlPlane:
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
         self._people = people or People(Passwords(runtime.entropy))
         self.outbox = Outbox(mailer or NoMailer())
-        deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
-        keeper = AuditKeeper(access.database, runtime.clock, audit.days)
-        floating = FloatingLimits(access.database, usage, runtime.clock, news)
-        leavings = Upkeep(access.database, runtime.clock, self._people.sessions)
-        self._chores = (
-            Chore("purging", deleted.purge, purging.PERIOD_S),
-            Chore("audit log", keeper.keep, keeping.PERIOD_S),
-            Chore("audit exports", self._exporter.export_all, export.PERIOD_S),
-            Chore("limits", floating.follow, floating_limits.PERIOD_S, floating_limits.RETRY_S),
-            Chore("people's leavings", leavings.sweep, upkeep.PERIOD_S),
-        )
         parts = ControlParts(
             runtime,
             access.database,
@@ -143,6 +125,7 @@ class ControlPlane:
             outbox=self.outbox,
             sealer=sealer,
         )
+        self._chores = chores(parts, data_plane, self._exporter, audit.days)
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
@@ -186,7 +169,8 @@ class ControlPlane:
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return [task for part in (self._runner, *self._chores, self.outbox) for task in part.background]
+        chores = [task for chore in self._chores for task in chore.background]
+        return [*self._runner.background, *chores, *self.outbox.background]
 
 
 def _served(descriptor: ServiceDescriptor, service: ControlService) -> Service:
