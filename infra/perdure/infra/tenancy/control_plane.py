@@ -3,65 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.descriptor import MethodDescriptor
 
-from perdure.api import purging
-from perdure.api.audit import export, keeping
 from perdure.api.audit.export import AuditExporter
-from perdure.api.audit.keeping import KEPT_DAYS, AuditKeeper
+from perdure.api.audit.keeping import KEPT_DAYS
 from perdure.api.audit.sinks.addresses import AllowedAddresses
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
-from perdure.api.chores import Chore
 from perdure.api.data_plane import DataPlane
-from perdure.api.extensions import registry as extensions
-from perdure.api.federation import oauth
-from perdure.api.federation import registry as federation
 from perdure.api.federation.federation import Federation
 from perdure.api.federation.fetching import fetch_by
 from perdure.api.operations import OperationRunner
-from perdure.api.people import registry as identity
-from perdure.api.people import upkeep
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
-from perdure.api.people.upkeep import Upkeep
-from perdure.api.purging import DeletedNamespaces
 from perdure.api.resources import billing_reports
-from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
-from perdure.api.scim import application as scim
-from perdure.api.scim import registry as routes
-from perdure.api.scim import tokens as provisioning
 from perdure.api.sealing import Sealer
 from perdure.api.service import (
     CLOUD_SERVICE,
-    EXTENSION_SERVICE,
-    FEDERATION_SERVICE,
-    IDENTITY_SERVICE,
-    PROVISIONING_SERVICE,
     SCIM_SERVICE,
     ControlEndpoint,
     ControlParts,
     ControlService,
 )
-from perdure.api.usage import floating as floating_limits
 from perdure.api.usage import reports
-from perdure.api.usage.floating import FloatingLimits
 from perdure.auth.oidc.issuers import Fetch
-from perdure.frontend.limits.overload import Rank
-from perdure.frontend.services import ServedMethod, Service
+from perdure.frontend.services import Service
 from perdure.infra.mail import NoMailer
 from perdure.infra.tenancy.access import Access
+from perdure.infra.tenancy.chores import chores
 from perdure.infra.tenancy.metrics import operation_samples
-from perdure.kernel.identity import Caller, KnownCaller
+from perdure.infra.tenancy.services import METHODS, applications, served
+from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.mailer import Mailer
 from perdure.kernel.metrics import Sample
@@ -82,8 +62,6 @@ class AuditOptions(NamedTuple):
 
 
 _AUDIT = AuditOptions()
-#: Whose RPCs are served as such.
-_SERVICES = (CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE)
 
 
 class ControlPlane:
@@ -114,7 +92,7 @@ class ControlPlane:
             MissingMethod: an RPC has no handler.
             OSError: the file of authorities cannot be read.
         """
-        access.policy.verify([*_SERVICES, SCIM_SERVICE])
+        access.policy.verify([*METHODS, SCIM_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._runner = OperationRunner(
@@ -131,17 +109,6 @@ class ControlPlane:
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
         self._people = people or People(Passwords(runtime.entropy))
         self.outbox = Outbox(mailer or NoMailer())
-        deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
-        keeper = AuditKeeper(access.database, runtime.clock, audit.days)
-        floating = FloatingLimits(access.database, usage, runtime.clock, news)
-        leavings = Upkeep(access.database, runtime.clock, self._people.sessions)
-        self._chores = (
-            Chore("purging", deleted.purge, purging.PERIOD_S),
-            Chore("audit log", keeper.keep, keeping.PERIOD_S),
-            Chore("audit exports", self._exporter.export_all, export.PERIOD_S),
-            Chore("limits", floating.follow, floating_limits.PERIOD_S, floating_limits.RETRY_S),
-            Chore("people's leavings", leavings.sweep, upkeep.PERIOD_S),
-        )
         parts = ControlParts(
             runtime,
             access.database,
@@ -159,30 +126,13 @@ class ControlPlane:
             federation=Federation(runtime, fetch or fetch_by(calls)),
             sealer=sealer,
         )
-        self._services = {
-            CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
-            EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
-            IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
-            FEDERATION_SERVICE: ControlService(FEDERATION_SERVICE, federation.METHODS, parts),
-            PROVISIONING_SERVICE: ControlService(PROVISIONING_SERVICE, provisioning.METHODS, parts),
-        }
-        identity_providers = provisioning.ProvisioningTokens(access.database, runtime.clock)
-        self._scim = scim.ScimApplication(
-            SCIM_SERVICE,
-            ControlService(SCIM_SERVICE, routes.METHODS, parts, identity_providers.identify).endpoint,
-            lambda: endpoints().web,
-        )
-        self._tokens = oauth.TokenEndpoint(
-            self.endpoint(FEDERATION_SERVICE.methods_by_name["ExchangeToken"]), runtime.clock
-        )
+        self._chores = chores(parts, data_plane, self._exporter, audit.days)
+        self._services = {service: ControlService(service, methods, parts) for service, methods in METHODS.items()}
+        #: What is served over HTTP besides RPCs, by its path.
+        self.mounts: Mapping[str, Any] = {billing_reports.PATH: self.downloads, **applications(parts, self.endpoint)}
 
     def services(self) -> list[Service]:
-        return [_served(descriptor, service) for descriptor, service in self._services.items()]
-
-    @property
-    def mounts(self) -> Mapping[str, Any]:
-        """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads, oauth.PATH: self._tokens, scim.PATH: self._scim}
+        return [served(descriptor, service) for descriptor, service in self._services.items()]
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""
@@ -213,21 +163,5 @@ class ControlPlane:
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        return [task for part in (self._runner, *self._chores, self.outbox) for task in part.background]
-
-
-def _served(descriptor: ServiceDescriptor, service: ControlService) -> Service:
-    methods = {
-        method.name: ServedMethod(method, _patient(service.endpoint(method)), Rank.CHANGE)
-        for method in descriptor.methods
-    }
-    return Service(descriptor, methods)
-
-
-def _patient(serve: Callable[[Any, Caller], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
-    """An endpoint of the gateway's that does not ask how long its client waits."""
-
-    async def endpoint(request: Any, remaining_s: float | None, caller: Caller) -> Message:
-        return await serve(request, caller)
-
-    return endpoint
+        chores = [task for chore in self._chores for task in chore.background]
+        return [*self._runner.background, *chores, *self.outbox.background]
