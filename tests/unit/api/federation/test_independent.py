@@ -20,11 +20,13 @@ from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.federation.fetching import fetch_by
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import control_bench
 from tests.support.federation import FederationBench
 from tests.support.http_sink import HttpSink
 from tests.unit.auth.oidc.issuer import Issuer
 
+LIMITS = ControlLimits(anonymous_requests_per_second=10_000)
 POD = "system:serviceaccount:orders:worker"
 
 
@@ -88,7 +90,7 @@ async def test_a_pod(tmp_path: Path, kind: str) -> None:
     calls = GuardedCalls(AllowedAddresses(["127.0.0.0/8"]), resolve, authority=tmp_path / "ca.pem")
     async with (
         HttpSink(tls=tls) as server,
-        control_bench(f"sqlite:///{tmp_path}/control-plane.db", fetch=fetch_by(calls)) as running,
+        control_bench(f"sqlite:///{tmp_path}/control-plane.db", LIMITS, fetch=fetch_by(calls)) as running,
     ):
         port = server.url.rpartition(":")[2].rstrip("/")
         issuer, cluster = f"https://cluster.example:{port}", Cluster(kind)
