@@ -124,6 +124,7 @@ class ControlPlane:
             people=self._people,
             outbox=self.outbox,
             sealer=sealer,
+            sinks=self.sinks,
         )
         self._chores = chores(parts, data_plane, self._exporter, audit.days)
         self._services = {
