@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
+from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.tables import ResourceRow
 from perdure.api.federation.federation import Federation
@@ -93,6 +94,7 @@ class Preparation:
     database: ControlDatabase
     people: People
     federation: Federation
+    sinks: SinkMaker
 
     async def write(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:
         """In a transaction of its own. Raises what `work` does, and `StoreError`."""
@@ -110,7 +112,7 @@ Prepare = Callable[[Preparation, Any], Awaitable[Any]]
 
 class Method(NamedTuple):
     """`changes` tells a mutation, which makes an operation if the API has a place for its id. With `prepare`, the call
-    is about no account's resource: it is decided before that, as if about nothing.
+    is about the caller's account or about himself: whether he may is decided before that.
     """
 
     handle: Handle

@@ -75,6 +75,9 @@ OPERATIONS: Mapping[str, str] = {
     "ScimReplaceGroup": "ScimReplaceGroup",
     "ScimPatchGroup": "ScimPatchGroup",
     "ScimDeleteGroup": "ScimDeleteGroup",
+    "CreateAuditExport": "CreateAuditExport",
+    "UpdateAuditExport": "UpdateAuditExport",
+    "DeleteAuditExport": "DeleteAuditExport",
     # Of IdentityService
     "ResendInvitation": "ResendUserInviteAPI",
     "UpdateAccountSettings": "UpdateAccountSettingsAPI",

@@ -146,6 +146,8 @@ BY_ROLE = _by_method(
         "DeleteAccount": "O",
         "GetAuditLogs GetAccountAuditLogSink GetAccountAuditLogSinks CreateAccountAuditLogSink": "AO",
         "UpdateAccountAuditLogSink DeleteAccountAuditLogSink ValidateAccountAuditLogSink": "AO",
+        "GetAuditExport GetAuditExports CreateAuditExport UpdateAuditExport DeleteAuditExport": "AO",
+        "ValidateAuditExport": "AO",
     }
 )
 #: r Read, w Write, a Admin.
@@ -155,7 +157,7 @@ BY_PERMISSION = _by_method(
         "GetUserNamespaceAssignments GetServiceAccountNamespaceAssignments": "rwa",
         "GetUserGroupNamespaceAssignments": "rwa",
         "UpdateNamespace DeleteNamespace RenameCustomSearchAttribute": "a",
-        "GetNamespaceSettings": "rwa",
+        "GetNamespaceSettings GetUsageBreakdown": "rwa",
         "UpdateNamespaceSettings UndeleteNamespace": "a",
         "AddNamespaceRegion DeleteNamespaceRegion FailoverNamespaceRegion": "a",
         "CreateNamespaceExportSink UpdateNamespaceExportSink DeleteNamespaceExportSink": "a",
