@@ -13,7 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
-from perdure.api.service import CLOUD_SERVICE, EXTENSION_SERVICE
+from perdure.api.service import CLOUD_SERVICE, EXTENSION_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE
 from perdure.auth.policy.grants import AccountRole, KeyScope, Permission
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
@@ -21,7 +21,14 @@ from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import ControlBench, Owner, control_bench
 from tests.unit.auth.policy import expectations
 
-METHODS = [*CLOUD_SERVICE.methods, *EXTENSION_SERVICE.methods]
+#: For nobody; or they know no versions, and would do what they are let do.
+ELSEWHERE = {"ExchangeToken", "RotateProvisioningToken", "DeleteProvisioningToken"}
+METHODS = [
+    method
+    for service in (CLOUD_SERVICE, EXTENSION_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE)
+    for method in service.methods
+    if method.name not in ELSEWHERE
+]
 LIMITS = ControlLimits(
     account_requests_per_second=10**6,
     user_requests_per_second=10**6,
@@ -43,7 +50,7 @@ REFUSED = (errors.PermissionDenied, errors.NotFound)
 #: Fields that name nothing of an account.
 NOT_OURS = {"region", "resource_version"}
 #: What they name narrows the answer, which is about the caller's account in any case.
-NARROWED_LISTS = {"GetUsers", "GetUserGroups", "GetNamespaces", "GetNexusEndpoints"}
+NARROWED_LISTS = {"GetUsers", "GetUserGroups", "GetNamespaces", "GetNexusEndpoints", "GetTrustedIssuers"}
 #: They are about a namespace, which other fields lead to.
 OF_NAMESPACES = {"UndeleteNamespace", "CreateNexusEndpoint", "UpdateNexusEndpoint", "DeleteNexusEndpoint"}
 
@@ -92,7 +99,16 @@ async def _account(bench: ControlBench) -> Account:
     permission = {"resources": {"resourceType": "account", "allowAll": True}, "actions": ["cloud.usage.get"]}
     user = {"email": "user@example.com", "access": _access("ROLE_READ")}
     invited = await _call(bench, owner.token, _method("CreateUser"), {"spec": user})
+    trust = {
+        "displayName": "trust",
+        "issuer": "https://issuer.example",
+        "audiences": ["perdure"],
+        "serviceAccountId": machine,
+        "conditions": [{"claim": "sub", "value": "worker"}],
+    }
+    trusted = await _call(bench, owner.token, _method("CreateTrustedIssuer"), {"spec": trust})
     fields = {
+        "trusted_issuer_id": trusted.trusted_issuer_id,
         "namespace": namespace,
         "user_id": invited.user_id,
         "group_id": await made("CreateUserGroup", group, "group_id"),

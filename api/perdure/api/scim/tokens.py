@@ -17,8 +17,9 @@ from perdure.auth import secrets
 from perdure.auth.guard import Identified
 from perdure.auth.policy.grants import Grants
 from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument, Unauthenticated
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, Unauthenticated, Unavailable
 from perdure.kernel.identity import Caller, Principal, PrincipalKind
+from perdure.kernel.persistence.executions import StoreError
 
 _FIELD: Final = "token_id"
 _SCHEME: Final = "bearer "
@@ -38,7 +39,7 @@ class ProvisioningTokens:
 
         Raises:
             Unauthenticated: it is none, or its token is not good any more.
-            StoreError: the database cannot be used.
+            Unavailable: nobody can tell, since the database cannot be used.
         """
         authorization = caller.metadata.get("authorization", "")
         shown = None
@@ -46,9 +47,12 @@ class ProvisioningTokens:
             shown = secrets.read(authorization[len(_SCHEME) :].strip())
         if shown is None or shown.kind is not secrets.SecretKind.PROVISIONING:
             raise _unknown()
-        async with self._database.reading() as transaction:
-            row = await transaction.resource(kinds.PROVISIONING_TOKEN, shown.id)
-            account = await transaction.resource(kinds.ACCOUNT, row.account_id) if row is not None else None
+        try:
+            async with self._database.reading() as transaction:
+                row = await transaction.resource(kinds.PROVISIONING_TOKEN, shown.id)
+                account = await transaction.resource(kinds.ACCOUNT, row.account_id) if row is not None else None
+        except StoreError:
+            raise Unavailable("Provisioning tokens cannot be checked at the moment, try again.") from None
         if row is None or not secrets.matches(shown, bytes.fromhex(row.details[_HASH])):
             raise _unknown()
         if account is None or account.state != rows.ACTIVE or _has_ended(row, self._clock.now_ns()):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.persistence.executions import StoreError
 from tests.support.control_plane import ControlBench, Owner, control_bench
 from tests.support.people import ANN, PASSWORD, sign_up
 from tests.support.scim import TYPE, ScimClient, provisioning
@@ -276,6 +279,18 @@ async def test_deactivating_and_inviting_at_once(bench: ControlBench, owner: Own
     await bench.access.watch.look()
     assert not bench.access.view.principals[bob["id"]].active
     assert (await idp.ok("GET", f"/Users/{bob['id']}"))["active"] is False
+
+
+async def test_a_database_that_is_away(bench: ControlBench, idp: ScimClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def away() -> AsyncIterator[None]:
+        raise StoreError("away")
+        yield
+
+    monkeypatch.setattr(bench.database, "reading", away)
+    answer = await idp.send("GET", "/Users")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "away" not in answer.text
 
 
 def test_a_route_without_a_method_stops_the_process() -> None:
