@@ -62,7 +62,7 @@ async def test_no_request_is_our_own_failure(tmp_path: Path, method: MethodDescr
         await _upsets(bench, method, (await bench.account()).token)
 
 
-@pytest.mark.parametrize("method", SCIM_SERVICE.methods, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", list(SCIM_SERVICE.methods), ids=lambda method: method.name)
 async def test_no_request_of_scim_is_our_own_failure(database_url: str, method: MethodDescriptor) -> None:
     """Below HTTP, which would keep much of it out."""
     async with control_bench(database_url, LIMITS) as bench:
