@@ -13,10 +13,11 @@ from perdure.api.data.person_tables import (
     PersonRow,
     RecoveryCodeRow,
     SessionRow,
+    SignOnFlowRow,
     TicketRow,
 )
 
-_Row = PersonRow | RecoveryCodeRow | SessionRow | TicketRow | AttemptRow | CredentialUseRow
+_Row = PersonRow | RecoveryCodeRow | SessionRow | SignOnFlowRow | TicketRow | AttemptRow | CredentialUseRow
 
 
 class PeopleData:
@@ -61,15 +62,21 @@ class PeopleData:
         return await self._session.get(SessionRow, session_id)
 
     async def sessions(
-        self, *, person_id: str | None = None, user_id: str | None = None, account_id: str | None = None
+        self,
+        *,
+        person_id: str | None = None,
+        user_id: str | None = None,
+        account_id: str | None = None,
+        connection_id: str | None = None,
     ) -> Sequence[SessionRow]:
-        """Those of a person, of a user, or of an account, the newest first."""
+        """Those of a person, of a user, of an account, or that came by a sign-on connection, the newest first."""
         await self._session.flush()
         found = select(SessionRow).order_by(SessionRow.created_at_ns.desc(), SessionRow.id)
         for column, value in (
             (SessionRow.person_id, person_id),
             (SessionRow.user_id, user_id),
             (SessionRow.account_id, account_id),
+            (SessionRow.connection_id, connection_id),
         ):
             if value is not None:
                 found = found.where(column == value)
@@ -83,6 +90,15 @@ class PeopleData:
         )
         return (await self._session.scalars(found)).all()
 
+    # Single sign-on
+
+    async def flow(self, flow_id: str) -> SignOnFlowRow | None:
+        return await self._session.get(SignOnFlowRow, flow_id)
+
+    async def forget_flows(self, connection_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(SignOnFlowRow).where(SignOnFlowRow.connection_id == connection_id))
+
     # Tickets
 
     async def ticket(self, ticket_id: str) -> TicketRow | None:
@@ -93,8 +109,9 @@ class PeopleData:
         await self._session.execute(delete(TicketRow).where(TicketRow.purpose == purpose, TicketRow.subject == subject))
 
     async def forget_old(self, now_ns: int, tried_before_ns: int, known_before_ns: int) -> None:
-        """Tickets that have expired, and attempts that were made too long ago to count."""
+        """Tickets and ways to providers that have expired, and attempts that were made too long ago to count."""
         await self._session.execute(delete(TicketRow).where(TicketRow.expires_at_ns <= now_ns))
+        await self._session.execute(delete(SignOnFlowRow).where(SignOnFlowRow.expires_at_ns <= now_ns))
         await self._session.execute(
             delete(AttemptRow).where(
                 AttemptRow.changed_at_ns <= tried_before_ns, AttemptRow.succeeded_at_ns <= known_before_ns

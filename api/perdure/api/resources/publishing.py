@@ -15,6 +15,7 @@ from temporalio.api.cloud.identity.v1 import (
 
 from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
+from perdure.api.people.endings import end_by_password
 from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
 from perdure.api.resources.rows import spec_of
@@ -60,7 +61,11 @@ def set_access(row: ResourceRow, access: Access) -> bytes:
 
 async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
     """A user or service account, with what it has through its groups."""
-    transaction.publish(await identity_of(transaction, row))
+    record = await identity_of(transaction, row)
+    transaction.publish(record)
+    if row.kind == kinds.USER:
+        # He may have been an owner until now.
+        await end_by_password(transaction, record)
 
 
 async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRecord:
