@@ -83,6 +83,11 @@ TOLD_BY_EVENTS = frozenset(
         "JoinAccount",
         "RequestPasswordReset",
         "ResetPassword",
+        "BeginBrowserSignIn",
+        "CompleteBrowserSignIn",
+        "DescribeBrowserSignIn",
+        "ConfirmBrowserSignIn",
+        "ApproveBrowserSignIn",
     }
 )
 #: By the kind of a sign-in event.

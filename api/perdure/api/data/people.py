@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from perdure.api.data.person_tables import (
     AttemptRow,
     CredentialUseRow,
+    PendingSignInRow,
     PersonRow,
     RecoveryCodeRow,
     SessionRow,
@@ -17,7 +18,16 @@ from perdure.api.data.person_tables import (
     TicketRow,
 )
 
-_Row = PersonRow | RecoveryCodeRow | SessionRow | SignOnFlowRow | TicketRow | AttemptRow | CredentialUseRow
+_Row = (
+    PersonRow
+    | RecoveryCodeRow
+    | SessionRow
+    | SignOnFlowRow
+    | TicketRow
+    | AttemptRow
+    | CredentialUseRow
+    | PendingSignInRow
+)
 
 
 class PeopleData:
@@ -109,14 +119,29 @@ class PeopleData:
         await self._session.execute(delete(TicketRow).where(TicketRow.purpose == purpose, TicketRow.subject == subject))
 
     async def forget_old(self, now_ns: int, tried_before_ns: int, known_before_ns: int) -> None:
-        """Tickets and ways to providers that have expired, and attempts that were made too long ago to count."""
+        """Tickets and sign-ins that have expired, and attempts that were made too long ago to count."""
         await self._session.execute(delete(TicketRow).where(TicketRow.expires_at_ns <= now_ns))
         await self._session.execute(delete(SignOnFlowRow).where(SignOnFlowRow.expires_at_ns <= now_ns))
+        await self._session.execute(delete(PendingSignInRow).where(PendingSignInRow.expires_at_ns <= now_ns))
         await self._session.execute(
             delete(AttemptRow).where(
                 AttemptRow.changed_at_ns <= tried_before_ns, AttemptRow.succeeded_at_ns <= known_before_ns
             )
         )
+
+    # Pending sign-ins
+
+    async def pending(self, pending_id: str) -> PendingSignInRow | None:
+        return await self._session.get(PendingSignInRow, pending_id)
+
+    async def pending_of(self, user_code: str) -> PendingSignInRow | None:
+        found = select(PendingSignInRow).where(PendingSignInRow.user_code == user_code)
+        return (await self._session.scalars(found)).one_or_none()
+
+    async def count_pending(self, address: str, now_ns: int) -> int:
+        """Those that were begun there and have not expired."""
+        found = select(func.count()).where(PendingSignInRow.address == address, PendingSignInRow.expires_at_ns > now_ns)
+        return (await self._session.execute(found)).scalar_one()
 
     # Attempts and uses
 

@@ -67,7 +67,7 @@ class ClusterTenancy:
             return
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
-        endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web)
+        endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web, addresses.web)
         audit = settings.control_plane.audit
         self._control_plane = ControlPlane(
             runtime,

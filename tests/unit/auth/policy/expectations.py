@@ -176,6 +176,8 @@ OF_OWN_KEYS = {
 #: For whoever has no credentials.
 FOR_NOBODY = {
     *("SignUp", "VerifyEmail", "SignIn", "AcceptInvitation", "RequestPasswordReset", "ResetPassword"),
+    *("BeginBrowserSignIn", "CompleteBrowserSignIn", "DescribeBrowserSignIn", "ConfirmBrowserSignIn"),
+    "ApproveBrowserSignIn",
 }
 #: About oneself, wherever one is.
 FOR_ONESELF = {
