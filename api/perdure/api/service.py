@@ -24,6 +24,7 @@ from perdure.api.people.outbox import Outbox
 from perdure.api.people.people import People
 from perdure.api.protos import extensions_pb2 as extensions
 from perdure.api.protos import identity_pb2 as identity
+from perdure.api.protos import sign_on_pb2 as sign_on
 from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -52,6 +53,7 @@ from perdure.kernel.runtime import Runtime
 CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
 EXTENSION_SERVICE: ServiceDescriptor = extensions.DESCRIPTOR.services_by_name["CloudExtensionService"]
 IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["IdentityService"]
+SIGN_ON_SERVICE: ServiceDescriptor = sign_on.DESCRIPTOR.services_by_name["SignOnService"]
 
 #: Serves a decoded request of a caller.
 ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]

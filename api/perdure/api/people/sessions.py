@@ -72,7 +72,9 @@ async def begin(
     return await _open(call, user, held, scope=scope, email=person.email, person_id=person.id, ends_at_ns=ends_at_ns)
 
 
-async def begin_for_user(call: ControlCall, user: ResourceRow, account: ResourceRow, connection_id: str) -> api.SignedIn:
+async def begin_for_user(
+    call: ControlCall, user: ResourceRow, account: ResourceRow, connection_id: str
+) -> api.SignedIn:
     """A session of whoever has come by a connection of this account, which asks the provider for any second factor.
 
     Raises:

@@ -16,9 +16,9 @@ class ConnectionAddresses:
     another one's answer delivered as if it were its own.
     """
 
-    def __init__(self, web: str, connection_id: str) -> None:
-        """`web` is the console's address."""
-        base = f"{web.rstrip('/')}{PATH}/{connection_id}"
+    def __init__(self, pages: str, connection_id: str) -> None:
+        """`pages` is the address of the pages on which people sign in."""
+        base = f"{pages.rstrip('/')}{PATH}/{connection_id}"
         self.start = f"{base}/start"
         self.callback = f"{base}/callback"
         self.acs = f"{base}/acs"
@@ -26,8 +26,8 @@ class ConnectionAddresses:
         self.metadata = f"{base}/metadata"
 
 
-def check_web(web: str) -> None:
+def check_pages(pages: str) -> None:
     """Raises FailedPrecondition: nobody can sign on there, for browsers would not keep our secrets to themselves."""
-    parts = urlsplit(web)
+    parts = urlsplit(pages)
     if parts.scheme != "https" and parts.hostname not in _LOCAL_HOSTS:
         raise FailedPrecondition("This installation has no https address for browsers (control_plane.addresses.web).")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from temporalio.api.cloud.identity.v1 import Access
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
@@ -17,10 +16,10 @@ from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.resources import accesses, kinds, names, rows
 from perdure.api.resources.paging import page
 from perdure.api.sign_on import specs
-from perdure.api.sign_on.addresses import ConnectionAddresses, check_web
+from perdure.api.sign_on.addresses import ConnectionAddresses, check_pages
 from perdure.auth.policy.grants import AccountRole, Target
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument
+from perdure.kernel.errors import FailedPrecondition
 
 CONNECTIONS_MAX: Final = 10
 #: For opening the address of a test.
@@ -32,7 +31,7 @@ _BY_OWNER: Final = "by_owner"
 _TEST: Final = "test"
 
 
-class Test(msgspec.Struct, frozen=True):
+class TestOutcome(msgspec.Struct, frozen=True):
     """What came of a test sign-in, of the connection in this version."""
 
     at_ns: int
@@ -41,16 +40,14 @@ class Test(msgspec.Struct, frozen=True):
     version: int
 
 
-async def _create(
-    call: ControlCall, request: api.CreateSignOnConnectionRequest
-) -> api.CreateSignOnConnectionResponse:
+async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest) -> api.CreateSignOnConnectionResponse:
     spec = _checked(call, request.spec)
     if await call.transaction.count(call.account_id, kinds.SIGN_ON_CONNECTION) >= CONNECTIONS_MAX:
         raise FailedPrecondition(f"An account can have {CONNECTIONS_MAX} sign-on connections.")
     connection_id = call.new_id()
     secret = _taken_out(spec)
     details = {
-        _SECRET: call.sealer.seal(secret, _about(connection_id)) if secret else "",
+        _SECRET: call.sealer.seal(secret, _about(connection_id)),
         _BY_OWNER: _is_owner(call),
     }
     row = await rows.create(call, kinds.SIGN_ON_CONNECTION, connection_id, spec.display_name, spec, **details)
@@ -66,9 +63,7 @@ async def _list(call: ControlCall, request: api.GetSignOnConnectionsRequest) -> 
     return api.GetSignOnConnectionsResponse(connections=[shown(call, row) for row in found], next_page_token=token)
 
 
-async def _update(
-    call: ControlCall, request: api.UpdateSignOnConnectionRequest
-) -> api.UpdateSignOnConnectionResponse:
+async def _update(call: ControlCall, request: api.UpdateSignOnConnectionRequest) -> api.UpdateSignOnConnectionResponse:
     row = await _find(call, request.connection_id)
     spec, before = _checked(call, request.spec), spec_of(row)
     details: dict[str, Any] = {}
@@ -87,9 +82,7 @@ async def _update(
     return api.UpdateSignOnConnectionResponse(connection=shown(call, row))
 
 
-async def _delete(
-    call: ControlCall, request: api.DeleteSignOnConnectionRequest
-) -> api.DeleteSignOnConnectionResponse:
+async def _delete(call: ControlCall, request: api.DeleteSignOnConnectionRequest) -> api.DeleteSignOnConnectionResponse:
     row = await _find(call, request.connection_id)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
     is_last = await call.transaction.count(call.account_id, kinds.SIGN_ON_CONNECTION) == 1
@@ -102,7 +95,7 @@ async def _delete(
 
 async def _begin_test(call: ControlCall, request: api.BeginTestSignInRequest) -> api.BeginTestSignInResponse:
     row = await _find(call, request.connection_id)
-    check_web(call.endpoints.web)
+    check_pages(call.endpoints.pages)
     expires_at_ns = call.now_ns + TEST_NS
     await call.transaction.people.forget_tickets(Purpose.TEST_SIGN_ON, row.id)
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.TEST_SIGN_ON, row.id, expires_at_ns)
@@ -118,9 +111,8 @@ def spec_of(row: ResourceRow) -> api.SignOnConnectionSpec:
 
 
 def secret_of(call: ControlCall, row: ResourceRow) -> str:
-    """The client secret, empty if there is none."""
-    sealed = str(row.details.get(_SECRET, ""))
-    return call.sealer.open(sealed, _about(row.id)) if sealed else ""
+    """The client secret, empty if there is none. Raises CannotOpen: see there."""
+    return call.sealer.open(str(row.details.get(_SECRET, "")), _about(row.id))
 
 
 def vouches_for_owners(row: ResourceRow) -> bool:
@@ -134,12 +126,12 @@ def is_tested(row: ResourceRow) -> bool:
     return test is not None and test.succeeded and test.version == row.version
 
 
-def note_test(row: ResourceRow, test: Test) -> None:
+def note_test(row: ResourceRow, test: TestOutcome) -> None:
     row.details = {**row.details, _TEST: msgspec.to_builtins(test)}
 
 
 def addresses_of(call: ControlCall, row: ResourceRow) -> ConnectionAddresses:
-    return ConnectionAddresses(call.endpoints.web, row.id)
+    return ConnectionAddresses(call.endpoints.pages, row.id)
 
 
 def shown(call: ControlCall, row: ResourceRow) -> api.SignOnConnection:
@@ -163,9 +155,9 @@ def shown(call: ControlCall, row: ResourceRow) -> api.SignOnConnection:
     return result
 
 
-def _test_of(row: ResourceRow) -> Test | None:
+def _test_of(row: ResourceRow) -> TestOutcome | None:
     found = row.details.get(_TEST)
-    return msgspec.convert(found, Test) if found else None
+    return msgspec.convert(found, TestOutcome) if found else None
 
 
 async def _find(call: ControlCall, connection_id: str) -> ResourceRow:
@@ -204,7 +196,7 @@ def _is_owner(call: ControlCall) -> bool:
 
 
 async def _at_new(call: ControlCall, request: api.CreateSignOnConnectionRequest) -> Target:
-    return _target(call, accesses.NOTHING, request.spec)
+    return _target(call, request.spec)
 
 
 async def _at_changed(call: ControlCall, request: api.UpdateSignOnConnectionRequest) -> Target:
@@ -212,20 +204,24 @@ async def _at_changed(call: ControlCall, request: api.UpdateSignOnConnectionRequ
 
 
 async def _at_deleted(call: ControlCall, request: api.DeleteSignOnConnectionRequest) -> Target:
-    held = await _held(call, request.connection_id)
-    return accesses.target_of_change(call.account_id, held, accesses.NOTHING)
+    return _target(call, await _held(call, request.connection_id))
 
 
-def _target(call: ControlCall, before: Access, spec: api.SignOnConnectionSpec) -> Target:
-    """Whoever sets it up gives to others what is mapped."""
-    return accesses.target_of_change(call.account_id, before, _everything(spec))
+def _target(call: ControlCall, *involved: api.SignOnConnectionSpec) -> Target:
+    """Whoever sets up what is mapped gives it to others."""
+    given = [access for spec in involved for access in specs.accesses_of(spec)]
+    return Target(
+        call.account_id,
+        assigns=accesses.roles_of(*given),
+        assigns_custom=accesses.custom_roles_of(*given),
+        opens=frozenset(name for access in given for name in access.namespace_accesses),
+    )
 
 
-async def _held(call: ControlCall, connection_id: str) -> Access:
+async def _held(call: ControlCall, connection_id: str) -> api.SignOnConnectionSpec:
     row = await call.transaction.resource(kinds.SIGN_ON_CONNECTION, connection_id)
-    if row is None or row.account_id != call.account_id:
-        return accesses.NOTHING
-    return _everything(spec_of(row))
+    is_ours = row is not None and row.account_id == call.account_id
+    return spec_of(row) if row is not None and is_ours else api.SignOnConnectionSpec()
 
 
 METHODS: Mapping[str, Method] = {

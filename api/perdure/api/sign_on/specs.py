@@ -105,9 +105,7 @@ def _said(granted: api.SignOnAccess) -> Access:
     )
 
 
-def _checked_access(
-    granted: api.SignOnAccess, account_id: str, field: str, custom_roles_max: int
-) -> api.SignOnAccess:
+def _checked_access(granted: api.SignOnAccess, account_id: str, field: str, custom_roles_max: int) -> api.SignOnAccess:
     try:
         access = accesses.checked(_said(granted), account_id, custom_roles_max=custom_roles_max)
     except InvalidArgument as error:
@@ -132,9 +130,7 @@ def _checked_saml(provider: api.SamlProvider) -> api.SamlProvider:
     names.check(provider.entity_id, "spec.saml.entity_id", 1024)
     _check_url(provider.sign_on_url, "spec.saml.sign_on_url")
     found = parse_signing_certificates(provider.signing_certificates, "spec.saml.signing_certificates")
-    return api.SamlProvider(
-        entity_id=provider.entity_id, sign_on_url=provider.sign_on_url, signing_certificates=found
-    )
+    return api.SamlProvider(entity_id=provider.entity_id, sign_on_url=provider.sign_on_url, signing_certificates=found)
 
 
 def _check_url(url: str, field: str) -> None:

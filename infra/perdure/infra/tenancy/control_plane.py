@@ -33,10 +33,12 @@ from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
     IDENTITY_SERVICE,
+    SIGN_ON_SERVICE,
     ControlEndpoint,
     ControlParts,
     ControlService,
 )
+from perdure.api.sign_on import registry as sign_on
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
@@ -92,7 +94,7 @@ class ControlPlane:
             MissingMethod: an RPC has no handler.
             OSError: the file of authorities cannot be read.
         """
-        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE])
+        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
@@ -132,6 +134,7 @@ class ControlPlane:
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
+            SIGN_ON_SERVICE: ControlService(SIGN_ON_SERVICE, sign_on.METHODS, parts),
         }
 
     def services(self) -> list[Service]:
