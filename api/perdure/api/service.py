@@ -29,6 +29,7 @@ from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
+from perdure.api.sealing import Sealer
 from perdure.api.verification import verify
 from perdure.auth.guard import GatewayGuard, Identified
 from perdure.auth.policy.decisions import Policy
@@ -87,6 +88,7 @@ class ControlParts:
     deferred: Callable[[], None]
     people: People
     outbox: Outbox
+    sealer: Sealer
     rates: ControlRates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -274,6 +276,7 @@ class ControlService:
             connections=parts.connections,
             usage=parts.usage,
             people=parts.people,
+            sealer=parts.sealer,
             address=visit.address,
             user_agent=visit.user_agent,
             prepared=prepared,

@@ -13,8 +13,8 @@ from perdure.api.data.tables import Base
 class PersonRow(Base):
     """A login. `email` is verified; whatever users there are of this address, in any account, are this person.
 
-    `mfa_secret` is empty without a second factor, `mfa_pending` is one that is not confirmed yet. `mfa_step` is the
-    time step of the last code that was used: neither it nor an older one is good again.
+    `mfa_secret` is empty without a second factor, `mfa_pending` is one that is not confirmed yet; both are sealed.
+    `mfa_step` is the time step of the last code that was used: neither it nor an older one is good again.
     """
 
     __tablename__ = "people"
@@ -22,8 +22,8 @@ class PersonRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
-    mfa_secret: Mapped[str] = mapped_column(String(64), default="")
-    mfa_pending: Mapped[str] = mapped_column(String(64), default="")
+    mfa_secret: Mapped[str] = mapped_column(String(256), default="")
+    mfa_pending: Mapped[str] = mapped_column(String(256), default="")
     mfa_step: Mapped[int] = mapped_column(default=0)
     last_account_id: Mapped[str] = mapped_column(String(16), default="")
     created_at_ns: Mapped[int]

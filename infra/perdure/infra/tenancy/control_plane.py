@@ -29,6 +29,7 @@ from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
+from perdure.api.sealing import Sealer
 from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
@@ -80,6 +81,7 @@ class ControlPlane:
         news: News,
         endpoints: Callable[[], NamespaceEndpoints],
         usage: UsageStore,
+        sealer: Sealer,
         limits: ControlLimits | None = None,
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
@@ -108,7 +110,7 @@ class ControlPlane:
         )
         self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
         calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
-        self.sinks = SinkMaker(calls, runtime.clock, audit.directory)
+        self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
@@ -129,6 +131,7 @@ class ControlPlane:
             deferred=self._runner.look,
             people=self._people,
             outbox=self.outbox,
+            sealer=sealer,
         )
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
