@@ -171,9 +171,7 @@ class ControlService:
 
         return endpoint
 
-    async def _serve(
-        self, method: MethodDescriptor, row: Method, serve: _Serve, visit: Visit, request: Any
-    ) -> Message:
+    async def _serve(self, method: MethodDescriptor, row: Method, serve: _Serve, visit: Visit, request: Any) -> Message:
         if "async_operation_id" in method.input_type.fields_by_name:
             _check_operation_id(request)
         try:

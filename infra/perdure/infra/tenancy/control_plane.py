@@ -39,7 +39,9 @@ from perdure.api.service import (
     ControlParts,
     ControlService,
 )
+from perdure.api.sign_on import addresses
 from perdure.api.sign_on import registry as sign_on
+from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
@@ -133,6 +135,7 @@ class ControlPlane:
             outbox=self.outbox,
             sealer=sealer,
         )
+        self._sign_on = SignOnSite(parts, calls)
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
@@ -146,7 +149,7 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads}
+        return {billing_reports.PATH: self.downloads, addresses.PATH: self._sign_on.application}
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""
