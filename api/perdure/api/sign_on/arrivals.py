@@ -1,4 +1,4 @@
-"""Who somebody is whom a provider vouches for: a user of the connection's account, perhaps a new one, and nobody else."""
+"""Who somebody is whom a provider vouches for: a user of the connection's account, perhaps a new one; nobody else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from perdure.api.sign_on.connections import spec_of, vouches_for_owners
 from perdure.api.sign_on.mapping import mapped
 from perdure.api.sign_on.refusals import SignOnRefused
 from perdure.auth.policy.conditions import OWNERS_ROLES
-from perdure.auth.policy.grants import AccountRole
 from perdure.kernel.errors import ServiceError
 from perdure.kernel.identity import Principal, PrincipalKind
 
@@ -79,9 +78,10 @@ async def _create(call: ControlCall, connection: ResourceRow, email: str, access
         raise SignOnRefused(reason, reason)
     try:
         spec = UserSpec(email=email, access=access)
-        user = await rows.create(call, kinds.USER, call.new_id(), email, spec, **{MADE_BY: connection.id})
+        user = await rows.create(call, kinds.USER, call.new_id(), email, spec)
     except ServiceError as error:
         raise SignOnRefused(error.message) from None
+    user.details = {MADE_BY: connection.id}
     await publish_identity(call.transaction, user)
     made = records.record(
         call.entropy,
@@ -103,7 +103,7 @@ async def _renew(call: ControlCall, connection: ResourceRow, user: ResourceRow, 
     if details.pop("invitation", None):
         # The invitation itself stays good: until he accepts it he is known here by the provider only.
         details[MADE_BY] = connection.id
-    spec, is_owner = user.spec, access_of(user).account_access.role == AccountRole.OWNER
+    spec, is_owner = user.spec, access_of(user).account_access.role == AccountAccess.ROLE_OWNER
     if spec_of(connection).group_mappings and access is not None and not is_owner:
         spec = set_access(user, access)
     if (spec, details) == (user.spec, user.details):

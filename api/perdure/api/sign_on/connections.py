@@ -46,7 +46,7 @@ async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest)
         raise FailedPrecondition(f"An account can have {CONNECTIONS_MAX} sign-on connections.")
     connection_id = call.new_id()
     secret = _taken_out(spec)
-    details = {
+    details: dict[str, Any] = {
         _SECRET: call.sealer.seal(secret, _about(connection_id)),
         _BY_OWNER: _is_owner(call),
     }

@@ -1,4 +1,4 @@
-"""OpenID Connect: code flow with PKCE. How requests are made is Authlib's, what tokens prove is `perdure.auth.oidc`'s."""
+"""OpenID Connect: code flow with PKCE. Requests are made as Authlib does, tokens are `perdure.auth.oidc`'s."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from perdure.api.data import Transaction
 from perdure.api.people import attempts, pending, tickets
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
+from perdure.api.service import ControlParts
 from perdure.api.sign_on import answers, connections, flows, outcomes, saml
 from perdure.api.sign_on.addresses import PATH, ConnectionAddresses
 from perdure.api.sign_on.asserted import Asserted
@@ -29,7 +30,6 @@ from perdure.api.sign_on.flows import Flow
 from perdure.api.sign_on.forms import NotAForm, read_form
 from perdure.api.sign_on.oidc import OidcClient, shown_error
 from perdure.api.sign_on.refusals import SignOnRefused
-from perdure.api.service import ControlParts
 from perdure.auth.guard import Identified
 from perdure.auth.policy.grants import Grants
 from perdure.kernel.errors import ServiceError
@@ -115,7 +115,7 @@ class SignOnSite:
         except NotAForm as error:
             return answers.refused(str(error), HTTPStatus.BAD_REQUEST)
         if not form.get("RelayState"):
-            # The provider's own page of applications: nobody here has asked for it, so nobody knows whose browser it is.
+            # From the provider's own page of applications. Nobody here has asked, so nobody knows whose browser it is.
             return answers.refused("Sign-in has to begin here and not at the provider: go to the sign-in page.")
         flow = await self._take(request, form["RelayState"])
 

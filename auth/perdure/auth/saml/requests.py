@@ -57,4 +57,5 @@ def metadata(entity_id: str, acs: str) -> bytes:
         names.metadata("AssertionConsumerService"),
         {"Binding": names.POST_BINDING, "Location": acs, "index": "0", "isDefault": "true"},
     )
-    return etree.tostring(descriptor, xml_declaration=True, encoding="UTF-8")
+    content: bytes = etree.tostring(descriptor, xml_declaration=True, encoding="UTF-8")
+    return content
