@@ -18,6 +18,7 @@ from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.extensions import registry as extensions
 from perdure.api.operations import OperationRunner
+from perdure.api.pages.application import PATHS, pages
 from perdure.api.people import registry as identity
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
@@ -133,6 +134,7 @@ class ControlPlane:
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
         }
+        self._pages = pages(self.endpoint, runtime.entropy, lambda: endpoints().pages.startswith("https://"))
 
     def services(self) -> list[Service]:
         return [_served(descriptor, service) for descriptor, service in self._services.items()]
@@ -140,7 +142,7 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads}
+        return {billing_reports.PATH: self.downloads, **dict.fromkeys(PATHS, self._pages)}
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""
