@@ -141,9 +141,7 @@ async def _confirm(call: ControlCall, request: api.ConfirmBrowserSignInRequest) 
     if row.user_code is not None and user_codes.read(request.user_code) != row.user_code:
         raise PermissionDenied("user_code: must be the one that the program shows.")
     pending.claim(row, request.browser)
-    if request.deny:
-        pending.deny(row)
-    return api.ConfirmBrowserSignInResponse()
+    return api.ConfirmBrowserSignInResponse(url=pending.deny(row) if request.deny else "")
 
 
 async def _prepare_approve(preparation: Preparation, request: api.ApproveBrowserSignInRequest) -> Proven | None:
@@ -210,7 +208,7 @@ async def _go_on(
         return
     user = next((user for user, account in mine if account.id == wanted), None)
     if user is None:
-        raise NotFound(f"account_id: you are no user of account {wanted}.")
+        raise NotFound(f"You are no user of account {wanted}.")
     approval = Approval(user.id, wanted, browser, person_id=person.id)
     answer.url = await pending.approve(call.transaction, row.id, approval, call.now_ns, call.entropy)
 

@@ -30,6 +30,7 @@ EXCHANGE_NS: Final = 60 * SECOND_NS
 INTERVAL_S: Final = 5
 #: What the browser is shown where no program waits for it on the same machine.
 DONE_PATH: Final = "/sign-in/done"
+DENIED_PATH: Final = "/sign-in/denied"
 _CODE_BITS: Final = 256
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -74,7 +75,7 @@ async def waiting(transaction: Transaction, pending_id: str, now_ns: int) -> Pen
     """Raises NotFound: nobody waits for it, or not any more."""
     row = await transaction.people.pending(pending_id)
     if row is None or row.state != PendingState.WAITING or row.expires_at_ns <= now_ns:
-        raise NotFound("pending_id: no program waits for this sign-in, or not any more: begin anew.")
+        raise NotFound("No program waits for this sign-in, or not any more: begin anew.")
     return row
 
 
@@ -87,7 +88,7 @@ async def confirmed(transaction: Transaction, pending_id: str, browser: str, now
     """
     row = await waiting(transaction, pending_id, now_ns)
     if not browsers.is_of(browser, row.browser_hash):
-        raise PermissionDenied("browser: this sign-in is not confirmed, or goes on in another browser: begin anew.")
+        raise PermissionDenied("This sign-in is not confirmed, or goes on in another browser: begin anew.")
     return row
 
 
@@ -101,7 +102,7 @@ def claim(row: PendingSignInRow, browser: str) -> None:
     if not browsers.is_one(browser):
         raise InvalidArgument("browser: must be 64 hexadecimal digits.")
     if row.browser_hash and not browsers.is_of(browser, row.browser_hash):
-        raise PermissionDenied("browser: this sign-in goes on in another browser: begin anew.")
+        raise PermissionDenied("This sign-in goes on in another browser: begin anew.")
     row.browser_hash = browsers.digest(browser)
 
 
@@ -115,7 +116,7 @@ async def approve(transaction: Transaction, pending_id: str, approval: Approval,
     """
     row = await confirmed(transaction, pending_id, approval.browser, now_ns)
     if row.account_id and row.account_id != approval.account_id:
-        raise FailedPrecondition(f"account_id: the sign-in is for account {row.account_id}.")
+        raise FailedPrecondition(f"The sign-in is for account {row.account_id}.")
     row.state = PendingState.APPROVED
     row.user_id, row.account_id = approval.user_id, approval.account_id
     row.person_id, row.connection_id = approval.person_id, approval.connection_id
@@ -127,9 +128,12 @@ async def approve(transaction: Transaction, pending_id: str, approval: Approval,
     return loopback.with_answer(row.redirect_uri, {"code": code, "state": row.return_state})
 
 
-def deny(row: PendingSignInRow) -> None:
-    """Nobody is to sign in for this program."""
+def deny(row: PendingSignInRow) -> str:
+    """Nobody is to sign in for this program. Returns where the browser goes."""
     row.state = PendingState.DENIED
+    if not row.redirect_uri:
+        return DENIED_PATH
+    return loopback.with_answer(row.redirect_uri, {"error": "access_denied", "state": row.return_state})
 
 
 async def exchange(transaction: Transaction, pending_id: str, verifier: str, code: str, now_ns: int) -> Exchange:

@@ -245,8 +245,10 @@ class ConfirmBrowserSignInRequest(_message.Message):
     def __init__(self, pending_id: _Optional[str] = ..., user_code: _Optional[str] = ..., browser: _Optional[str] = ..., deny: _Optional[bool] = ...) -> None: ...
 
 class ConfirmBrowserSignInResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("url",)
+    URL_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    def __init__(self, url: _Optional[str] = ...) -> None: ...
 
 class ApproveBrowserSignInRequest(_message.Message):
     __slots__ = ("pending_id", "browser", "email", "password", "code", "account_id")

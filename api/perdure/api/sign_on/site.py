@@ -19,6 +19,7 @@ from perdure.api.audit.calls import record_of_event
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.calls import ControlCall
 from perdure.api.data import Transaction
+from perdure.api.pages import browser as page_browser
 from perdure.api.people import attempts, pending, tickets
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
@@ -37,8 +38,6 @@ from perdure.kernel.identity import ANYBODY, KnownCaller
 from perdure.kernel.persistence.executions import StoreError
 
 _Result = TypeVar("_Result")
-#: What is known of the browser by the pages on which people sign in.
-_BROWSER_COOKIES = ("__Host-perdure-browser", "perdure-browser")
 _BUSY = "Nobody can be signed in at the moment: try again."
 
 _log = structlog.get_logger("perdure.api")
@@ -81,7 +80,7 @@ class SignOnSite:
                 raise tickets.refused()
             await tickets.use(call.transaction, found)
         else:
-            browser = next((request.cookies[name] for name in _BROWSER_COOKIES if name in request.cookies), "")
+            browser = page_browser.of(request, secure=call.endpoints.pages.startswith("https://"))
             await pending.confirmed(call.transaction, pending_id, browser, call.now_ns)
         flow = flows.begin(call.transaction, call.entropy, row, pending_id, browser, call.now_ns)
         return flow, connections.spec_of(row)

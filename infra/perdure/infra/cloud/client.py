@@ -66,11 +66,11 @@ class CloudClient:
         """Ends the command with one line on standard error if the call fails."""
         return self._call(self._methods[rpc], request)
 
-    def identity(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for an RPC of IdentityService."""
-        return self._call(self._identity[rpc], request)
+    def identity(self, rpc: str, request: Mapping[str, Any], *, unless: str = "") -> dict[str, Any]:
+        """The same for an RPC of IdentityService. A failure with the code `unless` is answered with nothing."""
+        return self._call(self._identity[rpc], request, unless)
 
-    def _call(self, method: MethodDescriptor, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _call(self, method: MethodDescriptor, request: Mapping[str, Any], unless: str = "") -> dict[str, Any]:
         import grpc
         from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
         from google.protobuf.message_factory import GetMessageClass
@@ -87,6 +87,8 @@ class CloudClient:
         try:
             answer = invoke(message, metadata=self._metadata, timeout=_CALL_S_MAX)
         except grpc.RpcError as error:
+            if error.code().name == unless:
+                return {}
             fail(f"{error.code().name}: {error.details()}")
         found: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=False)
         return found

@@ -18,6 +18,7 @@ from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.extensions import registry as extensions
 from perdure.api.operations import OperationRunner
+from perdure.api.pages.application import PATHS, pages
 from perdure.api.people import registry as identity
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
@@ -39,7 +40,7 @@ from perdure.api.service import (
     ControlParts,
     ControlService,
 )
-from perdure.api.sign_on import addresses
+from perdure.api.sign_on import addresses as sign_on_addresses
 from perdure.api.sign_on import registry as sign_on
 from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports
@@ -142,6 +143,7 @@ class ControlPlane:
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
             SIGN_ON_SERVICE: ControlService(SIGN_ON_SERVICE, sign_on.METHODS, parts),
         }
+        self._pages = pages(self.endpoint, runtime.entropy, lambda: endpoints().pages.startswith("https://"))
 
     def services(self) -> list[Service]:
         return [_served(descriptor, service) for descriptor, service in self._services.items()]
@@ -149,7 +151,11 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads, addresses.PATH: self._sign_on.application}
+        return {
+            billing_reports.PATH: self.downloads,
+            sign_on_addresses.PATH: self._sign_on.application,
+            **dict.fromkeys(PATHS, self._pages),
+        }
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from perdure.api.people import pending
 from perdure.api.people.events import SignInEventKind
-from perdure.kernel import errors
-from perdure.kernel.clock import SECOND_NS
 from tests.support.control_plane import ControlBench
-from tests.support.people import ANN, BOB, OTHER_PASSWORD, PASSWORD, WRONG, Person, code, enrol, invite, sign_up
+from tests.support.people import ANN, PASSWORD, sign_up
 
 VERIFIER = "v" * 43
 CHALLENGE = pending.challenge_of(VERIFIER)
