@@ -12,7 +12,8 @@ from perdure.api.people import attempts, browsers, loopback, pending, proofs, se
 from perdure.api.people.pending import Approval, Exchange, Outcome, PendingState
 from perdure.api.people.proofs import Proven
 from perdure.api.protos import identity_pb2 as api
-from perdure.api.resources import emails, rows
+from perdure.api.resources import emails, kinds, rows
+from perdure.api.sign_on.choices import choices
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 
 _CLIENT_NAME_LENGTH_MAX = 64
@@ -100,7 +101,13 @@ async def _complete(call: ControlCall, request: api.CompleteBrowserSignInRequest
 
 
 async def _begin_session(call: ControlCall, row: PendingSignInRow) -> api.SignedIn:
-    return await sessions.begin(call, await _person(call, row), row.account_id)
+    if not row.connection_id:
+        return await sessions.begin(call, await _person(call, row), row.account_id)
+    user = await call.transaction.resource(kinds.USER, row.user_id)
+    account = await call.transaction.resource(kinds.ACCOUNT, row.account_id)
+    if user is None or account is None:
+        raise pending.refused()
+    return await sessions.begin_for_user(call, user, account, row.connection_id)
 
 
 async def _prepare_describe(preparation: Preparation, request: api.DescribeBrowserSignInRequest) -> None:
@@ -122,6 +129,10 @@ async def _describe(call: ControlCall, request: api.DescribeBrowserSignInRequest
         account_id=row.account_id,
     )
     answer.begun_time.FromNanoseconds(row.created_at_ns)
+    offered = await choices(call.transaction, row.account_id)
+    answer.sign_on_enforced = offered.is_enforced
+    for each in offered.connections:
+        answer.sign_on.add(connection_id=each.connection_id, display_name=each.display_name)
     return answer
 
 
