@@ -8,7 +8,9 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,6 +51,7 @@ class OidcProvider:
     header: dict[str, Any] = field(default_factory=dict)
     methods: list[str] = field(default_factory=lambda: ["client_secret_basic"])
     codes: dict[str, tuple[Asked, dict[str, Any]]] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
     signs_with: Any = None
     published: list[RSAKey] | None = None
     is_away: bool = False
@@ -56,7 +59,7 @@ class OidcProvider:
     def sign_in(self, url: str, email: str, **claims: Any) -> str:
         """Somebody signs in where the browser was sent; where it is sent back to."""
         asked = Asked.of(url)
-        code = f"code-{len(self.codes)}"
+        code = f"code-{next(self.numbers)}"
         self.codes[code] = (asked, {"email": email, **claims})
         return f"{asked.redirect_uri}?code={code}&state={asked.state}"
 

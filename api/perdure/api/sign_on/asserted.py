@@ -25,6 +25,9 @@ def checked(spec: api.SignOnConnectionSpec, email: Any, groups: Any) -> Asserted
     if not isinstance(email, str):
         raise SignOnRefused("The provider does not say which e-mail address it is.")
     try:
+        if not email.isascii():
+            # Some letters beyond are folded to ours: K (Kelvin) would be k, and somebody else.
+            raise SignOnRefused("The e-mail address that the provider names has letters beyond ASCII.")
         emails.check(email, "email")
     except InvalidArgument:
         raise SignOnRefused("What the provider says is no e-mail address.") from None

@@ -7,6 +7,7 @@ complete a sign-in. What comes back in another browser is refused and leaves the
 from __future__ import annotations
 
 import hmac
+import re
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -21,6 +22,9 @@ from perdure.kernel.entropy import Entropy
 LIFETIME_NS: Final = 600 * SECOND_NS
 _ID_BITS: Final = 128
 _GONE: Final = "This sign-in was not begun in this browser, is over, or took too long: begin again."
+
+
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Flow(NamedTuple):
@@ -82,13 +86,18 @@ def begin(
     return flow
 
 
+def is_id(text: str) -> bool:
+    """Whether it could be one of ours, of a flow or of anything else: strangers may send anything."""
+    return _ID.fullmatch(text) is not None
+
+
 async def take(transaction: Transaction, flow_id: str, connection_id: str, cookie: str, now_ns: int) -> Flow:
     """The flow of this browser, which is good no more from now on.
 
     Raises:
         SignOnRefused: there is none.
     """
-    row = await transaction.people.flow(flow_id)
+    row = await transaction.people.flow(flow_id) if is_id(flow_id) else None
     secret, _, browser = cookie.partition(".")
     if (
         row is None

@@ -14,7 +14,7 @@ from perdure.api.resources import kinds, rows
 from perdure.api.sign_on import arrivals, connections
 from perdure.api.sign_on.asserted import Asserted
 from perdure.api.sign_on.connections import TestOutcome
-from perdure.api.sign_on.flows import Flow
+from perdure.api.sign_on.flows import Flow, is_id
 from perdure.api.sign_on.refusals import SignOnRefused
 from perdure.kernel.identity import Principal, PrincipalKind
 
@@ -29,7 +29,9 @@ async def connection_of(call: ControlCall, connection_id: str) -> tuple[ControlC
     Raises:
         SignOnRefused: there is none.
     """
-    row = await call.transaction.resource(kinds.SIGN_ON_CONNECTION, connection_id)
+    row = None
+    if is_id(connection_id):
+        row = await call.transaction.resource(kinds.SIGN_ON_CONNECTION, connection_id)
     account = await call.transaction.resource(kinds.ACCOUNT, row.account_id) if row is not None else None
     if row is None or account is None or account.state != rows.ACTIVE:
         raise SignOnRefused(GONE, GONE)
@@ -62,6 +64,7 @@ async def note_success(call: ControlCall, flow: Flow, asserted: Asserted) -> str
     """Of a test: who would have been let in, in words. Raises SignOnRefused: he would not."""
     call, row = await connection_as_begun(call, flow)
     message = await arrivals.rehearse(call, row, asserted)
+    await attempts.take_back_sign_on(call.transaction, call.now_ns, call.address)
     await _note_test(call, row, flow, message, succeeded=True)
     return message
 

@@ -81,6 +81,8 @@ class SignOnSite:
                 raise tickets.refused()
             await tickets.use(call.transaction, found)
         else:
+            if not flows.is_id(pending_id):
+                raise pending.refused()
             browser = page_browser.of(request, secure=call.endpoints.pages.startswith("https://"))
             await pending.confirmed(call.transaction, pending_id, browser, call.now_ns)
         flow = flows.begin(call.transaction, call.entropy, row, pending_id, browser, call.now_ns)
@@ -132,7 +134,13 @@ class SignOnSite:
 
     async def _metadata(self, request: Request) -> Response:
         """What a SAML provider has to know of us. There is no secret in it, and nothing of the account."""
-        content = saml.metadata(self._addresses(request.path_params["connection_id"]))
+        async with self._parts.database.reading() as transaction:
+            _, row = await outcomes.connection_of(
+                self._call(request, transaction), request.path_params["connection_id"]
+            )
+            if not connections.spec_of(row).HasField("saml"):
+                raise SignOnRefused(outcomes.GONE, outcomes.GONE)
+        content = saml.metadata(self._addresses(row.id))
         return Response(
             content, media_type="application/samlmetadata+xml", headers={"x-content-type-options": "nosniff"}
         )

@@ -40,9 +40,11 @@ class CloudClient:
         from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
         from perdure.api.protos import identity_pb2 as identity
+        from perdure.api.protos import sign_on_pb2 as sign_on
 
         self._methods = cloud.DESCRIPTOR.services_by_name["CloudService"].methods_by_name
         self._identity = identity.DESCRIPTOR.services_by_name["IdentityService"].methods_by_name
+        self._sign_on = sign_on.DESCRIPTOR.services_by_name["SignOnService"].methods_by_name
         self.address = address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
         token = "" if anonymous else _first(_KEY_VARIABLES) or session.token_for(address)
         if not token and not anonymous:
@@ -69,6 +71,10 @@ class CloudClient:
     def identity(self, rpc: str, request: Mapping[str, Any], *, unless: str = "") -> dict[str, Any]:
         """The same for an RPC of IdentityService. A failure with the code `unless` is answered with nothing."""
         return self._call(self._identity[rpc], request, unless)
+
+    def sign_on(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for an RPC of SignOnService."""
+        return self._call(self._sign_on[rpc], request)
 
     def _call(self, method: MethodDescriptor, request: Mapping[str, Any], unless: str = "") -> dict[str, Any]:
         import grpc

@@ -20,6 +20,7 @@ from tests.support.sign_on import Browser, call
 from tests.unit.api.sign_on.conftest import Acme, reach
 
 BOB = "bob@acme.example"
+FORM = "application/x-www-form-urlencoded"
 
 
 async def attempt(acme: Acme, email: str = BOB, **claims: Any) -> httpx.Response:
@@ -57,6 +58,8 @@ async def refused(acme: Acme, reason: str, email: str = BOB, **claims: Any) -> N
         ({"email": ["bob@acme.example"]}, "which e-mail address"),
         ({"email": "bob@evil.example, bob@acme.example"}, "no e-mail address"),
         ({"email": "bob@evil.example\x00@acme.example"}, "no e-mail address"),
+        # The sign of the unit, which is folded to a k.
+        ({"email": "\u212aim@acme.example"}, "beyond ASCII"),
     ],
 )
 async def test_a_token_that_does_not_fit(acme: Acme, claims: dict[str, Any], reason: str) -> None:
@@ -210,6 +213,19 @@ async def test_a_provider_that_is_away(acme: Acme) -> None:
     assert answer.status_code == 403
     (failed,) = [event for event in acme.bench.events if event.kind is SignInEventKind.FAILED]
     assert "does not answer" in failed.reason
+
+
+@pytest.mark.parametrize("path", ["start", "callback", "acs", "metadata", "nothing"])
+@pytest.mark.parametrize("given", ["%00", "%ff", "..%2f..", "x" * 5000, "' or 1=1 --", "%f0%9f%92%a9"])
+async def test_what_strangers_send_is_answered(acme: Acme, path: str, given: str) -> None:
+    browser = Browser(acme.bench)
+    for connection_id in (given, acme.connection_id):
+        url = f"/sign-on/{connection_id}/{path}?request={given}&test={given}&state={given}&code={given}&iss={given}"
+        assert (await browser.client.get(url)).status_code in (403, 404, 405)
+        answer = await browser.client.post(
+            url, content=f"RelayState={given}&SAMLResponse={given}", headers={"content-type": FORM}
+        )
+        assert answer.status_code in (400, 403, 404, 405)
 
 
 async def test_who_only_looks_uses_nothing_up(acme: Acme) -> None:
