@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import structlog
-
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.data_plane import DataPlane
@@ -16,39 +12,14 @@ from perdure.kernel.ids import NamespaceId
 PERIOD_S = 60.0
 _AT_ONCE = 100
 
-_log = structlog.get_logger("perdure.api")
-
 
 class DeletedNamespaces:
-    """`start` and `stop` are each called once. Each process has one, and they may do the same."""
+    """Those that can still be had back."""
 
     def __init__(self, database: ControlDatabase, data_plane: DataPlane, clock: Clock) -> None:
         self._database = database
         self._data_plane = data_plane
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="purging")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [self._task] if self._task else []
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.purge()
-            except Exception as error:
-                # Whatever it is: it is tried again, for ever.
-                _log.warning("deleted namespaces are not purged", error=str(error), exc_info=True)
-            await asyncio.sleep(PERIOD_S)
 
     async def purge(self) -> int:
         """Remove those whose time is up, and say how many those were.

@@ -114,7 +114,11 @@ class TaskQueues:
         if not queue.partition or queue in self._fetching:
             return
 
-        async def fetch() -> None:
+        self._fetching[queue] = asyncio.get_running_loop().create_task(self._fetch_all(partition))
+
+    async def _fetch_all(self, partition: Partition) -> None:
+        queue = partition.queue
+        try:
             while partition.starving and self._partitions.get(queue) is partition:
                 until_ns = self.runtime.clock.now_ns() + _FETCH_NS
                 try:
@@ -127,9 +131,9 @@ class TaskQueues:
                 if task is not None:
                     self.metrics.fetched += 1
                     self.offer(task._replace(queue=queue))
-
-        fetching = self._fetching[queue] = asyncio.get_running_loop().create_task(fetch())
-        fetching.add_done_callback(lambda _: self._fetching.pop(queue, None))
+        finally:
+            # Here and not a turn later: whoever begins to wait then would rely on it.
+            del self._fetching[queue]
 
     def leave_stranded_to_root(self) -> None:
         """Let the tasks of partitions that no worker polls any more meet one at the root."""

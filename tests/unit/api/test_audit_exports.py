@@ -70,7 +70,7 @@ async def _exporter(
     try:
         yield exporter
     finally:
-        await exporter.stop()
+        await exporter.aclose()
 
 
 def _clock(bench: ControlBench) -> VirtualClock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
@@ -180,5 +181,36 @@ def test_what_a_process_took_that_may_have_died_is_asked_for_again() -> None:
         await asyncio.sleep(60)
         await matching.leave()
         assert world.history.refills == [WORKFLOWS], "by now everybody knows who is dead"
+
+    scenario(main, LIMITS)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_task_is_not_lost_with_a_poll_that_ends_just_then(turns: int) -> None:
+    """However many turns of the loop are between the two."""
+
+    async def main(world: World) -> None:
+        leaving = asyncio.ensure_future(poll(world, 1))
+        await asyncio.sleep(0.1)
+        world.matching.offer(world.task("w", FIRST))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        (outcome,) = await asyncio.gather(leaving, return_exceptions=True)
+        assert outcome == "w" if isinstance(outcome, str) else await poll(world, 1) == "w"
+
+    scenario(main, LIMITS)
+
+
+@pytest.mark.parametrize("turns", range(3))
+def test_a_poll_that_ends_at_once_takes_nothing(turns: int) -> None:
+    async def main(world: World) -> None:
+        leaving = asyncio.ensure_future(poll(world, 1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        world.matching.offer(world.task("w", FIRST))
+        assert await poll(world, 1) == "w"
 
     scenario(main, LIMITS)

@@ -17,7 +17,6 @@ from perdure.api.data.database import LostRace
 from perdure.api.data.tables import ResourceRow, SinkProgressRow
 from perdure.api.resources import kinds
 from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.persistence.executions import StoreError
 
 PERIOD_S = 1.0
 #: Records of one delivery, and their bytes.
@@ -36,28 +35,21 @@ _log = structlog.get_logger("perdure.api")
 
 
 class AuditExporter:
-    """`start` and `stop` are each called once. With several processes, each has one."""
+    """To the sinks of all accounts."""
 
     def __init__(self, database: ControlDatabase, maker: SinkMaker, clock: Clock) -> None:
         self._database = database
         self._maker = maker
         self._clock = clock
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="audit exports")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    async def aclose(self) -> None:
         await self._maker.calls.aclose()
 
-    @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [self._task] if self._task else []
+    async def export_all(self) -> None:
+        """Deliver until nothing more arrives. Raises StoreError: see `export`."""
+        while await self.export():
+            pass
 
     async def export(self) -> int:
         """Make one delivery to each sink that something is there for, and say how many records have arrived.
@@ -149,15 +141,3 @@ class AuditExporter:
             progress.claimed_until_ns = self._clock.now_ns() + _BACKOFF_NS[min(progress.failures, len(_BACKOFF_NS) - 1)]
             progress.failures += 1
             progress.failure, progress.is_theirs = str(error)[:_FAILURE_LENGTH_MAX], error.is_theirs
-
-    async def _run(self) -> None:
-        while True:
-            arrived = 0
-            try:
-                arrived = await self.export()
-            except Exception as error:
-                # Whatever it is: without this loop nothing would be exported any more.
-                unexpected = not isinstance(error, StoreError)
-                _log.warning("audit logs are not exported", error=str(error), exc_info=unexpected)
-            if not arrived:
-                await asyncio.sleep(PERIOD_S)

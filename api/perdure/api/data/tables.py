@@ -147,6 +147,15 @@ class SinkProgressRow(Base):
     succeeded_at_ns: Mapped[int] = mapped_column(default=0)
 
 
+class NoticeRow(Base):
+    """Of this people have been warned. See `perdure.api.expiry_mails`."""
+
+    __tablename__ = "notices"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    forget_at_ns: Mapped[int] = mapped_column(index=True)
+
+
 class BillingFileRow(Base):
     """What a billing report is downloaded as, compressed."""
 

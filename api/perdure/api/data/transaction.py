@@ -9,7 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.api.data.audit import AuditTables
 from perdure.api.data.people import PeopleData
-from perdure.api.data.tables import AccessRevisionRow, AccessRow, BillingFileRow, MemberRow, OperationRow, ResourceRow
+from perdure.api.data.tables import (
+    AccessRevisionRow,
+    AccessRow,
+    BillingFileRow,
+    MemberRow,
+    NoticeRow,
+    OperationRow,
+    ResourceRow,
+)
 from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
 
 _SOLE = 1
@@ -157,6 +165,21 @@ class Transaction:
 
     async def remove_billing_file(self, report_id: str) -> None:
         await self._session.execute(delete(BillingFileRow).where(BillingFileRow.id == report_id))
+
+    # Warnings
+
+    async def note(self, row: NoticeRow) -> bool:
+        """Whether it was not noted before."""
+        if await self.noted(row.id):
+            return False
+        self._session.add(row)
+        return True
+
+    async def noted(self, notice_id: str) -> bool:
+        return await self._session.get(NoticeRow, notice_id) is not None
+
+    async def forget_notices(self, now_ns: int) -> None:
+        await self._session.execute(delete(NoticeRow).where(NoticeRow.forget_at_ns <= now_ns))
 
     # What gateways are told
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from perdure.api.notices import Notice
+from perdure.api.resources import kinds
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.mailer import Mail
 
+_NAME_LENGTH_MAX = 100
 _IGNORE = "If this was not you, you need not do anything."
 
 
@@ -58,6 +63,20 @@ def password_changed(email: str) -> Mail:
 def mfa_changed(email: str, enabled: bool) -> Mail:
     what = "has a second factor now" if enabled else "has no second factor any more"
     return Mail(email, "Your second factor has been changed", f"Your Perdure login {what}.\n\n{_NOT_YOU}")
+
+
+def expiring(links: Links, email: str, notice: Notice) -> Mail:
+    expiry, at = notice.expiry, datetime.fromtimestamp(notice.expiry.expires_at_ns // SECOND_NS, UTC)
+    name = "".join(each for each in expiry.name if each.isprintable())[:_NAME_LENGTH_MAX]
+    what, subject = f'The API key "{name}"', "an API key"
+    if expiry.kind != kinds.API_KEY:
+        what = f'A certificate of an authority that namespace {expiry.of} trusts, "{name}",'
+        subject = f"a certificate of {expiry.of}"
+    text = (
+        f"{what} ends on {at:%Y-%m-%d at %H:%M} UTC. Whoever connects with it is refused from then on.\n\n"
+        f"Make a new one and put it in place before that. {links.sign_in}\n"
+    )
+    return Mail(email, f"In {notice.days} days or fewer ends {subject}", text)
 
 
 _NOT_YOU = "If this was not you, have the password reset at once.\n"

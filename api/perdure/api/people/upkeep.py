@@ -4,10 +4,7 @@ report of uses.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-
-import structlog
 
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.person_tables import CredentialUseRow
@@ -17,12 +14,9 @@ from perdure.api.people.people import SessionLimits
 from perdure.api.resources import kinds
 from perdure.auth.access.uses import DELAY_NS
 from perdure.kernel.clock import Clock
-from perdure.kernel.persistence.executions import StoreError
 
 PERIOD_S = 600.0
 _AT_ONCE = 200
-
-_log = structlog.get_logger("perdure.api")
 
 
 class RecordedUses:
@@ -58,26 +52,12 @@ class RecordedUses:
 
 
 class Upkeep:
-    """`start` and `stop` are each called once. With several processes, each does it."""
+    """Sweeps up."""
 
     def __init__(self, database: ControlDatabase, clock: Clock, limits: SessionLimits) -> None:
         self._database = database
         self._clock = clock
         self._limits = limits
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="people-upkeep")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [self._task] if self._task else []
 
     async def sweep(self) -> None:
         """Raises StoreError: the database cannot be used."""
@@ -94,13 +74,3 @@ class Upkeep:
         await end_all(transaction, ended)
         await transaction.people.forget_old(now_ns, now_ns - attempts.FORGOTTEN_NS, now_ns - attempts.KNOWN_NS)
         return len(ended)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.sweep()
-            except Exception as error:
-                # Whatever it is: without this loop nothing would be swept up any more.
-                unexpected = not isinstance(error, StoreError)
-                _log.warning("people's leavings are not swept up", error=str(error), exc_info=unexpected)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import structlog
-
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.resources import kinds
@@ -15,38 +11,21 @@ from perdure.api.usage import reading
 from perdure.api.usage.capacity import WINDOW_HOURS, on_demand_limit, rates_of
 from perdure.kernel.clock import Clock
 from perdure.kernel.news import News, Topic
-from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import HOUR_NS, UsageStore
 
 PERIOD_S = 3600.0
-_RETRY_S = 60.0
+RETRY_S = 60.0
 _PAGE = 200
-
-_log = structlog.get_logger("perdure.api")
 
 
 class FloatingLimits:
-    """`start` and `stop` are each called once."""
+    """The limits of all namespaces."""
 
     def __init__(self, database: ControlDatabase, usage: UsageStore, clock: Clock, news: News) -> None:
         self._database = database
         self._usage = usage
         self._clock = clock
         self._news = news
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="limits")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [self._task] if self._task else []
 
     async def follow(self) -> int:
         """Look at all namespaces, and say how many have another limit now.
@@ -81,15 +60,3 @@ class FloatingLimits:
             return False
         self._news.tell(Topic.ACCESS)
         return True
-
-    async def _run(self) -> None:
-        while True:
-            pause_s = PERIOD_S
-            try:
-                await self.follow()
-            except Exception as error:
-                # Whatever it is: without this loop limits would stay as they are for ever.
-                unexpected = not isinstance(error, StoreError)
-                _log.warning("limits do not follow usage", error=str(error), exc_info=unexpected)
-                pause_s = _RETRY_S
-            await asyncio.sleep(pause_s)

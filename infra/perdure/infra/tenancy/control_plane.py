@@ -11,7 +11,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from perdure.api.audit.export import AuditExporter
-from perdure.api.audit.keeping import KEPT_DAYS, AuditKeeper
+from perdure.api.audit.keeping import KEPT_DAYS
 from perdure.api.audit.sinks.addresses import AllowedAddresses
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
@@ -23,8 +23,6 @@ from perdure.api.people import registry as identity
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
-from perdure.api.people.upkeep import Upkeep
-from perdure.api.purging import DeletedNamespaces
 from perdure.api.resources import billing_reports
 from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -44,11 +42,11 @@ from perdure.api.sign_on import addresses as sign_on_addresses
 from perdure.api.sign_on import registry as sign_on
 from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports
-from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.infra.mail import NoMailer
 from perdure.infra.tenancy.access import Access
+from perdure.infra.tenancy.chores import chores
 from perdure.infra.tenancy.metrics import operation_samples
 from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.limits import ControlLimits
@@ -102,7 +100,6 @@ class ControlPlane:
         access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
-        self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
         self._runner = OperationRunner(
             access.database,
             data_plane,
@@ -111,14 +108,11 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
         self.calls = calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
-        self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
         self._people = people or People(Passwords(runtime.entropy))
-        self._upkeep = Upkeep(access.database, runtime.clock, self._people.sessions)
         self.outbox = Outbox(mailer or NoMailer())
         parts = ControlParts(
             runtime,
@@ -137,6 +131,7 @@ class ControlPlane:
             sealer=sealer,
         )
         self._sign_on = SignOnSite(parts, calls)
+        self._chores = chores(parts, data_plane, self._exporter, audit.days)
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
@@ -172,28 +167,22 @@ class ControlPlane:
 
     def start(self) -> None:
         self._runner.start()
-        self._deleted.start()
-        self._audit.start()
-        self._exporter.start()
-        self._floating.start()
-        self._upkeep.start()
+        for chore in self._chores:
+            chore.start()
         self.outbox.start()
 
     async def stop(self) -> None:
-        await self._deleted.stop()
         await self._runner.stop()
-        await self._audit.stop()
-        await self._exporter.stop()
-        await self._floating.stop()
-        await self._upkeep.stop()
+        await asyncio.gather(*(chore.stop() for chore in self._chores))
+        await self._exporter.aclose()
         await self.outbox.stop()
         self._people.passwords.close()
 
     @property
     def background(self) -> list[asyncio.Task[None]]:
         """What runs until `stop`."""
-        parts = (self._runner, self._deleted, self._audit, self._exporter, self._floating, self._upkeep, self.outbox)
-        return [task for part in parts for task in part.background]
+        chores = [task for chore in self._chores for task in chore.background]
+        return [*self._runner.background, *chores, *self.outbox.background]
 
 
 def _served(descriptor: ServiceDescriptor, service: ControlService) -> Service:

@@ -108,19 +108,10 @@ async def _poll(
 
 
 async def _take(queues: TaskQueues, partition: Partition, until_ns: int, worker: str) -> Item | None:
-    taking = partition.take(until_ns, worker)
-    if not partition.queue.partition:
-        return await taking
-    # In a task, so that it waits already when it is looked who does.
-    waiting = asyncio.get_running_loop().create_task(taking)
-    await asyncio.sleep(0)
-    if not waiting.done():
+    if not partition.backlog_count:
+        # It looks in the next turn of the loop whether anybody waits, and by then this poll does.
         queues.feed(partition)
-    try:
-        return await waiting
-    except asyncio.CancelledError:
-        waiting.cancel()
-        raise
+    return await partition.take(until_ns, worker)
 
 
 async def _start_workflow_task(
