@@ -208,7 +208,7 @@ async def test_another_certificate_is_taken_up_while_it_runs(tmp_path: Path) -> 
         host, _, port = server.http.removeprefix("https://").partition(":")
         before = await asyncio.to_thread(ssl.get_server_certificate, (host, int(port)))
         now = datetime.now(UTC)
-        authority = generate_authority("another", timedelta(days=1), now)
+        authority = generate_authority("another", timedelta(days=7), now)
         server_certificate.write(tmp_path / "server.pem", generate_server(authority, now, ["127.0.0.1"]))
         (tmp_path / "other-ca.pem").write_bytes(authority.certificate_pem)
         context = ssl.create_default_context(cafile=tmp_path / "other-ca.pem")
