@@ -20,6 +20,7 @@ from perdure.api.people.events import SignInEvent
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
+from perdure.api.sealing import KEY_BYTES, Sealer
 from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
 from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion
@@ -77,6 +78,7 @@ class ControlBench:
         self._limits = limits
         self.usage = MemoryUsage()
         self.runtime = runtime or Runtime()
+        self.sealer = Sealer([bytes(KEY_BYTES)], self.runtime.entropy)
         self.database = database
         self.mailer = KeptMail()
         self.events: list[SignInEvent] = []
@@ -96,6 +98,7 @@ class ControlBench:
                 "api.example:7233", "{namespace}.example:7233", "https://console.example", "https://pages.example"
             ),
             self.usage,
+            self.sealer,
             limits,
             connections={"office": ["192.0.2.0/24"]},
             mailer=self.mailer,
@@ -225,6 +228,7 @@ class ControlBench:
                 regions=(),
                 endpoints=NamespaceEndpoints(),
                 people=self.people,
+                sealer=self.sealer,
                 usage=self.usage,
             )
 

@@ -14,6 +14,7 @@ from perdure.api.people.events import SignInEvent
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
+from perdure.api.sealing import Sealer
 from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import Grants, Target
 from perdure.kernel.entropy import Entropy
@@ -43,6 +44,7 @@ class ControlCall:
     regions: Sequence[RegionOfCloud]
     endpoints: NamespaceEndpoints
     people: People
+    sealer: Sealer
     #: Private connections of the installation: their networks, by name.
     connections: Mapping[str, Sequence[str]] = field(default_factory=dict)
     usage: UsageStore | None = None

@@ -17,6 +17,7 @@ from perdure.api.people.people import People
 from perdure.api.resources import api_keys, emails, kinds, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.publishing import publish_identity
+from perdure.api.sealing import Sealer
 from perdure.auth.access.records import AccountRecord
 from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import Grants
@@ -108,6 +109,7 @@ def _call(runtime: Runtime, policy: Policy, transaction: Transaction, account_id
         regions=(),
         endpoints=NamespaceEndpoints(),
         people=People(Passwords(runtime.entropy)),
+        sealer=Sealer((), runtime.entropy),
         operation_id=runtime.entropy.uuid(),
     )
 

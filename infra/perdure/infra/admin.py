@@ -151,6 +151,20 @@ def server_certificate(
     print(f"{directory / making.CERTIFICATE} {'made' if made else 'is there already'}")
 
 
+@admin.command("sealing-keys")
+def sealing_keys(file: Annotated[Path, typer.Argument(help="What `control_plane.sealing_keys` names.")]) -> None:
+    """Make the key that the control plane stores secrets with, if there is none. Keep it apart from backups."""
+    from perdure.infra.tenancy import sealing_keys as making
+    from perdure.kernel.runtime import Runtime
+
+    try:
+        made = making.make(file, Runtime())
+    except OSError as error:
+        print(f"perdure: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    print(f"{file} {'made' if made else 'is there already'}")
+
+
 _Db = Annotated[Path | None, typer.Option(help="SQLite database of `perdure dev`, instead of a cluster.")]
 _SecureDir = Annotated[Path | None, typer.Option(help="With --db: directory of `perdure dev --secure`, to include.")]
 

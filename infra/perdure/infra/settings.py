@@ -161,11 +161,13 @@ class Smtp(_Section):
 
 
 class ControlPlane(_Section):
-    """With a `database` clients have to show who they are. What `proxies` say of their clients' certificates and
+    """With a `database` clients have to show who they are. The file of `sealing_keys` has what its secrets are stored
+    with: `perdure admin sealing-keys` makes one. What `proxies` say of their clients' certificates and
     addresses is believed; these are networks. `connections` are private ones, with the networks at their other ends.
     """
 
     database: Annotated[str, _one_of("postgresql", "postgres")] | None = None
+    sealing_keys: Path | None = None
     proxies: list[Annotated[str, AfterValidator(_network)]] = []
     connections: dict[str, list[Annotated[str, AfterValidator(_network)]]] = {}
     audit: Audit = Audit()
@@ -225,6 +227,10 @@ class Settings(BaseSettings):
     def _has_what_it_needs(self) -> Self:
         if Role.CONTROL_PLANE in self.roles and self.control_plane.database is None:
             raise ValueError("control_plane.database is needed for the role control-plane")
+        if Role.CONTROL_PLANE in self.roles and self.control_plane.sealing_keys is None:
+            raise ValueError(
+                "control_plane.sealing_keys is needed for the role control-plane: see `perdure admin sealing-keys`"
+            )
         return self
 
     @classmethod

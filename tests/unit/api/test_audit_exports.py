@@ -27,7 +27,7 @@ from perdure.api.audit.sinks.addresses import AllowedAddresses, is_public
 from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.files import FileSpec
-from perdure.api.audit.sinks.making import SinkMaker, SinkSpec
+from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, about, decode, secret_of
 from perdure.api.audit.sinks.s3 import S3Sink, S3Spec, signed
 from perdure.api.audit.sinks.webhooks import WebhookSpec, new_secret
 from perdure.api.resources import audit_exports
@@ -66,7 +66,7 @@ async def _exporter(
     bench: ControlBench, clock: VirtualClock, directory: Path | None = None
 ) -> AsyncIterator[AuditExporter]:
     calls = GuardedCalls(LOOPBACK)
-    exporter = AuditExporter(bench.database, SinkMaker(calls, clock, directory), clock)
+    exporter = AuditExporter(bench.database, SinkMaker(calls, clock, bench.sealer, directory), clock)
     try:
         yield exporter
     finally:
@@ -357,4 +357,5 @@ async def test_another_endpoint_is_not_told_the_secret(still_bench: ControlBench
             await audit_exports.update(call, "s3", elsewhere, "1")
         kept = S3Spec("https://s3.example.com", "us-east-1", "other", "key", "")
         row = await audit_exports.update(call, "s3", kept, "1")
-        assert b'"secret"' in row.spec
+        assert b'"secret"' not in row.spec
+        assert call.sealer.open(secret_of(decode(row.spec)), about(row.id)) == "secret"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from perdure.infra.cluster.server import ClusterServer
 from perdure.infra.local.cluster import LocalCluster
 from perdure.infra.settings import ControlPlane, Listen, Settings
-from perdure.infra.tenancy import accounts
+from perdure.infra.tenancy import accounts, sealing_keys
 from perdure.kernel.membership import Role
 from perdure.kernel.runtime import Runtime
 
@@ -32,15 +33,17 @@ async def _status(port: int, path: str) -> int:
     return await asyncio.to_thread(read)
 
 
-async def test_a_loop_that_has_ended_is_noticed() -> None:
+async def test_a_loop_that_has_ended_is_noticed(tmp_path: Path) -> None:
     async with LocalCluster(databases=1, redis=False) as cluster:
         url = cluster.postgres.create_database("control_plane")
         await accounts.migrate(url)
+        keys = tmp_path / "sealing.keys"
+        sealing_keys.make(keys, Runtime())
         settings = Settings(
             roles=(Role.CONTROL_PLANE,),
             listen=LISTEN,
             databases=cluster.dsns,
-            control_plane=ControlPlane(database=url),
+            control_plane=ControlPlane(database=url, sealing_keys=keys),
         )
         for name in LOOPS:
             server = await ClusterServer.open(settings, Runtime())

@@ -91,7 +91,7 @@ class AuditExporter:
             if batch is None:
                 return 0
             try:
-                await self._maker.make(sink.name, decode(sink.spec)).deliver(batch)
+                await self._maker.make_stored(sink).deliver(batch)
             except DeliveryFailed as error:
                 await self._failed(sink, error)
                 return 0

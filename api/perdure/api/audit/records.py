@@ -23,7 +23,7 @@ VERSION = 1
 #: Of one message in a record, as JSON. Certificates and descriptions can be long.
 _MESSAGE_LENGTH_MAX = 16 * 1024
 #: Never written, wherever they may turn up one day.
-_SECRET_FIELDS = ("token", "secret", "password", "newPassword", "code", "ticket", "privateKey")
+_SECRET_FIELDS = ("token", "secret", "clientSecret", "password", "newPassword", "code", "ticket", "privateKey")
 _KINDS = {PrincipalKind.SERVICE_ACCOUNT: "serviceaccount"}
 
 

@@ -14,10 +14,20 @@ from perdure.api.data.person_tables import (
     PersonRow,
     RecoveryCodeRow,
     SessionRow,
+    SignOnFlowRow,
     TicketRow,
 )
 
-_Row = PersonRow | RecoveryCodeRow | SessionRow | TicketRow | AttemptRow | CredentialUseRow | PendingSignInRow
+_Row = (
+    PersonRow
+    | RecoveryCodeRow
+    | SessionRow
+    | SignOnFlowRow
+    | TicketRow
+    | AttemptRow
+    | CredentialUseRow
+    | PendingSignInRow
+)
 
 
 class PeopleData:
@@ -62,15 +72,21 @@ class PeopleData:
         return await self._session.get(SessionRow, session_id)
 
     async def sessions(
-        self, *, person_id: str | None = None, user_id: str | None = None, account_id: str | None = None
+        self,
+        *,
+        person_id: str | None = None,
+        user_id: str | None = None,
+        account_id: str | None = None,
+        connection_id: str | None = None,
     ) -> Sequence[SessionRow]:
-        """Those of a person, of a user, or of an account, the newest first."""
+        """Those of a person, of a user, of an account, or that came by a sign-on connection, the newest first."""
         await self._session.flush()
         found = select(SessionRow).order_by(SessionRow.created_at_ns.desc(), SessionRow.id)
         for column, value in (
             (SessionRow.person_id, person_id),
             (SessionRow.user_id, user_id),
             (SessionRow.account_id, account_id),
+            (SessionRow.connection_id, connection_id),
         ):
             if value is not None:
                 found = found.where(column == value)
@@ -84,6 +100,15 @@ class PeopleData:
         )
         return (await self._session.scalars(found)).all()
 
+    # Single sign-on
+
+    async def flow(self, flow_id: str) -> SignOnFlowRow | None:
+        return await self._session.get(SignOnFlowRow, flow_id)
+
+    async def forget_flows(self, connection_id: str) -> None:
+        await self._session.flush()
+        await self._session.execute(delete(SignOnFlowRow).where(SignOnFlowRow.connection_id == connection_id))
+
     # Tickets
 
     async def ticket(self, ticket_id: str) -> TicketRow | None:
@@ -96,6 +121,7 @@ class PeopleData:
     async def forget_old(self, now_ns: int, tried_before_ns: int, known_before_ns: int) -> None:
         """Tickets and sign-ins that have expired, and attempts that were made too long ago to count."""
         await self._session.execute(delete(TicketRow).where(TicketRow.expires_at_ns <= now_ns))
+        await self._session.execute(delete(SignOnFlowRow).where(SignOnFlowRow.expires_at_ns <= now_ns))
         await self._session.execute(delete(PendingSignInRow).where(PendingSignInRow.expires_at_ns <= now_ns))
         await self._session.execute(
             delete(AttemptRow).where(

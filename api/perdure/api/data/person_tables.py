@@ -13,8 +13,8 @@ from perdure.api.data.tables import Base
 class PersonRow(Base):
     """A login. `email` is verified; whatever users there are of this address, in any account, are this person.
 
-    `mfa_secret` is empty without a second factor, `mfa_pending` is one that is not confirmed yet. `mfa_step` is the
-    time step of the last code that was used: neither it nor an older one is good again.
+    `mfa_secret` is empty without a second factor, `mfa_pending` is one that is not confirmed yet; both are sealed.
+    `mfa_step` is the time step of the last code that was used: neither it nor an older one is good again.
     """
 
     __tablename__ = "people"
@@ -22,8 +22,8 @@ class PersonRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
-    mfa_secret: Mapped[str] = mapped_column(String(64), default="")
-    mfa_pending: Mapped[str] = mapped_column(String(64), default="")
+    mfa_secret: Mapped[str] = mapped_column(String(256), default="")
+    mfa_pending: Mapped[str] = mapped_column(String(256), default="")
     mfa_step: Mapped[int] = mapped_column(default=0)
     last_account_id: Mapped[str] = mapped_column(String(16), default="")
     created_at_ns: Mapped[int]
@@ -39,7 +39,10 @@ class RecoveryCodeRow(Base):
 
 
 class SessionRow(Base):
-    """A person, signed in as a user of an account. It ends at `expires_at_ns`, and earlier if it is not used."""
+    """A person, signed in as a user of an account. It ends at `expires_at_ns`, and earlier if it is not used.
+
+    Whoever came by the account's own identity provider has a `connection_id` and is no person.
+    """
 
     __tablename__ = "sessions"
 
@@ -53,6 +56,24 @@ class SessionRow(Base):
     user_agent: Mapped[str] = mapped_column(String(256))
     created_at_ns: Mapped[int]
     used_at_ns: Mapped[int]
+    expires_at_ns: Mapped[int] = mapped_column(index=True)
+    connection_id: Mapped[str] = mapped_column(String(128), default="", index=True)
+
+
+class SignOnFlowRow(Base):
+    """Somebody's way to an identity provider and back. His browser has the secret whose hash this is, and with it all
+    else that is secret about it. See `perdure.api.sign_on.flows`.
+
+    `version` is the connection's, `request_id` the sign-in that waits for it; without one it is a test.
+    """
+
+    __tablename__ = "sign_on_flows"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    connection_id: Mapped[str] = mapped_column(String(128), index=True)
+    version: Mapped[int]
+    request_id: Mapped[str] = mapped_column(String(64), default="")
+    secret_hash: Mapped[bytes]
     expires_at_ns: Mapped[int] = mapped_column(index=True)
 
 

@@ -102,6 +102,17 @@ async def take_back_user_code(transaction: Transaction, now_ns: int, address: st
     _write(row, taken_back(_read(row)))
 
 
+async def begin_sign_on(transaction: Transaction, now_ns: int, address: str) -> None:
+    """Somebody sets out for an identity provider. Raises ResourceExhausted: he has to wait."""
+    _try(["address"], [await _row(transaction, "address", now_ns, _network(address))], now_ns)
+
+
+async def take_back_sign_on(transaction: Transaction, now_ns: int, address: str) -> None:
+    """He has come back as somebody."""
+    row = await _row(transaction, "address", now_ns, _network(address))
+    _write(row, taken_back(_read(row)))
+
+
 async def begin_mail(transaction: Transaction, now_ns: int, email: str, address: str = "") -> None:
     """Somebody has a mail sent: a stranger from an address, or an account to whomever it invites.
 

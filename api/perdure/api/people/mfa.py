@@ -27,8 +27,9 @@ async def _enrol(call: ControlCall, request: api.EnrolMfaRequest) -> api.EnrolMf
     await proofs.take_back(call, person)
     if person.mfa_secret:
         raise FailedPrecondition(_ENABLED)
-    person.mfa_pending = totp.new_secret(call.entropy)
-    return api.EnrolMfaResponse(secret=person.mfa_pending, otpauth_uri=totp.uri(person.mfa_pending, person.email))
+    secret = totp.new_secret(call.entropy)
+    person.mfa_pending = call.sealer.seal(secret, proofs.about_mfa(person))
+    return api.EnrolMfaResponse(secret=secret, otpauth_uri=totp.uri(secret, person.email))
 
 
 async def _prepare_confirm(preparation: Preparation, request: api.ConfirmMfaRequest) -> None:
@@ -43,7 +44,7 @@ async def _confirm(call: ControlCall, request: api.ConfirmMfaRequest) -> api.Con
         raise FailedPrecondition(_ENABLED)
     if not person.mfa_pending:
         raise FailedPrecondition("Enrol first.")
-    if not proofs.use_step(person, person.mfa_pending, request.code, call.now_ns):
+    if not proofs.use_step(call, person, person.mfa_pending, request.code):
         raise PermissionDenied("code: is wrong.")
     person.mfa_secret, person.mfa_pending = person.mfa_pending, ""
     codes = await _renew(call, person)
@@ -60,7 +61,7 @@ async def _renew_codes(call: ControlCall, request: api.RenewRecoveryCodesRequest
 async def _disable(call: ControlCall, request: api.DisableMfaRequest) -> api.DisableMfaResponse:
     person = await _proven_twice(call, request.code)
     for _, account in await sessions.memberships(call.transaction, person.email):
-        if account.details.get(sessions.MFA_REQUIRED):
+        if sessions.needs_second_factor(account):
             raise FailedPrecondition(f"Account {sessions.account_name(account)} asks for a second factor.")
     person.mfa_secret = ""
     await call.transaction.people.forget_recovery_codes(person.id)

@@ -98,13 +98,19 @@ async def take_back(call: ControlCall, person: PersonRow) -> None:
     await attempts.take_back(call.transaction, call.now_ns, person.email, call.address)
 
 
-def use_step(person: PersonRow, secret: str, code: str, now_ns: int) -> bool:
-    """Whether the authenticator app says so now; if it does, it cannot say the same again."""
-    step = totp.matching_step(secret, code, now_ns, person.mfa_step)
+def use_step(call: ControlCall, person: PersonRow, sealed: str, code: str) -> bool:
+    """Whether the authenticator app with this secret says so now; if it does, it cannot say the same again."""
+    secret = call.sealer.open(sealed, about_mfa(person))
+    step = totp.matching_step(secret, code, call.now_ns, person.mfa_step)
     if step is None:
         return False
     person.mfa_step = step
     return True
+
+
+def about_mfa(person: PersonRow) -> str:
+    """What the secret of a second factor is sealed for."""
+    return f"mfa:{person.id}"
 
 
 async def _prove(preparation: Preparation, email: str, password: str, code: str, wrong: ServiceError) -> Proven:
@@ -134,7 +140,7 @@ def failed(visit: Preparation | ControlCall, email: str, reason: str, person_id:
 
 
 async def _use_code(call: ControlCall, person: PersonRow, code: str) -> bool:
-    if use_step(person, person.mfa_secret, code, call.now_ns):
+    if use_step(call, person, person.mfa_secret, code):
         return True
     recovery = await call.transaction.people.recovery_code(person.id, totp.recovery_hash(code))
     if recovery is None:

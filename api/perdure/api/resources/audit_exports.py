@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
 from perdure.api.audit.sinks.files import FileSpec
-from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, decode, encode
+from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, about, decode, encode, secret_of, with_secret
 from perdure.api.audit.sinks.s3 import S3Spec
 from perdure.api.audit.sinks.webhooks import PREFIX, WebhookSpec, is_secret
 from perdure.api.calls import ControlCall
@@ -68,7 +66,7 @@ async def create(call: ControlCall, name: str, spec: SinkSpec, *, enabled: bool 
         account_id=call.account_id,
         name=name,
         owner_id="",
-        spec=encode(spec),
+        spec=_sealed(call, _id(call, name), spec),
         details={"enabled": enabled},
         version=1,
         state=rows.ACTIVE,
@@ -92,9 +90,9 @@ async def update(
     """
     row = await rows.find(call, kinds.AUDIT_EXPORT, _id(call, name), field="name")
     rows.check_version(row, resource_version)
-    spec = _with_secrets(spec, decode(row.spec))
+    spec = _with_secret_of(call, spec, row)
     check_spec(spec)
-    row.spec, row.details = encode(spec), {"enabled": enabled}
+    row.spec, row.details = _sealed(call, row.id, spec), {"enabled": enabled}
     rows.touch(call, row)
     return row
 
@@ -164,23 +162,19 @@ def _check_url(url: str, field: str) -> None:
         raise InvalidArgument(f"{field}: must be an https URL without credentials.")
 
 
-def _with_secrets(spec: SinkSpec, before: SinkSpec) -> SinkSpec:
-    if isinstance(spec, WebhookSpec) and isinstance(before, WebhookSpec) and not spec.secret:
-        return msgspec.structs.replace(spec, secret=before.secret)
-    if not isinstance(spec, S3Spec) or not isinstance(before, S3Spec) or spec.secret_access_key:
+def _with_secret_of(call: ControlCall, spec: SinkSpec, row: ResourceRow) -> SinkSpec:
+    """With the secret that is stored, if it has none itself."""
+    before = decode(row.spec)
+    if secret_of(spec) or type(spec) is not type(before):
         return spec
-    # Of another endpoint nobody has said that it may know the secret.
-    secret = before.secret_access_key if spec.endpoint == before.endpoint else ""
-    return msgspec.structs.replace(spec, secret_access_key=secret)
+    if isinstance(spec, S3Spec) and isinstance(before, S3Spec) and spec.endpoint != before.endpoint:
+        # Of another endpoint nobody has said that it may know the secret.
+        return spec
+    return with_secret(spec, call.sealer.open(secret_of(before), about(row.id)))
 
 
-def _without_secrets(spec: SinkSpec) -> SinkSpec:
-    match spec:
-        case WebhookSpec():
-            return msgspec.structs.replace(spec, secret="")
-        case S3Spec():
-            return msgspec.structs.replace(spec, secret_access_key="")
-    return spec
+def _sealed(call: ControlCall, sink_id: str, spec: SinkSpec) -> bytes:
+    return encode(with_secret(spec, call.sealer.seal(secret_of(spec), about(sink_id))))
 
 
 async def _shown(call: ControlCall, row: ResourceRow) -> ExportSink:
@@ -190,7 +184,7 @@ async def _shown(call: ControlCall, row: ResourceRow) -> ExportSink:
     chain = await call.transaction.audit.chain(call.account_id)
     return ExportSink(
         row.name,
-        _without_secrets(decode(row.spec)),
+        with_secret(decode(row.spec), ""),
         row.details["enabled"],
         str(row.version),
         progress.failure,

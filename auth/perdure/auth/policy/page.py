@@ -88,6 +88,7 @@ def page(rules: Table) -> str:
             *(_matrix(rules, service, _data_cells(rules)) for service in ("WorkflowService", "OperatorService")),
             _CONTROL_PLANE,
             _matrix(rules, "CloudService", _control_cells(rules)),
+            _matrix(rules, "SignOnService", _control_cells(rules)),
             _IDENTITY,
             _matrix(rules, "IdentityService", _identity_cells(rules)),
             _CUSTOM + "\n".join(_actions(rules)) + "\n",

@@ -39,6 +39,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
     secretKeyRef:
       name: {{ include "perdure.controlPlaneSecret" . }}
       key: database
+- name: PERDURE_CONTROL_PLANE__SEALING_KEYS
+  value: /etc/perdure/control-plane/sealing-keys
 {{- range $name, $address := dict "API_KEYS" .Values.tenants.addresses.apiKeys "CERTIFICATES" .Values.tenants.addresses.certificates "WEB" .Values.tenants.addresses.web }}
 {{- if $address }}
 - name: PERDURE_CONTROL_PLANE__ADDRESSES__{{ $name }}

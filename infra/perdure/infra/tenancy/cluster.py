@@ -19,7 +19,7 @@ from perdure.infra.http import Page
 from perdure.infra.mail import NoMailer, SmtpMailer, SmtpServer
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
-from perdure.infra.tenancy import status
+from perdure.infra.tenancy import sealing_keys, status
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
@@ -60,12 +60,17 @@ class ClusterTenancy:
         return cls(settings, runtime, await ControlDatabase.expect(settings.control_plane.database))
 
     def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News, usage: UsageStore) -> None:
-        """Raises PolicyError: an RPC is missing from the table of who may call what."""
+        """Raises:
+        PolicyError: an RPC is missing from the table of who may call what.
+        OSError, ValueError: the file of sealing keys cannot be used.
+        """
         settings, runtime = self._settings, self._runtime
         self._access = Access(runtime, self._database, news, settings.control_plane.proxies)
         if Role.CONTROL_PLANE not in settings.roles:
             return
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
+        assert settings.control_plane.sealing_keys is not None
+        sealer = sealing_keys.read(settings.control_plane.sealing_keys, runtime)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
         endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web, addresses.web)
         audit = settings.control_plane.audit
@@ -76,6 +81,7 @@ class ClusterTenancy:
             news,
             lambda: endpoints,
             usage,
+            sealer,
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,

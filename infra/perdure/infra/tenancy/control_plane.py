@@ -30,14 +30,19 @@ from perdure.api.resources import registry as cloud
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
+from perdure.api.sealing import Sealer
 from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
     IDENTITY_SERVICE,
+    SIGN_ON_SERVICE,
     ControlEndpoint,
     ControlParts,
     ControlService,
 )
+from perdure.api.sign_on import addresses as sign_on_addresses
+from perdure.api.sign_on import registry as sign_on
+from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports
 from perdure.api.usage.floating import FloatingLimits
 from perdure.frontend.limits.overload import Rank
@@ -79,6 +84,7 @@ class ControlPlane:
         news: News,
         endpoints: Callable[[], NamespaceEndpoints],
         usage: UsageStore,
+        sealer: Sealer,
         limits: ControlLimits | None = None,
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
@@ -93,7 +99,7 @@ class ControlPlane:
             MissingMethod: an RPC has no handler.
             OSError: the file of authorities cannot be read.
         """
-        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE])
+        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._deleted = DeletedNamespaces(access.database, data_plane, runtime.clock)
@@ -107,7 +113,7 @@ class ControlPlane:
         )
         self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
         calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
-        self.sinks = SinkMaker(calls, runtime.clock, audit.directory)
+        self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
@@ -128,11 +134,14 @@ class ControlPlane:
             deferred=self._runner.look,
             people=self._people,
             outbox=self.outbox,
+            sealer=sealer,
         )
+        self._sign_on = SignOnSite(parts, calls)
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
+            SIGN_ON_SERVICE: ControlService(SIGN_ON_SERVICE, sign_on.METHODS, parts),
         }
         self._pages = pages(self.endpoint, runtime.entropy, lambda: endpoints().pages.startswith("https://"))
 
@@ -142,7 +151,11 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads, **dict.fromkeys(PATHS, self._pages)}
+        return {
+            billing_reports.PATH: self.downloads,
+            sign_on_addresses.PATH: self._sign_on.application,
+            **dict.fromkeys(PATHS, self._pages),
+        }
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""

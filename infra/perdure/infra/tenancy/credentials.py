@@ -49,6 +49,10 @@ class Credentials(NamedTuple):
     def namespace(self) -> Path:
         return self.directory / "namespace"
 
+    @property
+    def sealing_keys(self) -> Path:
+        return self.directory / "sealing.keys"
+
     def keep(self, authority: Issued, token: str, namespace: str, now: datetime) -> None:
         """Write down what opens the namespace, its name last.
 

@@ -17,6 +17,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.api.resources.endpoints import NamespaceEndpoints
+from perdure.api.sealing import Sealer
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
@@ -25,7 +26,7 @@ from perdure.infra.http import Page
 from perdure.infra.mail import PrintedMailer
 from perdure.infra.options import CONTROL_PLANE_FILE
 from perdure.infra.rest.server import AsgiServer
-from perdure.infra.tenancy import server_certificate
+from perdure.infra.tenancy import sealing_keys, server_certificate
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.credentials import KEY_DAYS, OWNER, Credentials, first_authority, first_namespace
@@ -49,11 +50,14 @@ _ANY = ("0.0.0.0", "::")
 class EmbeddedTenancy:
     """`open`, `connect`, `start` and `stop` are each called once, in that order."""
 
-    def __init__(self, credentials: Credentials, runtime: Runtime, database: ControlDatabase, host: str) -> None:
+    def __init__(
+        self, credentials: Credentials, runtime: Runtime, database: ControlDatabase, sealer: Sealer, host: str
+    ) -> None:
         self.credentials = credentials
         self._host = host
         self._runtime = runtime
         self._database = database
+        self._sealer = sealer
         self._news = LocalNews()
         self._access = Access(runtime, database, self._news)
         self._control_plane: ControlPlane | None = None
@@ -78,7 +82,9 @@ class EmbeddedTenancy:
         names = dict.fromkeys(["localhost", "127.0.0.1", "::1", host])
         server_certificate.make(directory, list(names), runtime)
         database = await ControlDatabase.open(f"sqlite:///{directory / CONTROL_PLANE_FILE}", migrate=True)
-        return cls(credentials, runtime, database, host)
+        sealing_keys.make(credentials.sealing_keys, runtime)
+        sealer = sealing_keys.read(credentials.sealing_keys, runtime)
+        return cls(credentials, runtime, database, sealer, host)
 
     def connect(
         self,
@@ -92,7 +98,7 @@ class EmbeddedTenancy:
         # Whoever has started the server is the only one who reads this.
         mailer = PrintedMailer(sys.stderr.write)
         self._control_plane = ControlPlane(
-            self._runtime, self._access, self._data_plane, self._news, endpoints, usage, mailer=mailer
+            self._runtime, self._access, self._data_plane, self._news, endpoints, usage, self._sealer, mailer=mailer
         )
 
     def services(self) -> list[Service]:

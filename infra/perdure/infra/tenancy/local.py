@@ -22,7 +22,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from perdure.infra.local.cluster import LocalCluster, Node, ProcessFailed
 from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.local.proxy import proxy
-from perdure.infra.tenancy import accounts, server_certificate
+from perdure.infra.tenancy import accounts, sealing_keys, server_certificate
 from perdure.infra.tenancy.credentials import KEY_DAYS, OWNER, Credentials, first_authority, first_namespace
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.runtime import Runtime
@@ -83,7 +83,9 @@ async def prepare(cluster: LocalCluster, credentials: Credentials, server: Local
     url = server.create_database("control_plane")
     await accounts.migrate(url)
     _, token = await accounts.create(url, OWNER, KEY_DAYS)
+    sealing_keys.make(credentials.sealing_keys, Runtime())
     cluster.set_environment("PERDURE_CONTROL_PLANE__DATABASE", url)
+    cluster.set_environment("PERDURE_CONTROL_PLANE__SEALING_KEYS", str(credentials.sealing_keys))
     cluster.set_environment("PERDURE_TLS__CERTIFICATE", str(credentials.server))
     cluster.set_environment("PERDURE_TLS__KEY", str(credentials.server.with_suffix(".key")))
     return token

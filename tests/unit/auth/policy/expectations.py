@@ -142,6 +142,9 @@ BY_ROLE = _by_method(
         "DeleteAccount": "O",
         "GetAuditLogs GetAccountAuditLogSink GetAccountAuditLogSinks CreateAccountAuditLogSink": "AO",
         "UpdateAccountAuditLogSink DeleteAccountAuditLogSink ValidateAccountAuditLogSink": "AO",
+        "GetSignOnConnection GetSignOnConnections GetSignOnEnforcement": "AO",
+        "CreateSignOnConnection UpdateSignOnConnection DeleteSignOnConnection": "AO",
+        "BeginTestSignIn SetSignOnEnforcement": "AO",
     }
 )
 #: r Read, w Write, a Admin.
@@ -168,6 +171,8 @@ ONLY_OWNERS_GIVE_THEIR_ROLES = {
     "CreateServiceAccountApiKey",
     *("CreateUserGroup", "UpdateUserGroup", "DeleteUserGroup", "AddUserGroupMember", "RemoveUserGroupMember"),
     *("CreateServiceAccount", "UpdateServiceAccount", "DeleteServiceAccount"),
+    *("CreateSignOnConnection", "UpdateSignOnConnection", "DeleteSignOnConnection"),
+    *("BeginTestSignIn", "SetSignOnEnforcement"),
 }
 OF_OWN_KEYS = {
     *("GetApiKey", "CreateApiKey", "UpdateApiKey", "RotateApiKey", "GetApiKeyDetails"),

@@ -36,7 +36,7 @@ VALUES = {
     ],
     "one-box with tenants": [
         *("--values", str(CHART / "values-one-box.yaml")),
-        *("--set", "tenants.enabled=true,tls.existingSecret=client-tls"),
+        *("--set", "tenants.enabled=true,tenants.sealingKeys=key,tls.existingSecret=client-tls"),
     ],
 }
 
@@ -104,7 +104,9 @@ def test_the_processes_of_the_chart_find_their_settings(
         assert ports == expected
         assert (settings.control_plane.database is not None) is ("tenants" in values)
         mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
-        for each in (settings.tls.certificate, settings.tls.key, settings.internal_tls.key):
+        files = [settings.tls.certificate, settings.tls.key, settings.internal_tls.key]
+        files += [settings.control_plane.sealing_keys] * (Role.CONTROL_PLANE in settings.roles)
+        for each in files:
             assert each is None or str(each.parent) in mounted
     wanted = ["control-plane"] * ("tenants" in values) + ["gateway", "history", "matching"]
     assert sorted(roles) == wanted

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from perdure.api.audit.sinks.batches import Sink
+from perdure.api.audit.sinks.batches import DeliveryFailed, Sink
 from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.files import FileSink, FileSpec
 from perdure.api.audit.sinks.s3 import S3Sink, S3Spec
 from perdure.api.audit.sinks.webhooks import WebhookSink, WebhookSpec
+from perdure.api.data.tables import ResourceRow
+from perdure.api.sealing import CannotOpen, Sealer
 from perdure.kernel.clock import Clock
 
 SinkSpec = FileSpec | WebhookSpec | S3Spec
@@ -23,7 +25,32 @@ def encode(spec: SinkSpec) -> bytes:
 
 
 def decode(data: bytes) -> SinkSpec:
+    """As it is stored: its secret is sealed."""
     return _decoder.decode(data)
+
+
+def secret_of(spec: SinkSpec) -> str:
+    match spec:
+        case WebhookSpec():
+            return spec.secret
+        case S3Spec():
+            return spec.secret_access_key
+    return ""
+
+
+def with_secret(spec: SinkSpec, secret: str) -> SinkSpec:
+    """The same with another one, or with none if it is empty."""
+    match spec:
+        case WebhookSpec():
+            return msgspec.structs.replace(spec, secret=secret)
+        case S3Spec():
+            return msgspec.structs.replace(spec, secret_access_key=secret)
+    return spec
+
+
+def about(sink_id: str) -> str:
+    """What the secret of a sink is sealed for."""
+    return f"audit export:{sink_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +59,17 @@ class SinkMaker:
 
     calls: GuardedCalls
     clock: Clock
+    sealer: Sealer
     directory: Path | None = None
+
+    def make_stored(self, row: ResourceRow) -> Sink:
+        """Raises DeliveryFailed: its secret cannot be read."""
+        spec = decode(row.spec)
+        try:
+            secret = self.sealer.open(secret_of(spec), about(row.id))
+        except CannotOpen as error:
+            raise DeliveryFailed(str(error), is_theirs=False) from error
+        return self.make(row.name, with_secret(spec, secret))
 
     def make(self, name: str, spec: SinkSpec) -> Sink:
         match spec:
