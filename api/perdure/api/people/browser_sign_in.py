@@ -9,10 +9,12 @@ from hashlib import sha256
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.data.person_tables import PendingSignInRow, PersonRow
 from perdure.api.people import attempts, browsers, loopback, pending, proofs, sessions, user_codes
+from perdure.api.people.endings import SIGN_ON_REQUIRED, is_open_to_passwords
 from perdure.api.people.pending import Approval, Exchange, Outcome, PendingState
 from perdure.api.people.proofs import Proven
 from perdure.api.protos import identity_pb2 as api
-from perdure.api.resources import emails, rows
+from perdure.api.resources import emails, kinds, rows
+from perdure.api.resources.publishing import identity_of
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 
 _CLIENT_NAME_LENGTH_MAX = 64
@@ -100,7 +102,13 @@ async def _complete(call: ControlCall, request: api.CompleteBrowserSignInRequest
 
 
 async def _begin_session(call: ControlCall, row: PendingSignInRow) -> api.SignedIn:
-    return await sessions.begin(call, await _person(call, row), row.account_id)
+    if not row.connection_id:
+        return await sessions.begin(call, await _person(call, row), row.account_id)
+    user = await call.transaction.resource(kinds.USER, row.user_id)
+    account = await call.transaction.resource(kinds.ACCOUNT, row.account_id)
+    if user is None or account is None:
+        raise pending.refused()
+    return await sessions.begin_for_user(call, user, account, row.connection_id)
 
 
 async def _prepare_describe(preparation: Preparation, request: api.DescribeBrowserSignInRequest) -> None:
@@ -122,6 +130,11 @@ async def _describe(call: ControlCall, request: api.DescribeBrowserSignInRequest
         account_id=row.account_id,
     )
     answer.begun_time.FromNanoseconds(row.created_at_ns)
+    account_id = row.account_id or request.account_id
+    for connection in await call.transaction.resources(account_id, kinds.SIGN_ON_CONNECTION):
+        answer.sign_on.add(connection_id=connection.id, display_name=connection.name)
+    account = await call.transaction.resource(kinds.ACCOUNT, account_id)
+    answer.sign_on_enforced = account is not None and bool(account.details.get(SIGN_ON_REQUIRED))
     return answer
 
 
@@ -196,20 +209,17 @@ async def _go_on(
     answer: api.ApproveBrowserSignInResponse,
 ) -> None:
     """It is approved if it is clear which account is meant, and else asked."""
-    mine = await sessions.memberships(call.transaction, person.email)
-    if not mine:
-        raise FailedPrecondition("You belong to no account: sign up for one, or accept an invitation.")
-    wanted = row.account_id or account_id or (mine[0][1].id if len(mine) == 1 else "")
-    if not wanted:
-        answer.memberships.extend(
-            api.Membership(account_id=account.id, account_name=sessions.account_name(account), user_id=user.id)
-            for user, account in mine
-        )
+    choices = [
+        api.Membership(account_id=account.id, account_name=sessions.account_name(account), user_id=user.id)
+        for user, account in await sessions.memberships(call.transaction, person.email)
+        if is_open_to_passwords(account, await identity_of(call.transaction, user))
+    ]
+    named = row.account_id or account_id
+    if not named and len(choices) > 1:
+        answer.memberships.extend(choices)
         return
-    user = next((user for user, account in mine if account.id == wanted), None)
-    if user is None:
-        raise NotFound(f"You are no user of account {wanted}.")
-    approval = Approval(user.id, wanted, browser, person_id=person.id)
+    user, account = await sessions.wanted(call, person, named)
+    approval = Approval(user.id, account.id, browser, person_id=person.id)
     answer.url = await pending.approve(call.transaction, row.id, approval, call.now_ns, call.entropy)
 
 
