@@ -51,9 +51,9 @@ def onward(url: str) -> Response:
     return page("onward.html", url=url)
 
 
-def see_other(path: str) -> Response:
-    """To another page of ours."""
-    return RedirectResponse(path, HTTPStatus.SEE_OTHER, _HEADERS)
+def see_other(url: str) -> Response:
+    """To another page, which after a form must be one of ours."""
+    return RedirectResponse(url, HTTPStatus.SEE_OTHER, _HEADERS)
 
 
 def style() -> Response:

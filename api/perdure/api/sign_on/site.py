@@ -20,6 +20,7 @@ from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.calls import ControlCall
 from perdure.api.data import Transaction
 from perdure.api.pages import browser as page_browser
+from perdure.api.pages.rendering import see_other
 from perdure.api.people import attempts, pending, tickets
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
@@ -67,7 +68,7 @@ class SignOnSite:
             url = await self._provider_url(spec, flow)
         except SignOnRefused as refusal:
             return await self._refuse(request, flow, refusal)
-        return answers.remember(answers.go(url), flow, comes_by_form=spec.HasField("saml"))
+        return answers.remember(see_other(url), flow, comes_by_form=spec.HasField("saml"))
 
     async def _begin(self, call: ControlCall, request: Request) -> tuple[Flow, api.SignOnConnectionSpec]:
         await attempts.begin_sign_on(call.transaction, call.now_ns, call.address)
@@ -143,16 +144,16 @@ class SignOnSite:
             email = asserted.email
             if flow.is_test:
                 message = await self._write(request, lambda call: outcomes.note_success(call, flow, asserted))
-                return answers.forget(answers.page(HTTPStatus.OK, "The test has succeeded", message), flow.id)
+                return answers.forget(answers.outcome(HTTPStatus.OK, "The test has succeeded", message), flow.id)
             url = await self._write(request, lambda call: outcomes.let_in(call, flow, asserted))
-            return answers.forget(answers.go(url), flow.id)
+            return answers.forget(see_other(url), flow.id)
         except SignOnRefused as refusal:
             return answers.forget(await self._refuse(request, flow, refusal, email), flow.id)
 
     async def _refuse(self, request: Request, flow: Flow, refusal: SignOnRefused, email: str = "") -> Response:
         await self._write(request, lambda call: outcomes.note_refusal(call, flow, refusal.reason, email))
         if flow.is_test:
-            return answers.page(HTTPStatus.FORBIDDEN, "The test has failed", refusal.reason)
+            return answers.outcome(HTTPStatus.FORBIDDEN, "The test has failed", refusal.reason)
         return answers.refused(refusal.told)
 
     async def _take(self, request: Request, flow_id: str) -> Flow:
@@ -194,7 +195,7 @@ class SignOnSite:
 
         async def endpoint(request: Request) -> Response:
             if request.method == "HEAD":
-                return answers.page(HTTPStatus.METHOD_NOT_ALLOWED, "Not so", "Ask with GET.")
+                return answers.outcome(HTTPStatus.METHOD_NOT_ALLOWED, "Not so", "Ask with GET.")
             try:
                 return await serve(request)
             except SignOnRefused as refusal:

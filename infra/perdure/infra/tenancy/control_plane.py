@@ -112,7 +112,7 @@ class ControlPlane:
             FAILED_STATES,
         )
         self._audit = AuditKeeper(access.database, runtime.clock, audit.days)
-        calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
+        self.calls = calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self._floating = FloatingLimits(access.database, usage, runtime.clock, news)
