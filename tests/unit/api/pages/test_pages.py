@@ -13,10 +13,12 @@ import pytest
 
 from perdure.api.pages import browser as browser_module
 from perdure.api.people import pending
+from perdure.api.people.endings import SIGN_ON_REQUIRED
 from perdure.infra.rest.site import Site
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.runtime import Runtime
+from tests.support import sign_on
 from tests.support.browser import Browser, Page
 from tests.support.control_plane import ControlBench, control_bench
 from tests.support.people import ANN, BOB, PASSWORD, WRONG, code, enrol, invite, sign_up
@@ -314,3 +316,94 @@ async def test_unknown_steps_and_pages(bench: ControlBench, browser: Browser) ->
     assert (await browser.client.put("/device")).status_code == 405
     assert (await browser.client.get("/sign-in/%00")).status_code == 400
     assert (await browser.client.get("/device/")).status_code == 404
+
+
+# Signing on with an organisation
+
+
+async def connect(bench: ControlBench, token: str, name: str = "Acme's provider") -> str:
+    spec = {
+        "displayName": name,
+        "oidc": {"issuer": "https://provider.example", "clientId": "c", "clientSecret": "a-secret"},
+        "emailDomains": ["example.com"],
+    }
+    return str((await sign_on.call(bench, token, "CreateSignOnConnection", {"spec": spec})).connection.id)
+
+
+async def test_somebody_signs_on_with_his_organisation(bench: ControlBench, browser: Browser) -> None:
+    ann = await sign_up(bench)
+    connection_id = await connect(bench, ann.token)
+    for begun, query in (
+        (await begin(bench, accountId=ann.account_id), ""),
+        # Whom nobody has asked for an account says which it is.
+        (await begin(bench), f"?account={ann.account_id}"),
+    ):
+        page = await browser.open(begun.url + query)
+        assert "Continue with Acme's provider" in page.text and "password" in page.steps
+        page = await browser.submit(page, "sign-on")
+        assert page.refresh == f"/sign-on/{connection_id}/start?request={begun.pending_id}"
+        known = browser.client.cookies["__Host-perdure-browser"]
+        async with bench.database.writing() as transaction:
+            row = await pending.confirmed(transaction, begun.pending_id, known, bench.runtime.clock.now_ns())
+            assert row.browser_hash
+
+
+async def test_nobody_signs_on_by_a_link_to_the_provider(bench: ControlBench, browser: Browser) -> None:
+    """Who is signed in at the provider would be sent back at once: he has to have said yes here before."""
+    ann = await sign_up(bench)
+    connection_id = await connect(bench, ann.token)
+    begun = await begin(bench, accountId=ann.account_id)
+    start = f"/sign-on/{connection_id}/start?request={begun.pending_id}"
+    await browser.open(begun.url)
+    site = Site(None, {}, bench.control_plane.mounts)
+    transport = httpx.ASGITransport(site)
+    async with httpx.AsyncClient(transport=transport, base_url=PAGES, cookies=browser.client.cookies) as client:
+        refused = await client.get(start)
+        assert refused.status_code == 403 and "not confirmed" in refused.text
+
+
+async def test_only_owners_have_a_password_where_sign_on_is_asked_for(bench: ControlBench, browser: Browser) -> None:
+    ann = await sign_up(bench)
+    await connect(bench, ann.token)
+    async with bench.database.writing() as transaction:
+        account = await transaction.resource("account", ann.account_id)
+        assert account is not None
+        account.details = {**account.details, SIGN_ON_REQUIRED: True}
+    begun = await begin(bench, accountId=ann.account_id)
+    page = await browser.open(begun.url)
+    assert page.steps == ["sign-on", "deny"] and "as an owner" in page.text
+    page = await browser.open(f"{begun.url}?owner=1")
+    assert "password" in page.steps
+    assert (await sign_in(browser, page)).refresh, "who is one comes in"
+
+
+async def test_a_password_is_no_way_around_sign_on(bench: ControlBench, browser: Browser) -> None:
+    await sign_up(bench)
+    bob = await sign_up(bench, BOB, "Bob's")
+    await invite(bench, bob, ANN)
+    await bench.person("AcceptInvitation", {"ticket": await bench.mailed(ANN), "password": PASSWORD})
+    await connect(bench, bob.token)
+    async with bench.database.writing() as transaction:
+        account = await transaction.resource("account", bob.account_id)
+        assert account is not None
+        account.details = {**account.details, SIGN_ON_REQUIRED: True}
+    page = await browser.open(f"{(await begin(bench, accountId=bob.account_id)).url}?owner=1")
+    page = await sign_in(browser, page)
+    assert page.status == 400 and "A password is not enough" in page.text
+    # She is asked for no choice where there is only one left.
+    begun = await begin(bench)
+    page = await sign_in(browser, await browser.open(begun.url))
+    assert (await complete(bench, begun, page.refresh)).signed_in.session.account_id != bob.account_id
+
+
+async def test_names_of_connections_are_text(bench: ControlBench, browser: Browser) -> None:
+    ann = await sign_up(bench)
+    connection_id = await connect(bench, ann.token)
+    async with bench.database.writing() as transaction:
+        row = await transaction.resource("sign-on connection", connection_id)
+        assert row is not None
+        row.name = SCRIPT
+    page = await browser.open((await begin(bench, accountId=ann.account_id)).url)
+    assert SCRIPT in page.text and SCRIPT not in page.response.text
+    page = await browser.open(f"{(await begin(bench)).url}?account={SCRIPT}&owner={SCRIPT}")
+    assert SCRIPT in page.text and SCRIPT not in page.response.text
