@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from joserfc import jwt
-from joserfc.jwk import KeySet, OctKey, RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
 from perdure.kernel.clock import Clock
 
@@ -110,14 +111,16 @@ class OidcProvider:
         }
         said = {name: value for name, value in said.items() if value is not None}
         header = {"alg": "RS256", "kid": self.key.kid, **self.header}
-        if header["alg"] == "none":
-            parts = [base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=") for each in (header, said)]
-            return b".".join([*parts, b""]).decode()
+        if header["alg"] in ("none", "HS256"):
+            return self._unsigned(header, said)
         return jwt.encode(header, said, self.signs_with or self.key, algorithms=[header["alg"]])
 
-    def public_key_as_secret(self) -> OctKey:
-        """For the oldest trick: the public key as if it were a shared one."""
-        return OctKey.import_key(self.key.as_pem(private=False))
+    def _unsigned(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
+        """The oldest tricks: no signature, and one with the public key as if it were a shared one. No library helps."""
+        encoded = b".".join(_base64(json.dumps(each).encode()) for each in (header, claims))
+        secret = self.key.as_pem(private=False)
+        signature = _base64(hmac.digest(secret, encoded, "sha256")) if header["alg"] == "HS256" else b""
+        return (encoded + b"." + signature).decode()
 
     def _is_client(self, form: dict[str, str], headers: dict[str, str]) -> bool:
         if "client_secret_basic" in self.methods:
@@ -126,9 +129,13 @@ class OidcProvider:
         return (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET)
 
 
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
 def spec(**changes: Any) -> dict[str, Any]:
-    """Of a connection to it."""
-    return {
+    """Of a connection to it; a change of None leaves something out."""
+    described = {
         "displayName": "Acme login",
         "oidc": {"issuer": ISSUER, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET},
         "emailDomains": ["acme.example"],
@@ -136,3 +143,4 @@ def spec(**changes: Any) -> dict[str, Any]:
         "defaultAccess": {"accountRole": "read"},
         **changes,
     }
+    return {name: value for name, value in described.items() if value is not None}

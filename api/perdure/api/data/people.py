@@ -105,9 +105,11 @@ class PeopleData:
     async def flow(self, flow_id: str) -> SignOnFlowRow | None:
         return await self._session.get(SignOnFlowRow, flow_id)
 
-    async def forget_flows(self, connection_id: str) -> None:
+    async def forget_sign_ons(self, connection_id: str) -> None:
+        """Those that are on their way to a session."""
         await self._session.flush()
-        await self._session.execute(delete(SignOnFlowRow).where(SignOnFlowRow.connection_id == connection_id))
+        for table in (SignOnFlowRow, PendingSignInRow):
+            await self._session.execute(delete(table).where(table.connection_id == connection_id))
 
     # Tickets
 

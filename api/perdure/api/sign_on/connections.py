@@ -167,7 +167,7 @@ async def _find(call: ControlCall, connection_id: str) -> ResourceRow:
 async def _end_sessions(call: ControlCall, row: ResourceRow) -> None:
     """Also those that are about to begin."""
     await end_all(call.transaction, await call.transaction.people.sessions(connection_id=row.id))
-    await call.transaction.people.forget_flows(row.id)
+    await call.transaction.people.forget_sign_ons(row.id)
 
 
 def _checked(call: ControlCall, spec: api.SignOnConnectionSpec) -> api.SignOnConnectionSpec:

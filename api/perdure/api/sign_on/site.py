@@ -24,7 +24,7 @@ from perdure.api.pages.rendering import see_other
 from perdure.api.people import attempts, pending, tickets
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
-from perdure.api.service import ControlParts
+from perdure.api.service import ControlParts, Visit
 from perdure.api.sign_on import answers, connections, flows, outcomes, saml
 from perdure.api.sign_on.addresses import PATH, ConnectionAddresses
 from perdure.api.sign_on.asserted import Asserted
@@ -183,9 +183,12 @@ class SignOnSite:
         return result
 
     def _call(self, request: Request, transaction: Transaction) -> ControlCall:
+        return self._parts.call(self._visit(request), transaction)
+
+    def _visit(self, request: Request) -> Visit:
         metadata = {name.lower(): value for name, value in request.headers.items()}
         caller = KnownCaller(metadata, request.client.host if request.client else "")
-        return self._parts.call(self._parts.visit(Identified(ANYBODY, Grants()), caller), transaction)
+        return self._parts.visit(Identified(ANYBODY, Grants()), caller)
 
     def _addresses(self, connection_id: str) -> ConnectionAddresses:
         return ConnectionAddresses(self._parts.endpoints().pages, connection_id)
@@ -197,6 +200,7 @@ class SignOnSite:
             if request.method == "HEAD":
                 return answers.outcome(HTTPStatus.METHOD_NOT_ALLOWED, "Not so", "Ask with GET.")
             try:
+                self._parts.rates.take_address(self._visit(request).address)
                 return await serve(request)
             except SignOnRefused as refusal:
                 return answers.refused(refusal.told)
