@@ -33,7 +33,7 @@ class Page:
 
     @property
     def steps(self) -> list[str]:
-        return [form.fields["step"] for form in self.forms]
+        return [form.fields["step"] for form in self.forms if "step" in form.fields]
 
 
 class Browser:
@@ -78,7 +78,6 @@ class _Parser(HTMLParser):
         assert tag not in ("script", "style", "iframe", "object") and not any(name.startswith("on") for name in found)
         assert "style" not in found
         if tag == "form":
-            assert found["method"] == "post"
             self.forms.append(Form(found["action"]))
         elif tag == "input":
             self.forms[-1].fields[found["name"]] = found.get("value", "")

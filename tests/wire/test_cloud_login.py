@@ -10,6 +10,7 @@ import ssl
 import stat
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from perdure.auth.certificates.issuing import generate_authority, generate_server
+from perdure.infra.tenancy import server_certificate
 from tests.support.browser import Browser, Page
 from tests.support.process import ANY_PORTS, COMMAND, Process, dev
 
@@ -197,3 +200,18 @@ async def test_the_port_speaks_tls_only_and_has_the_pages_of_operators_too(insta
         assert (await client.get("/cloud/openapi.json")).status_code == 200
         with pytest.raises(httpx.TransportError):
             await plain.get(installation.server.http.replace("https:", "http:") + "/healthz")
+
+
+async def test_another_certificate_is_taken_up_while_it_runs(tmp_path: Path) -> None:
+    arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(tmp_path)]
+    async with dev(*arguments) as server:
+        host, _, port = server.http.removeprefix("https://").partition(":")
+        before = await asyncio.to_thread(ssl.get_server_certificate, (host, int(port)))
+        now = datetime.now(UTC)
+        authority = generate_authority("another", timedelta(days=7), now)
+        server_certificate.write(tmp_path / "server.pem", generate_server(authority, now, ["127.0.0.1"]))
+        (tmp_path / "other-ca.pem").write_bytes(authority.certificate_pem)
+        context = ssl.create_default_context(cafile=tmp_path / "other-ca.pem")
+        async with httpx.AsyncClient(verify=context) as client:
+            assert (await client.get(f"{server.http}/healthz")).status_code == 200
+        assert await asyncio.to_thread(ssl.get_server_certificate, (host, int(port))) != before

@@ -1,7 +1,7 @@
 """What is asked of a browser: its cookie, and forms that come from our pages in it.
 
 The cookie says nothing of who somebody is. It tells the browser in which a sign-in was confirmed from all others, and
-is a new one as soon as somebody has signed in (see ApproveBrowserSignIn), so that one that was planted is worth nothing.
+it changes as soon as somebody has signed in (see ApproveBrowserSignIn), so that one that was planted is worth nothing.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,7 +52,7 @@ class SignInPages:
         if asked.by_user_code and not asked.confirmed:
             # A link alone leads nobody to signing in for a program somewhere else.
             return see_other(DEVICE_PATH)
-        return visit.keep(_first(visit, asked, as_owner="owner" in request.query_params))
+        return visit.keep(_first(request, visit, asked))
 
     async def _submit(self, request: Request) -> Response:
         visit = self._visits.begin(request)
@@ -77,6 +77,8 @@ class SignInPages:
             "DescribeBrowserSignIn",
             pending_id=request.path_params["pending"],
             browser=visit.browser,
+            # Whoever signs on with his organisation says which it is.
+            account_id=request.query_params.get("account", ""),
         )
 
     async def _password(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
@@ -88,7 +90,7 @@ class SignInPages:
             raise
         except ServiceError as error:
             # What was typed last is not lost, except for the password.
-            return _first(visit, asked, error, email=fields["email"], as_owner="owner" in form)
+            return _first(request, visit, asked, error, email=fields["email"])
         return _next(visit, asked, answer)
 
     async def _code(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
@@ -152,18 +154,31 @@ def _next(visit: Visit, asked: Any, answer: Any) -> Response:
 
 
 def _first(
-    visit: Visit, asked: Any, error: ServiceError | None = None, *, email: str = "", as_owner: bool = False
+    request: Request, visit: Visit, asked: Any, error: ServiceError | None = None, *, email: str = ""
 ) -> Response:
-    takes_password = as_owner or not asked.sign_on_enforced
-    return _step("sign_in.html", visit, asked, error, email=email, as_owner=as_owner, takes_password=takes_password)
+    """The page where somebody says who he is. Its address has what he has said of the way."""
+    said = {name: request.query_params[name] for name in ("account", "owner") if name in request.query_params}
+    path = f"{SIGN_IN_PATH}/{asked.pending_id}"
+    return _step(
+        "sign_in.html",
+        visit,
+        asked,
+        error,
+        action=f"{path}?{urlencode(said)}" if said else path,
+        path=path,
+        owner=f"{path}?{urlencode({**said, 'owner': '1'})}",
+        account_id=said.get("account", ""),
+        email=email,
+        takes_password="owner" in said or not asked.sign_on_enforced,
+    )
 
 
 def _step(template: str, visit: Visit, asked: Any, error: ServiceError | None = None, **context: Any) -> Response:
+    context.setdefault("action", f"{SIGN_IN_PATH}/{asked.pending_id}")
     return page(
         template,
         status_of(error) if error else HTTPStatus.OK,
         asked=asked,
-        action=f"{SIGN_IN_PATH}/{asked.pending_id}",
         token=browser.token(visit.browser, asked.pending_id),
         error=sentence(error) if error else "",
         **context,

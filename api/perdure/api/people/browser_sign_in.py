@@ -9,10 +9,12 @@ from hashlib import sha256
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.data.person_tables import PendingSignInRow, PersonRow
 from perdure.api.people import attempts, browsers, loopback, pending, proofs, sessions, user_codes
+from perdure.api.people.endings import is_open_to_passwords
 from perdure.api.people.pending import Approval, Exchange, Outcome, PendingState
 from perdure.api.people.proofs import Proven
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails, kinds, rows
+from perdure.api.resources.publishing import identity_of
 from perdure.api.sign_on.choices import choices
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 
@@ -129,7 +131,7 @@ async def _describe(call: ControlCall, request: api.DescribeBrowserSignInRequest
         account_id=row.account_id,
     )
     answer.begun_time.FromNanoseconds(row.created_at_ns)
-    offered = await choices(call.transaction, row.account_id)
+    offered = await choices(call.transaction, row.account_id or request.account_id)
     answer.sign_on_enforced = offered.is_enforced
     for each in offered.connections:
         answer.sign_on.add(connection_id=each.connection_id, display_name=each.display_name)
@@ -207,20 +209,17 @@ async def _go_on(
     answer: api.ApproveBrowserSignInResponse,
 ) -> None:
     """It is approved if it is clear which account is meant, and else asked."""
-    mine = await sessions.memberships(call.transaction, person.email)
-    if not mine:
-        raise FailedPrecondition("You belong to no account: sign up for one, or accept an invitation.")
-    wanted = row.account_id or account_id or (mine[0][1].id if len(mine) == 1 else "")
-    if not wanted:
-        answer.memberships.extend(
-            api.Membership(account_id=account.id, account_name=sessions.account_name(account), user_id=user.id)
-            for user, account in mine
-        )
+    open_to_him = [
+        api.Membership(account_id=account.id, account_name=sessions.account_name(account), user_id=user.id)
+        for user, account in await sessions.memberships(call.transaction, person.email)
+        if is_open_to_passwords(account, await identity_of(call.transaction, user))
+    ]
+    named = row.account_id or account_id
+    if not named and len(open_to_him) > 1:
+        answer.memberships.extend(open_to_him)
         return
-    user = next((user for user, account in mine if account.id == wanted), None)
-    if user is None:
-        raise NotFound(f"You are no user of account {wanted}.")
-    approval = Approval(user.id, wanted, browser, person_id=person.id)
+    user, account = await sessions.wanted(call, person, named)
+    approval = Approval(user.id, account.id, browser, person_id=person.id)
     answer.url = await pending.approve(call.transaction, row.id, approval, call.now_ns, call.entropy)
 
 

@@ -65,7 +65,7 @@ async def begin(
         FailedPrecondition: there is none, or it asks for single sign-on.
         NotFound: it is not one of his.
     """
-    user, account = await _wanted(call, person, account_id)
+    user, account = await wanted(call, person, account_id)
     held = await call.transaction.people.sessions(person_id=person.id)
     person.last_account_id = account.id
     scope = _scope(person, account)
@@ -92,8 +92,8 @@ async def begin_for_user(
     return await _open(call, user, held, scope=KeyScope.FULL, email=user.name, connection_id=connection_id)
 
 
-async def _wanted(call: ControlCall, person: PersonRow, account_id: str) -> tuple[ResourceRow, ResourceRow]:
-    """As whom he comes in, and to which account."""
+async def wanted(call: ControlCall, person: PersonRow, account_id: str) -> tuple[ResourceRow, ResourceRow]:
+    """As whom he comes in by a password, and to which account. Raises what `begin` does."""
     mine = await memberships(call.transaction, person.email)
     if not mine:
         raise FailedPrecondition("You belong to no account: sign up for one, or accept an invitation.")

@@ -191,14 +191,16 @@ class CompleteBrowserSignInResponse(_message.Message):
     def __init__(self, signed_in: _Optional[_Union[SignedIn, _Mapping]] = ..., interval_seconds: _Optional[int] = ..., slow_down: _Optional[bool] = ...) -> None: ...
 
 class DescribeBrowserSignInRequest(_message.Message):
-    __slots__ = ("pending_id", "user_code", "browser")
+    __slots__ = ("pending_id", "user_code", "browser", "account_id")
     PENDING_ID_FIELD_NUMBER: _ClassVar[int]
     USER_CODE_FIELD_NUMBER: _ClassVar[int]
     BROWSER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     pending_id: str
     user_code: str
     browser: str
-    def __init__(self, pending_id: _Optional[str] = ..., user_code: _Optional[str] = ..., browser: _Optional[str] = ...) -> None: ...
+    account_id: str
+    def __init__(self, pending_id: _Optional[str] = ..., user_code: _Optional[str] = ..., browser: _Optional[str] = ..., account_id: _Optional[str] = ...) -> None: ...
 
 class DescribeBrowserSignInResponse(_message.Message):
     __slots__ = ("pending_id", "client_name", "user_agent", "address", "begun_time", "by_user_code", "confirmed", "account_id", "sign_on", "sign_on_enforced")
