@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from argon2 import PasswordHasher
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.cloud.cloudservice.v1 import GetAsyncOperationRequest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
@@ -233,10 +234,11 @@ class ControlBench:
             )
 
     def time_in(self, duration_ns: int) -> str:
-        from google.protobuf.timestamp_pb2 import Timestamp
+        return self.time_at(self.runtime.clock.now_ns() + duration_ns)
 
+    def time_at(self, instant_ns: int) -> str:
         time = Timestamp()
-        time.FromNanoseconds(self.runtime.clock.now_ns() + duration_ns)
+        time.FromNanoseconds(instant_ns)
         return str(time.ToJsonString())
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
+from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people.events import SignInEvent
@@ -91,6 +92,7 @@ class Preparation:
     now_ns: int
     database: ControlDatabase
     people: People
+    sinks: SinkMaker
 
     async def write(self, work: Callable[[Transaction], Awaitable[_T]]) -> _T:
         """In a transaction of its own. Raises what `work` does, and `StoreError`."""
@@ -108,7 +110,7 @@ Prepare = Callable[[Preparation, Any], Awaitable[Any]]
 
 class Method(NamedTuple):
     """`changes` tells a mutation, which makes an operation if the API has a place for its id. With `prepare`, the call
-    is about no account's resource: it is decided before that, as if about nothing.
+    is about the caller's account or about himself: whether he may is decided before that.
     """
 
     handle: Handle

@@ -16,6 +16,7 @@ from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
 from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
+from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.database import LostRace
@@ -98,6 +99,7 @@ class ControlParts:
     people: People
     outbox: Outbox
     sealer: Sealer
+    sinks: SinkMaker
     rates: ControlRates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -259,11 +261,11 @@ class ControlService:
     async def _prepare(self, method: MethodDescriptor, row: Method, visit: Visit, request: Any) -> Any:
         if row.prepare is None:
             return None
-        self._decide(method, visit.who, Target())
+        self._decide(method, visit.who, Target(visit.who.principal.account_id))
         parts = self._parts
         now_ns = parts.runtime.clock.now_ns()
         preparation = Preparation(
-            visit.who.principal, visit.address, visit.user_agent, now_ns, parts.database, parts.people
+            visit.who.principal, visit.address, visit.user_agent, now_ns, parts.database, parts.people, parts.sinks
         )
         return await row.prepare(preparation, request)
 

@@ -159,7 +159,8 @@ class GatewayGuard:
             raise _forbidden()
         if not getattr(access.record, method) or not access.record.active:
             raise _forbidden()
-        if not access.sources.accept(self.address_of(caller)):
+        address = self.address_of(caller)
+        if not access.sources.accept(address) or not access.networks.accept(address):
             raise _forbidden()
         return access
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from perdure.api.audit import chain
+from perdure.api.audit import chain, records
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.founding import INSTALLATION
@@ -220,3 +220,12 @@ async def test_operators_look_at_the_whole_log(database_url: str) -> None:
             FOUNDING - 1,
             [(owner.account_id, 2, "records up to 2 are missing")],
         )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["secret", "secretAccessKey", "clientSecret", "newPassword", "token", "deviceCode", "codeVerifier", "ticket"],
+)
+def test_what_sounds_secret_is_not_written(name: str) -> None:
+    shown = records._without_secrets({"list": [{name: "x", "kept": "y"}], "deep": {name: "x"}})
+    assert shown == {"list": [{"kept": "y"}], "deep": {}}

@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
+from perdure.api.resources import kinds
 from perdure.api.service import EXTENSION_SERVICE
 from perdure.auth.certificates.issuing import Issued, generate_authority
 from perdure.kernel import errors
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.ids import NamespaceName
 from perdure.kernel.namespace import REGISTERED
@@ -23,6 +25,7 @@ from tests.support.control_plane import ControlBench
 
 NAMESPACE = {"name": "orders", "apiKeyAuth": {"enabled": True}}
 NOW = datetime.now(UTC)
+HOUR_NS = 3600 * SECOND_NS
 START = "temporal.api.workflowservice.v1.WorkflowService.StartWorkflowExecution"
 POLL = "temporal.api.workflowservice.v1.WorkflowService.PollWorkflowTaskQueue"
 
@@ -156,3 +159,50 @@ def _list(authority: Issued) -> bytes:
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.certificate.subject)
     builder = builder.last_update(NOW).next_update(NOW + timedelta(days=1))
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+async def test_a_namespace_is_used_from_its_networks_only(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+
+    async def set_networks(networks: list[str]) -> None:
+        found = await _call(bench, owner.token, "GetNamespaceSettings", {"namespace": name})
+        settings = {"sourceNetworks": networks}
+        request = {"namespace": name, "settings": settings, "resourceVersion": found.resource_version}
+        await _call(bench, owner.token, "UpdateNamespaceSettings", request)
+
+    await set_networks(["192.0.2.0/24", "2001:db8::/32"])
+    for address, admitted in (("192.0.2.7", True), ("2001:db8::7", True), ("198.51.100.7", False), ("", False)):
+        assert await _admitted(bench, owner.token, name, address=address) is admitted
+    with pytest.raises(errors.InvalidArgument, match="source_networks"):
+        await set_networks(["192.0.2.7/24"])
+    await set_networks([])
+    assert await _admitted(bench, owner.token, name, address="198.51.100.7")
+
+
+async def test_usage_is_broken_down_by_action_and_type(bench: ControlBench) -> None:
+    owner, other = await bench.account(), await bench.account("other@example.com")
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    async with bench.own_call(owner) as call:
+        row = await call.transaction.resource(kinds.NAMESPACE, name)
+        assert row is not None
+        namespace_id = row.details["namespace_id"]
+    hour = bench.runtime.clock.now_ns() // HOUR_NS
+    for ago, action, times in ((0, "start_workflow", 3), (1, "start_workflow", 2), (0, "start_timer", 9)):
+        bench.usage.count(namespace_id, hour - ago, action, times)
+
+    async def used(first: int, end: int) -> dict[str, int]:
+        times = {
+            "startTimeInclusive": bench.time_at(first * HOUR_NS),
+            "endTimeExclusive": bench.time_at(end * HOUR_NS),
+        }
+        answer = await _call(bench, owner.token, "GetUsageBreakdown", {"namespace": name, **times})
+        return {each.action: each.count for each in answer.used}
+
+    assert list((await used(hour - 1, hour + 1)).items()) == [("start_timer", 9), ("start_workflow", 5)]
+    assert await used(hour - 1, hour) == {"start_workflow": 2}
+    for first, end in ((hour, hour), (hour, hour + 2), (hour - 91 * 24, hour)):
+        with pytest.raises(errors.InvalidArgument, match="time"):
+            await used(first, end)
+    with pytest.raises(errors.NotFound):
+        await _call(bench, other.token, "GetUsageBreakdown", {"namespace": name})

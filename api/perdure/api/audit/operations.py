@@ -58,6 +58,9 @@ OPERATIONS: Mapping[str, str] = {
     "UpdateNamespaceSettings": "UpdateNamespaceSettingsAPI",
     "UndeleteNamespace": "UndeleteNamespaceAPI",
     "CreateServiceAccountApiKey": "CreateServiceAccountAPIKey",
+    "CreateAuditExport": "CreateAuditExport",
+    "UpdateAuditExport": "UpdateAuditExport",
+    "DeleteAuditExport": "DeleteAuditExport",
     # Of IdentityService
     "ResendInvitation": "ResendUserInviteAPI",
     "UpdateAccountSettings": "UpdateAccountSettingsAPI",

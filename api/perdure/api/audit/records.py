@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +23,8 @@ ERROR = "ERROR"
 VERSION = 1
 #: Of one message in a record, as JSON. Certificates and descriptions can be long.
 _MESSAGE_LENGTH_MAX = 16 * 1024
-#: Never written, wherever they may turn up one day.
-_SECRET_FIELDS = ("token", "secret", "clientSecret", "password", "newPassword", "code", "ticket", "privateKey")
+#: What a field of such a name has is never written: clientSecret, newPassword, deviceCode.
+_SECRET_FIELD = re.compile("token|secret|password|ticket|privatekey|verifier|assertion|scimbody|code$", re.IGNORECASE)
 _KINDS = {PrincipalKind.SERVICE_ACCOUNT: "serviceaccount"}
 
 
@@ -105,15 +106,17 @@ def details_of(message: Message) -> dict[str, Any]:
     except JsonError:
         # A time that is none, for which it was refused.
         return {"leftOut": "it has no form in JSON"}
-    return _without_secrets(details)
+    kept: dict[str, Any] = _without_secrets(details)
+    return kept
 
 
-def _without_secrets(details: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_secrets(value) if isinstance(value, dict) else value
-        for key, value in details.items()
-        if key not in _SECRET_FIELDS
-    }
+def _without_secrets(details: Any) -> Any:
+    match details:
+        case dict():
+            return {key: _without_secrets(value) for key, value in details.items() if not _SECRET_FIELD.search(key)}
+        case list():
+            return [_without_secrets(each) for each in details]
+    return details
 
 
 def _time(instant_ns: int) -> str:

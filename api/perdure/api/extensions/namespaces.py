@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account, at_namespace
 from perdure.api.data.tables import ResourceRow
+from perdure.api.people.user_keys import checked_networks
 from perdure.api.protos import extensions_pb2 as api
 from perdure.api.resources import kinds, namespace_steps, rows
 from perdure.api.resources.paging import page
@@ -25,6 +27,7 @@ async def _get(call: ControlCall, request: api.GetNamespaceSettingsRequest) -> a
     settings = api.NamespaceSettings(
         disabled=row.details.get("disabled", False),
         revocation_lists=row.details.get("revocation_lists", "").encode(),
+        source_networks=row.details.get("networks", ()),
     )
     return api.GetNamespaceSettingsResponse(settings=settings, resource_version=str(row.version))
 
@@ -37,11 +40,12 @@ async def _update(
         raise InvalidArgument("namespace: is not active.")
     authorities = rows.spec_of(row, NamespaceSpec).mtls_auth.accepted_client_ca
     parse_revocations(request.settings.revocation_lists, parse_authorities(authorities) if authorities else ())
-    details = {
+    details: dict[str, Any] = {
+        "networks": list(checked_networks(request.settings.source_networks)),
         "disabled": request.settings.disabled,
         "revocation_lists": request.settings.revocation_lists.decode("ascii", "replace"),
     }
-    before = {"disabled": False, "revocation_lists": "", **row.details}
+    before = {"disabled": False, "revocation_lists": "", "networks": [], **row.details}
     if all(before[name] == value for name, value in details.items()):
         rows.check_version(row, request.resource_version)
         raise InvalidArgument("nothing to change")

@@ -11,12 +11,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class NamespaceSettings(_message.Message):
-    __slots__ = ("disabled", "revocation_lists")
+    __slots__ = ("disabled", "revocation_lists", "source_networks")
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     REVOCATION_LISTS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_NETWORKS_FIELD_NUMBER: _ClassVar[int]
     disabled: bool
     revocation_lists: bytes
-    def __init__(self, disabled: _Optional[bool] = ..., revocation_lists: _Optional[bytes] = ...) -> None: ...
+    source_networks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, disabled: _Optional[bool] = ..., revocation_lists: _Optional[bytes] = ..., source_networks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetNamespaceSettingsRequest(_message.Message):
     __slots__ = ("namespace",)
@@ -139,3 +141,155 @@ class GetEffectivePermissionsResponse(_message.Message):
     PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     permissions: _containers.RepeatedCompositeFieldContainer[EffectivePermission]
     def __init__(self, permissions: _Optional[_Iterable[_Union[EffectivePermission, _Mapping]]] = ...) -> None: ...
+
+class AuditExportSpec(_message.Message):
+    __slots__ = ("name", "enabled", "file", "webhook", "s3")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ENABLED_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    WEBHOOK_FIELD_NUMBER: _ClassVar[int]
+    S3_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    enabled: bool
+    file: FileSink
+    webhook: WebhookSink
+    s3: S3Sink
+    def __init__(self, name: _Optional[str] = ..., enabled: _Optional[bool] = ..., file: _Optional[_Union[FileSink, _Mapping]] = ..., webhook: _Optional[_Union[WebhookSink, _Mapping]] = ..., s3: _Optional[_Union[S3Sink, _Mapping]] = ...) -> None: ...
+
+class FileSink(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WebhookSink(_message.Message):
+    __slots__ = ("url", "secret")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    secret: str
+    def __init__(self, url: _Optional[str] = ..., secret: _Optional[str] = ...) -> None: ...
+
+class S3Sink(_message.Message):
+    __slots__ = ("endpoint", "region", "bucket", "prefix", "access_key_id", "secret_access_key")
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    SECRET_ACCESS_KEY_FIELD_NUMBER: _ClassVar[int]
+    endpoint: str
+    region: str
+    bucket: str
+    prefix: str
+    access_key_id: str
+    secret_access_key: str
+    def __init__(self, endpoint: _Optional[str] = ..., region: _Optional[str] = ..., bucket: _Optional[str] = ..., prefix: _Optional[str] = ..., access_key_id: _Optional[str] = ..., secret_access_key: _Optional[str] = ...) -> None: ...
+
+class AuditExport(_message.Message):
+    __slots__ = ("spec", "resource_version", "failure", "failure_is_yours", "waiting_records", "last_delivery_time")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_IS_YOURS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    LAST_DELIVERY_TIME_FIELD_NUMBER: _ClassVar[int]
+    spec: AuditExportSpec
+    resource_version: str
+    failure: str
+    failure_is_yours: bool
+    waiting_records: int
+    last_delivery_time: _timestamp_pb2.Timestamp
+    def __init__(self, spec: _Optional[_Union[AuditExportSpec, _Mapping]] = ..., resource_version: _Optional[str] = ..., failure: _Optional[str] = ..., failure_is_yours: _Optional[bool] = ..., waiting_records: _Optional[int] = ..., last_delivery_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreateAuditExportRequest(_message.Message):
+    __slots__ = ("spec",)
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    spec: AuditExportSpec
+    def __init__(self, spec: _Optional[_Union[AuditExportSpec, _Mapping]] = ...) -> None: ...
+
+class CreateAuditExportResponse(_message.Message):
+    __slots__ = ("webhook_secret",)
+    WEBHOOK_SECRET_FIELD_NUMBER: _ClassVar[int]
+    webhook_secret: str
+    def __init__(self, webhook_secret: _Optional[str] = ...) -> None: ...
+
+class GetAuditExportRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetAuditExportResponse(_message.Message):
+    __slots__ = ("audit_export",)
+    AUDIT_EXPORT_FIELD_NUMBER: _ClassVar[int]
+    audit_export: AuditExport
+    def __init__(self, audit_export: _Optional[_Union[AuditExport, _Mapping]] = ...) -> None: ...
+
+class GetAuditExportsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetAuditExportsResponse(_message.Message):
+    __slots__ = ("audit_exports",)
+    AUDIT_EXPORTS_FIELD_NUMBER: _ClassVar[int]
+    audit_exports: _containers.RepeatedCompositeFieldContainer[AuditExport]
+    def __init__(self, audit_exports: _Optional[_Iterable[_Union[AuditExport, _Mapping]]] = ...) -> None: ...
+
+class UpdateAuditExportRequest(_message.Message):
+    __slots__ = ("spec", "resource_version")
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    spec: AuditExportSpec
+    resource_version: str
+    def __init__(self, spec: _Optional[_Union[AuditExportSpec, _Mapping]] = ..., resource_version: _Optional[str] = ...) -> None: ...
+
+class UpdateAuditExportResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DeleteAuditExportRequest(_message.Message):
+    __slots__ = ("name", "resource_version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    resource_version: str
+    def __init__(self, name: _Optional[str] = ..., resource_version: _Optional[str] = ...) -> None: ...
+
+class DeleteAuditExportResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ValidateAuditExportRequest(_message.Message):
+    __slots__ = ("spec",)
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    spec: AuditExportSpec
+    def __init__(self, spec: _Optional[_Union[AuditExportSpec, _Mapping]] = ...) -> None: ...
+
+class ValidateAuditExportResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetUsageBreakdownRequest(_message.Message):
+    __slots__ = ("namespace", "start_time_inclusive", "end_time_exclusive")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_INCLUSIVE_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_EXCLUSIVE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    start_time_inclusive: _timestamp_pb2.Timestamp
+    end_time_exclusive: _timestamp_pb2.Timestamp
+    def __init__(self, namespace: _Optional[str] = ..., start_time_inclusive: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time_exclusive: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class UsedActions(_message.Message):
+    __slots__ = ("action", "type", "count")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    type: str
+    count: int
+    def __init__(self, action: _Optional[str] = ..., type: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class GetUsageBreakdownResponse(_message.Message):
+    __slots__ = ("used",)
+    USED_FIELD_NUMBER: _ClassVar[int]
+    used: _containers.RepeatedCompositeFieldContainer[UsedActions]
+    def __init__(self, used: _Optional[_Iterable[_Union[UsedActions, _Mapping]]] = ...) -> None: ...

@@ -1,6 +1,6 @@
 """Sinks of the audit log that this installation delivers to: files, webhooks, buckets.
 
-CloudService has no words for them; what is offered to clients is in front of this.
+CloudService has no words for them: `perdure.api.extensions.audit_exports` has.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
 from perdure.api.audit.sinks.files import FileSpec
-from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, about, decode, encode, secret_of, with_secret
+from perdure.api.audit.sinks.making import SinkSpec, about, decode, encode, secret_of, with_secret
 from perdure.api.audit.sinks.s3 import S3Spec
 from perdure.api.audit.sinks.webhooks import PREFIX, WebhookSpec, is_secret
-from perdure.api.calls import ControlCall
+from perdure.api.calls import ControlCall, Preparation
 from perdure.api.data.tables import ResourceRow, SinkProgressRow
 from perdure.api.resources import kinds, rows
 from perdure.api.resources.sink_names import check_sink_name
+from perdure.api.sealing import Sealer
 from perdure.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 
 SINKS_MAX = 10
@@ -90,7 +91,7 @@ async def update(
     """
     row = await rows.find(call, kinds.AUDIT_EXPORT, _id(call, name), field="name")
     rows.check_version(row, resource_version)
-    spec = _with_secret_of(call, spec, row)
+    spec = _with_secret_of(call.sealer, spec, row)
     check_spec(spec)
     row.spec, row.details = _sealed(call, row.id, spec), {"enabled": enabled}
     rows.touch(call, row)
@@ -114,17 +115,22 @@ async def every(call: ControlCall) -> Sequence[ExportSink]:
     return [await _shown(call, row) for row in await call.transaction.resources(call.account_id, kinds.AUDIT_EXPORT)]
 
 
-async def validate(call: ControlCall, maker: SinkMaker, name: str, spec: SinkSpec) -> None:
-    """Deliver a batch without records, to see whether it arrives. To be called outside of transactions that write.
+async def validate(preparation: Preparation, name: str, spec: SinkSpec) -> None:
+    """Deliver a batch without records, to see whether it arrives.
 
     Raises:
         InvalidArgument: the specification is none.
         FailedPrecondition: nothing arrives; the message says why.
     """
     check_sink_name(name, "name")
+    account_id = preparation.principal.account_id
+    async with preparation.database.reading() as transaction:
+        row = await transaction.resource(kinds.AUDIT_EXPORT, f"{account_id}/{name}")
+    if row is not None:
+        spec = _with_secret_of(preparation.sinks.sealer, spec, row)
     check_spec(spec)
     try:
-        await maker.make(name, spec).deliver(Batch(call.account_id, 0, 0, call.now_ns, b""))
+        await preparation.sinks.make(name, spec).deliver(Batch(account_id, 0, 0, preparation.now_ns, b""))
     except DeliveryFailed as error:
         raise FailedPrecondition(f"Nothing can be delivered: {error}.") from error
 
@@ -162,7 +168,7 @@ def _check_url(url: str, field: str) -> None:
         raise InvalidArgument(f"{field}: must be an https URL without credentials.")
 
 
-def _with_secret_of(call: ControlCall, spec: SinkSpec, row: ResourceRow) -> SinkSpec:
+def _with_secret_of(sealer: Sealer, spec: SinkSpec, row: ResourceRow) -> SinkSpec:
     """With the secret that is stored, if it has none itself."""
     before = decode(row.spec)
     if secret_of(spec) or type(spec) is not type(before):
@@ -170,7 +176,7 @@ def _with_secret_of(call: ControlCall, spec: SinkSpec, row: ResourceRow) -> Sink
     if isinstance(spec, S3Spec) and isinstance(before, S3Spec) and spec.endpoint != before.endpoint:
         # Of another endpoint nobody has said that it may know the secret.
         return spec
-    return with_secret(spec, call.sealer.open(secret_of(before), about(row.id)))
+    return with_secret(spec, sealer.open(secret_of(before), about(row.id)))
 
 
 def _sealed(call: ControlCall, sink_id: str, spec: SinkSpec) -> bytes:

@@ -75,6 +75,7 @@ async def publish(transaction: Transaction, row: ResourceRow) -> None:
             revocation_lists=row.details.get("revocation_lists", "").encode(),
             sources=await sources_of(transaction, spec),
             limits=namespace_spec.limits_of(spec, row.details.get("actions_per_second")),
+            networks=tuple(row.details.get("networks", ())),
         )
     )
 

@@ -77,8 +77,8 @@ class CertificateFilterRecord(msgspec.Struct, frozen=True, array_like=True):
 class NamespaceAccessRecord(msgspec.Struct, frozen=True, tag="namespace", array_like=True):
     """By which credentials a namespace is reached. `authorities` and `revocation_lists` are PEM.
 
-    `sources` are networks from which it may be called, all if there are none. `limits` are those that are its own, by
-    the names of `NamespaceLimits`.
+    `sources` and `networks` are networks from which it may be called, by its connectivity rules and by its settings,
+    all if there are none. `limits` are those that are its own, by the names of `NamespaceLimits`.
     """
 
     name: NamespaceName
@@ -91,6 +91,7 @@ class NamespaceAccessRecord(msgspec.Struct, frozen=True, tag="namespace", array_
     revocation_lists: bytes = b""
     sources: tuple[str, ...] = ()
     limits: dict[str, int] = {}
+    networks: tuple[str, ...] = ()
 
 
 AccessRecord = AccountRecord | PrincipalRecord | CredentialRecord | NamespaceAccessRecord

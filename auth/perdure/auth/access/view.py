@@ -77,6 +77,7 @@ class NamespaceAccess(NamedTuple):
     record: NamespaceAccessRecord
     certificates: ClientCertificates | None
     sources: Sources
+    networks: Sources
     accepted: dict[str, object]
 
 
@@ -146,7 +147,7 @@ class AccessView:
             case NamespaceAccessRecord():
                 authorities = _authorities(record)
                 self.namespaces[record.name] = NamespaceAccess(
-                    record, _certificates(record, authorities), Sources(record.sources), {}
+                    record, _certificates(record, authorities), Sources(record.sources), Sources(record.networks), {}
                 )
                 trusted = tuple(authority.public_bytes(Encoding.PEM) for authority in authorities)
                 self._trust(record.name, trusted if record.certificates and record.active else ())

@@ -46,7 +46,7 @@ By account role or by permission on the namespace that the call is about; one of
 `worker` and `starter` reach GetCurrentIdentity only, those of scope `reader` what is marked in the last column.
 """
 
-_IDENTITY = """\
+_OURS = """\
 People, and what accounts have besides. `nobody` is whoever comes without credentials, `anyone` whoever is
 authenticated, whatever his role. A session in an account that asks for a second factor reaches what is marked as
 `enrolment` until its person has one.
@@ -63,6 +63,8 @@ add to those that he has.
 |---|---|---|---|
 """
 
+_OF_DATA_PLANE = ("WorkflowService", "OperatorService")
+_OF_CLOUD = "CloudService"
 _DATA_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "Read": (ANYONE, PERMISSIONS[Permission.READ]),
     "Write": (ANYONE, PERMISSIONS[Permission.WRITE]),
@@ -85,15 +87,20 @@ def page(rules: Table) -> str:
         (
             _INTRODUCTION + "\n".join(conditions) + "\n",
             _DATA_PLANE,
-            *(_matrix(rules, service, _data_cells(rules)) for service in ("WorkflowService", "OperatorService")),
+            *(_matrix(rules, service, _data_cells(rules)) for service in _OF_DATA_PLANE),
             _CONTROL_PLANE,
-            _matrix(rules, "CloudService", _control_cells(rules)),
-            _matrix(rules, "SignOnService", _control_cells(rules)),
-            _IDENTITY,
-            _matrix(rules, "IdentityService", _identity_cells(rules)),
+            _matrix(rules, _OF_CLOUD, _control_cells(rules)),
+            _OURS,
+            *(_matrix(rules, service, _identity_cells(rules)) for service in _our_services(rules)),
             _CUSTOM + "\n".join(_actions(rules)) + "\n",
         )
     )
+
+
+def _our_services(rules: Table) -> list[str]:
+    """Those that are no part of Temporal's API."""
+    services = (short_name(rpc).partition(".")[0] for rpc in rules.rights)
+    return [service for service in dict.fromkeys(services) if service not in (*_OF_DATA_PLANE, _OF_CLOUD)]
 
 
 _Cells = Callable[[str], Mapping[str, str]]

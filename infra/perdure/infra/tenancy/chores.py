@@ -11,7 +11,8 @@ from perdure.api.audit.keeping import AuditKeeper
 from perdure.api.chores import Chore
 from perdure.api.data_plane import DataPlane
 from perdure.api.expiry_mails import ExpiryMails
-from perdure.api.people import upkeep
+from perdure.api.people import failures, upkeep
+from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.mails import Links
 from perdure.api.people.upkeep import Upkeep
 from perdure.api.purging import DeletedNamespaces
@@ -20,7 +21,9 @@ from perdure.api.usage import floating
 from perdure.api.usage.floating import FloatingLimits
 
 
-def chores(parts: ControlParts, data_plane: DataPlane, exporter: AuditExporter, audit_days: int) -> Sequence[Chore]:
+def chores(
+    parts: ControlParts, data_plane: DataPlane, exporter: AuditExporter, failed: FailedSignIns, audit_days: int
+) -> Sequence[Chore]:
     """The audit log is kept for so many days."""
     database, clock = parts.database, parts.runtime.clock
     keeper = AuditKeeper(database, clock, audit_days)
@@ -32,6 +35,7 @@ def chores(parts: ControlParts, data_plane: DataPlane, exporter: AuditExporter, 
         Chore("audit log", keeper.keep, keeping.PERIOD_S),
         Chore("audit exports", exporter.export_all, export.PERIOD_S),
         Chore("limits", limits.follow, floating.PERIOD_S, floating.RETRY_S),
+        Chore("failed sign-ins", failed.write, failures.PERIOD_S),
         Chore("mails before things end", mails.mail_all, expiry_mails.PERIOD_S),
         Chore("people's leavings", leavings.sweep, upkeep.PERIOD_S),
     )

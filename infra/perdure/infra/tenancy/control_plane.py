@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ from perdure.api.extensions import registry as extensions
 from perdure.api.operations import OperationRunner
 from perdure.api.pages.application import PATHS, pages
 from perdure.api.people import registry as identity
+from perdure.api.people.events import Observer, SignInEvent
+from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
@@ -53,6 +57,7 @@ from perdure.kernel.limits import ControlLimits
 from perdure.kernel.mailer import Mailer
 from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News
+from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
 
@@ -112,7 +117,8 @@ class ControlPlane:
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
-        self._people = people or People(Passwords(runtime.entropy))
+        self._failures = FailedSignIns(access.database, runtime.entropy)
+        self._people = _also_told(people or People(Passwords(runtime.entropy)), self._failures.note)
         self.outbox = Outbox(mailer or NoMailer())
         parts = ControlParts(
             runtime,
@@ -129,9 +135,10 @@ class ControlPlane:
             people=self._people,
             outbox=self.outbox,
             sealer=sealer,
+            sinks=self.sinks,
         )
         self._sign_on = SignOnSite(parts, calls)
-        self._chores = chores(parts, data_plane, self._exporter, audit.days)
+        self._chores = chores(parts, data_plane, self._exporter, self._failures, audit.days)
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
@@ -175,6 +182,8 @@ class ControlPlane:
         await self._runner.stop()
         await asyncio.gather(*(chore.stop() for chore in self._chores))
         await self._exporter.aclose()
+        with contextlib.suppress(StoreError):
+            await self._failures.write()
         await self.outbox.stop()
         self._people.passwords.close()
 
@@ -183,6 +192,16 @@ class ControlPlane:
         """What runs until `stop`."""
         chores = [task for chore in self._chores for task in chore.background]
         return [*self._runner.background, *chores, *self.outbox.background]
+
+
+def _also_told(people: People, note: Observer) -> People:
+    observe = people.observe
+
+    def both(event: SignInEvent) -> None:
+        observe(event)
+        note(event)
+
+    return replace(people, observe=both)
 
 
 def _served(descriptor: ServiceDescriptor, service: ControlService) -> Service:

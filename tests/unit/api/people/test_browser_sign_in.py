@@ -10,7 +10,9 @@ import pytest
 
 from perdure.api.people import pending
 from perdure.api.people.events import SignInEventKind
+from perdure.api.people.people import SessionLimits
 from perdure.api.people.totp import STEP_NS
+from perdure.api.people.upkeep import Upkeep
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
 from tests.support.control_plane import ControlBench
@@ -362,7 +364,7 @@ async def test_it_expires(bench: ControlBench) -> None:
         await approve(bench, waiting, email=ANN, password=PASSWORD)
     with pytest.raises(errors.NotFound):
         await bench.person("DescribeBrowserSignIn", {"pendingId": unseen.pending_id})
-    await bench.control_plane._upkeep.sweep()
+    await Upkeep(bench.database, bench.runtime.clock, SessionLimits()).sweep()
     async with bench.database.reading() as transaction:
         assert await transaction.people.pending(begun.pending_id) is None
 

@@ -145,6 +145,8 @@ BY_ROLE = _by_method(
         "GetSignOnConnection GetSignOnConnections GetSignOnEnforcement": "AO",
         "CreateSignOnConnection UpdateSignOnConnection DeleteSignOnConnection": "AO",
         "BeginTestSignIn SetSignOnEnforcement": "AO",
+        "GetAuditExport GetAuditExports CreateAuditExport UpdateAuditExport DeleteAuditExport": "AO",
+        "ValidateAuditExport": "AO",
     }
 )
 #: r Read, w Write, a Admin.
@@ -154,7 +156,7 @@ BY_PERMISSION = _by_method(
         "GetUserNamespaceAssignments GetServiceAccountNamespaceAssignments": "rwa",
         "GetUserGroupNamespaceAssignments": "rwa",
         "UpdateNamespace DeleteNamespace RenameCustomSearchAttribute": "a",
-        "GetNamespaceSettings": "rwa",
+        "GetNamespaceSettings GetUsageBreakdown": "rwa",
         "UpdateNamespaceSettings UndeleteNamespace": "a",
         "AddNamespaceRegion DeleteNamespaceRegion FailoverNamespaceRegion": "a",
         "CreateNamespaceExportSink UpdateNamespaceExportSink DeleteNamespaceExportSink": "a",
