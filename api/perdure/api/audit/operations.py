@@ -73,6 +73,12 @@ OPERATIONS: Mapping[str, str] = {
     "RenewRecoveryCodes": "RenewUserRecoveryCodes",
     "DisableMfa": "DisableUserMfa",
     "RevokeSession": "RevokeUserSession",
+    # Of SignOnService
+    "CreateSignOnConnection": "CreateSignOnConnection",
+    "UpdateSignOnConnection": "UpdateSignOnConnection",
+    "DeleteSignOnConnection": "DeleteSignOnConnection",
+    "BeginTestSignIn": "BeginTestSignOn",
+    "SetSignOnEnforcement": "SetSignOnEnforcement",
 }
 #: What becomes of these is told by events, for whoever asks has no account yet, or leaves it.
 TOLD_BY_EVENTS = frozenset(
@@ -86,6 +92,11 @@ TOLD_BY_EVENTS = frozenset(
         "JoinAccount",
         "RequestPasswordReset",
         "ResetPassword",
+        "BeginBrowserSignIn",
+        "CompleteBrowserSignIn",
+        "DescribeBrowserSignIn",
+        "ConfirmBrowserSignIn",
+        "ApproveBrowserSignIn",
     }
 )
 #: By the kind of a sign-in event.

@@ -108,7 +108,7 @@ async def _join(call: ControlCall, ticket: TicketRow) -> ResourceRow:
     if user is None or account is None or account.state != rows.ACTIVE:
         raise tickets.refused()
     await tickets.use(call.transaction, ticket)
-    user.details = {name: value for name, value in user.details.items() if name != _DETAIL}
+    user.details = {name: value for name, value in user.details.items() if name not in (_DETAIL, sessions.MADE_BY)}
     rows.touch(call, user)
     await call.transaction.people.flush()
     await publish_identity(call.transaction, user)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.founding import found_account, new_account_id
 from perdure.api.people import account_names, attempts, mails, proofs, sessions, tickets
+from perdure.api.people.endings import end_all
 from perdure.api.people.mails import Links
 from perdure.api.people.persons import new_person
 from perdure.api.people.tickets import Purpose
@@ -77,7 +78,7 @@ async def _verify(call: ControlCall, request: api.VerifyEmailRequest) -> api.Ver
     else:
         # Somebody who was in an account once. The mail proves as much as it does for a password's reset.
         person.password_hash = ticket.details["password_hash"]
-        await sessions.end_all(call.transaction, await people.sessions(person_id=person.id))
+        await end_all(call.transaction, await people.sessions(person_id=person.id))
     account_id = await new_account_id(call.transaction, call.entropy)
     founded = await found_account(call.on_behalf_of(account_id), email, ticket.details["account_name"])
     call.changed = founded.account

@@ -13,6 +13,7 @@ SERVICES: Mapping[str, str] = {
     "CloudService": "temporal.api.cloud.cloudservice.v1",
     "CloudExtensionService": "perdure.cloud.v1",
     "IdentityService": "perdure.cloud.v1",
+    "SignOnService": "perdure.cloud.v1",
 }
 DATA_PLANE = frozenset({"WorkflowService", "OperatorService"})
 

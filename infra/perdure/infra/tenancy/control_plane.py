@@ -20,6 +20,7 @@ from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.extensions import registry as extensions
 from perdure.api.operations import OperationRunner
+from perdure.api.pages.application import PATHS, pages
 from perdure.api.people import registry as identity
 from perdure.api.people.events import Observer, SignInEvent
 from perdure.api.people.failures import FailedSignIns
@@ -36,10 +37,14 @@ from perdure.api.service import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
     IDENTITY_SERVICE,
+    SIGN_ON_SERVICE,
     ControlEndpoint,
     ControlParts,
     ControlService,
 )
+from perdure.api.sign_on import addresses as sign_on_addresses
+from perdure.api.sign_on import registry as sign_on
+from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
@@ -97,7 +102,7 @@ class ControlPlane:
             MissingMethod: an RPC has no handler.
             OSError: the file of authorities cannot be read.
         """
-        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE])
+        access.policy.verify([CLOUD_SERVICE, EXTENSION_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
         self._runner = OperationRunner(
@@ -108,7 +113,7 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
+        self.calls = calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
@@ -132,12 +137,15 @@ class ControlPlane:
             sealer=sealer,
             sinks=self.sinks,
         )
+        self._sign_on = SignOnSite(parts, calls)
         self._chores = chores(parts, data_plane, self._exporter, self._failures, audit.days)
         self._services = {
             CLOUD_SERVICE: ControlService(CLOUD_SERVICE, cloud.METHODS, parts),
             EXTENSION_SERVICE: ControlService(EXTENSION_SERVICE, extensions.METHODS, parts),
             IDENTITY_SERVICE: ControlService(IDENTITY_SERVICE, identity.METHODS, parts),
+            SIGN_ON_SERVICE: ControlService(SIGN_ON_SERVICE, sign_on.METHODS, parts),
         }
+        self._pages = pages(self.endpoint, runtime.entropy, lambda: endpoints().pages.startswith("https://"))
 
     def services(self) -> list[Service]:
         return [_served(descriptor, service) for descriptor, service in self._services.items()]
@@ -145,7 +153,11 @@ class ControlPlane:
     @property
     def mounts(self) -> Mapping[str, Any]:
         """What is served over HTTP besides RPCs, by its path."""
-        return {billing_reports.PATH: self.downloads}
+        return {
+            billing_reports.PATH: self.downloads,
+            sign_on_addresses.PATH: self._sign_on.application,
+            **dict.fromkeys(PATHS, self._pages),
+        }
 
     async def call(self, rpc: str, request: Any, token: str) -> Any:
         """Serve a call of CloudService by this process itself, with an API key."""

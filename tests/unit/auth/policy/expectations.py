@@ -142,6 +142,9 @@ BY_ROLE = _by_method(
         "DeleteAccount": "O",
         "GetAuditLogs GetAccountAuditLogSink GetAccountAuditLogSinks CreateAccountAuditLogSink": "AO",
         "UpdateAccountAuditLogSink DeleteAccountAuditLogSink ValidateAccountAuditLogSink": "AO",
+        "GetSignOnConnection GetSignOnConnections GetSignOnEnforcement": "AO",
+        "CreateSignOnConnection UpdateSignOnConnection DeleteSignOnConnection": "AO",
+        "BeginTestSignIn SetSignOnEnforcement": "AO",
         "GetAuditExport GetAuditExports CreateAuditExport UpdateAuditExport DeleteAuditExport": "AO",
         "ValidateAuditExport": "AO",
     }
@@ -170,6 +173,8 @@ ONLY_OWNERS_GIVE_THEIR_ROLES = {
     "CreateServiceAccountApiKey",
     *("CreateUserGroup", "UpdateUserGroup", "DeleteUserGroup", "AddUserGroupMember", "RemoveUserGroupMember"),
     *("CreateServiceAccount", "UpdateServiceAccount", "DeleteServiceAccount"),
+    *("CreateSignOnConnection", "UpdateSignOnConnection", "DeleteSignOnConnection"),
+    *("BeginTestSignIn", "SetSignOnEnforcement"),
 }
 OF_OWN_KEYS = {
     *("GetApiKey", "CreateApiKey", "UpdateApiKey", "RotateApiKey", "GetApiKeyDetails"),
@@ -178,6 +183,8 @@ OF_OWN_KEYS = {
 #: For whoever has no credentials.
 FOR_NOBODY = {
     *("SignUp", "VerifyEmail", "SignIn", "AcceptInvitation", "RequestPasswordReset", "ResetPassword"),
+    *("BeginBrowserSignIn", "CompleteBrowserSignIn", "DescribeBrowserSignIn", "ConfirmBrowserSignIn"),
+    "ApproveBrowserSignIn",
 }
 #: About oneself, wherever one is.
 FOR_ONESELF = {

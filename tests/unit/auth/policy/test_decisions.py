@@ -21,7 +21,7 @@ from perdure.auth.policy.grants import (
 )
 from perdure.auth.policy.table import PolicyError
 from tests.unit.auth.policy import expectations
-from tests.unit.auth.policy.services import CLOUD, EXTENSIONS, IDENTITY, METHODS, POLICY
+from tests.unit.auth.policy.services import CLOUD, EXTENSIONS, IDENTITY, METHODS, POLICY, SIGN_ON
 
 ME = "user-1"
 OWN, OTHER, FOREIGN = "own.a1", "other.a1", "own.a2"
@@ -66,7 +66,7 @@ def effective(
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.containing_service.name}.{method.name}")
 def test_every_rpc_by_everybody(method: MethodDescriptor) -> None:
-    on_control_plane = method.containing_service in (CLOUD, EXTENSIONS, IDENTITY)
+    on_control_plane = method.containing_service in (CLOUD, EXTENSIONS, IDENTITY, SIGN_ON)
     about_people = method.name in expectations.FOR_NOBODY | expectations.FOR_ONESELF
     ways = (False, True) if method.containing_service is IDENTITY else (False,)
     circumstances = CIRCUMSTANCES if on_control_plane else CIRCUMSTANCES[:1]

@@ -1,8 +1,8 @@
 """HTTP calls to addresses that tenants have given us.
 
 The name is resolved once, all of its addresses are checked, and the connection goes to one of those: a name that means
-something else a moment later does not help. Redirects are not followed, proxies of the environment not used, and the
-answer is not read beyond its status.
+something else a moment later does not help. Redirects are not followed, proxies of the environment not used, and of
+an answer no more is read than was asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from perdure.api.audit.sinks.addresses import AllowedAddresses
 from perdure.api.audit.sinks.batches import DeliveryFailed
 
 TIMEOUT_S = 10.0
+_OK = 200
 
 #: The addresses of a host. Raises OSError: there are none.
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -75,7 +76,48 @@ class GuardedCalls:
         except TimeoutError:
             raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
 
+    async def get(self, url: str, bytes_max: int) -> bytes:
+        """What is there.
+
+        Raises:
+            DeliveryFailed: nothing, or more than that, or the address may not be called.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._open(
+                    "GET", url, b"", {"accept": "application/json", "accept-encoding": "identity"}
+                )
+                try:
+                    if response.status_code != _OK:
+                        raise DeliveryFailed(f"{url} answers with status {response.status_code}", is_theirs=True)
+                    return await _body(response, bytes_max, url)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> tuple[int, bytes]:
+        """The status of the answer, and what it says.
+
+        Raises:
+            DeliveryFailed: there is none, or it is longer than that, or the address may not be called.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._open("POST", url, body, {**headers, "accept-encoding": "identity"})
+                try:
+                    return response.status_code, await _body(response, bytes_max, url)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+
     async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        response = await self._open(method, url, body, headers)
+        await response.aclose()
+        return response.status_code
+
+    async def _open(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         address = await self._address(host, port, parts.scheme)
@@ -85,11 +127,9 @@ class GuardedCalls:
             method, target, content=body, headers={**headers, "host": parts.netloc}, extensions={"sni_hostname": host}
         )
         try:
-            response = await self._client.send(request, stream=True)
+            return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
             raise DeliveryFailed(f"{host} cannot be reached: {type(error).__name__}", is_theirs=False) from None
-        await response.aclose()
-        return response.status_code
 
     async def _address(self, host: str, port: int, scheme: str) -> str:
         try:
@@ -103,3 +143,17 @@ class GuardedCalls:
         if scheme != "https" and not all(self._allowed.is_ours(address) for address in addresses):
             raise DeliveryFailed(f"{host} must be called by https", is_theirs=True)
         return addresses[0]
+
+
+async def _body(response: httpx.Response, bytes_max: int, url: str) -> bytes:
+    chunks, size = [], 0
+    try:
+        # As it was sent: what is small as it travels may be anything once it is unpacked.
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if size > bytes_max:
+                raise DeliveryFailed(f"{url} answers with more than {bytes_max} bytes", is_theirs=True)
+            chunks.append(chunk)
+    except httpx.HTTPError as error:
+        raise DeliveryFailed(f"{url} broke off: {type(error).__name__}", is_theirs=False) from None
+    return b"".join(chunks)
