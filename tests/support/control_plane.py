@@ -102,7 +102,9 @@ class ControlBench:
             self.access,
             self.data_plane,
             news,
-            lambda: NamespaceEndpoints("api.example:7233", "{namespace}.example:7233", "https://console.example"),
+            lambda: NamespaceEndpoints(
+                "api.example:7233", "{namespace}.example:7233", "https://console.example", "https://pages.example"
+            ),
             self.usage,
             self.sealer,
             limits,

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import IO
 
 COMMAND = [sys.executable, "-c", "from perdure.infra.cli import main; main()"]
 ANY_PORTS = ["--port", "0", "--http-port", "0"]
@@ -33,9 +34,11 @@ class Process:
         return await asyncio.wait_for(self.process.wait(), START_S_MAX)
 
 
-async def start(*arguments: str) -> Process:
+async def start(*arguments: str, stderr: IO[str] | None = None) -> Process:
     """Returns when it is ready."""
-    child = await asyncio.create_subprocess_exec(*COMMAND, "dev", *arguments, stdout=asyncio.subprocess.PIPE)
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND, "dev", *arguments, stdout=asyncio.subprocess.PIPE, stderr=stderr
+    )
     assert child.stdout is not None
     try:
         line = (await asyncio.wait_for(child.stdout.readline(), START_S_MAX)).decode()
@@ -49,9 +52,9 @@ async def start(*arguments: str) -> Process:
 
 
 @asynccontextmanager
-async def dev(*arguments: str) -> AsyncIterator[Process]:
+async def dev(*arguments: str, stderr: IO[str] | None = None) -> AsyncIterator[Process]:
     """A server that is gone when the block is left."""
-    process = await start(*arguments)
+    process = await start(*arguments, stderr=stderr)
     try:
         yield process
     finally:

@@ -18,7 +18,7 @@ from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.calls import ControlCall, Method, Preparation
-from perdure.api.data import ControlDatabase
+from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.database import LostRace
 from perdure.api.data.tables import OperationRow
 from perdure.api.federation.federation import Federation
@@ -28,6 +28,7 @@ from perdure.api.protos import extensions_pb2 as extensions
 from perdure.api.protos import federation_pb2 as federation
 from perdure.api.protos import identity_pb2 as identity
 from perdure.api.protos import provisioning_pb2 as provisioning
+from perdure.api.protos import sign_on_pb2 as sign_on
 from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -60,6 +61,7 @@ IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["Iden
 FEDERATION_SERVICE: ServiceDescriptor = federation.DESCRIPTOR.services_by_name["FederationService"]
 SCIM_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ScimService"]
 PROVISIONING_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ProvisioningService"]
+SIGN_ON_SERVICE: ServiceDescriptor = sign_on.DESCRIPTOR.services_by_name["SignOnService"]
 
 #: Serves a decoded request of a caller.
 ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]
@@ -72,6 +74,15 @@ _USER_AGENT_LENGTH_MAX = 256
 _ADDRESS_LENGTH_MAX = 64
 
 _log = structlog.get_logger("perdure.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who calls, from where."""
+
+    who: Identified
+    address: str
+    user_agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +112,44 @@ class ControlParts:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rates", ControlRates(self.limits, self.runtime.clock))
 
+    def visit(self, who: Identified, caller: Caller) -> Visit:
+        return Visit(who, self.guard.address_of(caller)[:_ADDRESS_LENGTH_MAX], _user_agent(caller))
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """Who calls, from where."""
+    def call(self, visit: Visit, transaction: Transaction, prepared: Any = None) -> ControlCall:
+        return ControlCall(
+            principal=visit.who.principal,
+            grants=visit.who.grants,
+            transaction=transaction,
+            now_ns=self.runtime.clock.now_ns(),
+            entropy=self.runtime.entropy,
+            limits=self.limits,
+            policy=self.policy,
+            regions=self.regions,
+            endpoints=self.endpoints(),
+            connections=self.connections,
+            usage=self.usage,
+            people=self.people,
+            sealer=self.sealer,
+            address=visit.address,
+            user_agent=visit.user_agent,
+            prepared=prepared,
+        )
 
-    who: Identified
-    address: str
-    user_agent: str
+    def committed(self, call: ControlCall, *, publishes: bool) -> None:
+        """Whoever has to know of it is told."""
+        if publishes:
+            self.news.tell(Topic.ACCESS)
+        if call.deferred:
+            self.deferred()
+        for mail in call.mails:
+            self.outbox.put(mail)
+        for event in call.events:
+            self.people.observe(event)
 
 
 #: Whose call it is. Raises Unauthenticated: nobody's.
 Identify = Callable[[Caller], Awaitable[Identified]]
-_Serve = Callable[[MethodDescriptor, Method, _Visit, Any, Any], Awaitable[Message]]
+_Serve = Callable[[MethodDescriptor, Method, Visit, Any, Any], Awaitable[Message]]
 
 
 class ControlService:
@@ -157,9 +193,7 @@ class ControlService:
 
         return endpoint
 
-    async def _serve(
-        self, method: MethodDescriptor, row: Method, serve: _Serve, visit: _Visit, request: Any
-    ) -> Message:
+    async def _serve(self, method: MethodDescriptor, row: Method, serve: _Serve, visit: Visit, request: Any) -> Message:
         if "async_operation_id" in method.input_type.fields_by_name:
             _check_operation_id(request)
         try:
@@ -170,25 +204,25 @@ class ControlService:
         except StoreError as error:
             raise _out_of_order(method, error) from error
 
-    async def _tell(self, method: MethodDescriptor, visit: _Visit, request: Any, error: ServiceError | None) -> None:
+    async def _tell(self, method: MethodDescriptor, visit: Visit, request: Any, error: ServiceError | None) -> None:
         """Add a record of its own to the audit log, of what was not done, or not here."""
         if not visit.who.principal.account_id:
             return
         try:
             async with self._parts.database.writing() as transaction:
-                call = self._call(visit, transaction, None)
+                call = self._parts.call(visit, transaction)
                 call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
                 await transaction.audit.add([record_of(method.name, call, request, error)])
         except StoreError as failure:
             _log.warning("the audit log lacks a refusal", rpc=method.name, error=str(failure))
 
-    async def _read(self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any, prepared: Any) -> Message:
+    async def _read(self, method: MethodDescriptor, row: Method, visit: Visit, request: Any, prepared: Any) -> Message:
         async with self._parts.database.reading() as transaction:
-            call = self._call(visit, transaction, prepared)
+            call = self._parts.call(visit, transaction, prepared)
             return await self._handle(method, row, call, request)
 
     async def _change(
-        self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any, prepared: Any
+        self, method: MethodDescriptor, row: Method, visit: Visit, request: Any, prepared: Any
     ) -> Message:
         for _ in range(_TRIES_MAX - 1):
             try:
@@ -198,11 +232,11 @@ class ControlService:
         return await self._try_change(method, row, visit, request, prepared)
 
     async def _try_change(
-        self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any, prepared: Any
+        self, method: MethodDescriptor, row: Method, visit: Visit, request: Any, prepared: Any
     ) -> Message:
         parts = self._parts
         async with parts.database.writing() as transaction:
-            call = self._call(visit, transaction, prepared)
+            call = self._parts.call(visit, transaction, prepared)
             is_operation = not _OPERATION_FIELDS.isdisjoint(method.output_type.fields_by_name)
             if is_operation:
                 call.operation_id = request.async_operation_id or call.entropy.uuid()
@@ -219,14 +253,7 @@ class ControlService:
                 records.append(record_of(method.name, call, request))
             await transaction.audit.add(records)
             publishes = transaction.publishes
-        if publishes:
-            parts.news.tell(Topic.ACCESS)
-        if call.deferred:
-            parts.deferred()
-        for mail in call.mails:
-            parts.outbox.put(mail)
-        for event in call.events:
-            parts.people.observe(event)
+        parts.committed(call, publishes=publishes)
         return _with_operation(response, operation) if is_operation else response
 
     async def _repeated(self, method: MethodDescriptor, call: ControlCall, request: Any) -> Message | None:
@@ -239,7 +266,7 @@ class ControlService:
             raise AlreadyExists(f"async_operation_id: {call.operation_id} was used for something else.")
         return _with_operation(GetMessageClass(method.output_type).FromString(known.response), known)
 
-    async def _admit(self, method: MethodDescriptor, request: Any, caller: Caller) -> _Visit:
+    async def _admit(self, method: MethodDescriptor, request: Any, caller: Caller) -> Visit:
         parts = self._parts
         address = parts.guard.address_of(caller)[:_ADDRESS_LENGTH_MAX]
         if parts.policy.open_to_nobody(method.full_name):
@@ -249,9 +276,9 @@ class ControlService:
             who = await self._identify(caller)
             parts.rates.take(who.principal)
         check_names(request)
-        return _Visit(who, address, _user_agent(caller))
+        return Visit(who, address, _user_agent(caller))
 
-    async def _prepare(self, method: MethodDescriptor, row: Method, visit: _Visit, request: Any) -> Any:
+    async def _prepare(self, method: MethodDescriptor, row: Method, visit: Visit, request: Any) -> Any:
         if row.prepare is None:
             return None
         self._decide(method, visit.who, Target(visit.who.principal.account_id))
@@ -287,27 +314,6 @@ class ControlService:
         running = await call.transaction.count_operations(call.account_id, operations.UNFINISHED)
         if running >= self._parts.limits.operations_in_flight_max:
             raise rows.too_many(self._parts.limits, "operations_in_flight_max", "too many operations at the same time")
-
-    def _call(self, visit: _Visit, transaction: Any, prepared: Any) -> ControlCall:
-        parts = self._parts
-        return ControlCall(
-            principal=visit.who.principal,
-            grants=visit.who.grants,
-            transaction=transaction,
-            now_ns=parts.runtime.clock.now_ns(),
-            entropy=parts.runtime.entropy,
-            limits=parts.limits,
-            policy=parts.policy,
-            regions=parts.regions,
-            endpoints=parts.endpoints(),
-            connections=parts.connections,
-            usage=parts.usage,
-            people=parts.people,
-            sealer=parts.sealer,
-            address=visit.address,
-            user_agent=visit.user_agent,
-            prepared=prepared,
-        )
 
 
 def _user_agent(caller: Caller) -> str:

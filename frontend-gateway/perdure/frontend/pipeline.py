@@ -16,6 +16,7 @@ from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
 
 from perdure.frontend import longpoll
 from perdure.frontend.acts import Witness, told, told_if_denied, told_whole
+from perdure.frontend.attribute_names import give_out, take_in
 from perdure.frontend.endings import ENDINGS
 from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, NamespaceGates, toll_of
 from perdure.frontend.namespaces import Namespaces
@@ -147,11 +148,16 @@ class Pipeline:
             gate.enter(due, request, now_ns)
             try:
                 deadline_ns = longpoll.deadline(wait, now_ns, remaining_s, limits)
+                renamed = bool(namespace.attribute_names)
+                if renamed:
+                    take_in(request, namespace)
                 if check is not None:
                     check(request, Scene(namespace, limits, runtime))
                 address = "" if witness is None else witness.guard.address_of(caller)
                 call = Call(namespace, deadline_ns, caller.metadata, admission.principal, address)
                 response = await handler(rpc, call, request)
+                if renamed:
+                    give_out(response, namespace)
                 if not admission.payloads:
                     redact(response)
                 return response

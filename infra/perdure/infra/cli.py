@@ -43,7 +43,10 @@ _Roles = Annotated[
 _Config = Annotated[Path | None, typer.Option(help="Settings file, TOML.")]
 _Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 _GrpcPort = Annotated[int | None, typer.Option(help="Port of the gRPC API.")]
-_HttpPort = Annotated[int | None, typer.Option(help="Port of /healthz and /metrics.")]
+_HttpPort = Annotated[
+    int | None,
+    typer.Option(help="Port of /healthz and /metrics; with --secure of the REST API and pages too, over TLS."),
+]
 _InternalPort = Annotated[int | None, typer.Option(help="Port for the other processes of the cluster.")]
 _Advertise = Annotated[str | None, typer.Option(help="host:port by which the others reach the internal port.")]
 _LogLevel = Annotated[str | None, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")]

@@ -34,7 +34,8 @@ def run(chosen: Options) -> None:
         except InvalidArgument as error:
             raise StartFailed(error.message) from error
         where = chosen.database.resolve() if chosen.database else "nothing is kept"
-        places = [f"gRPC {chosen.ip}:{ports.grpc}", f"HTTP http://{chosen.ip}:{ports.http}", f"data {where}"]
+        http = f"http://{chosen.ip}:{ports.http}" if tenancy is None else tenancy.url(ports.http)
+        places = [f"gRPC {chosen.ip}:{ports.grpc}", f"HTTP {http}", f"data {where}"]
         if tenancy is None:
             print(f"Perdure ready: {', '.join(places)}", flush=True)
         else:

@@ -74,6 +74,7 @@ class EmbeddedServer:
         self._history.connect(self._matching)
         self._tenancy = tenancy
         self._ports: Ports | None = None
+        self._pages = ""
         reclaimer = Reclaimer(self._history)
         if tenancy is not None:
             tenancy.connect(self._namespaces, reclaimer, self._endpoints, usage)
@@ -121,6 +122,8 @@ class EmbeddedServer:
             self._old_usage.start()
             ports = self._ports = await self._serve()
             http_port = await self._http.start(self._options.ip, self._options.http_port)
+            if self._tenancy is not None:
+                self._pages = self._tenancy.url(http_port)
         except BaseException:
             await self.stop(grace_s=0)
             await self._gateway.close()
@@ -142,7 +145,7 @@ class EmbeddedServer:
         ports, host = self._ports, self._options.ip
         if ports is None:
             return NamespaceEndpoints()
-        return NamespaceEndpoints(f"{host}:{ports.public}", f"{host}:{ports.mutual}")
+        return NamespaceEndpoints(f"{host}:{ports.public}", f"{host}:{ports.mutual}", pages=self._pages)
 
     def _limits_of(self, namespace: str) -> NamespaceLimits:
         limits = self._options.namespace_limits

@@ -186,3 +186,6 @@ class ControlLimits(_Named):
     anonymous_requests_per_second: int = _limit(
         10, "cloud.anonymousRPS", "control-plane requests without credentials, from one address"
     )
+    pending_sign_ins_per_address_max: int = _limit(
+        100, "cloud.pendingSignInsPerAddress", "sign-ins that programs at one address wait for"
+    )

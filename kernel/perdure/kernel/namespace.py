@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -21,9 +22,10 @@ class Namespace(msgspec.Struct, frozen=True):
     """A namespace as it is stored. Evolution rule: new fields go to the end and have a default.
 
     `search_attributes` maps the name of each custom search attribute to its type
-    (`temporal.api.enums.v1.IndexedValueType`). `version` counts updates and guards against lost ones. `account_id` is
-    whose it is, empty in an installation without tenants, and `wish` the version of what the control plane wishes of
-    it: whoever comes with an earlier one comes too late.
+    (`temporal.api.enums.v1.IndexedValueType`). Those in `attribute_names` were renamed: executions have them by the
+    name that is the key, clients know them by the other, and gateways translate. `version` counts updates and guards
+    against lost ones. `account_id` is whose it is, empty in an installation without tenants, and `wish` the version of
+    what the control plane wishes of it: whoever comes with an earlier one comes too late.
     """
 
     id: NamespaceId
@@ -43,6 +45,19 @@ class Namespace(msgspec.Struct, frozen=True):
     bad_binaries: dict[str, bytes] = {}
     account_id: str = ""
     wish: int = 0
+    attribute_names: dict[str, str] = {}
+
+    @property
+    def shown_attributes(self) -> Mapping[str, int]:
+        """The types of its custom search attributes, by the names that clients know."""
+        if not self.attribute_names:
+            return self.search_attributes
+        return {self.attribute_names.get(name, name): kind for name, kind in self.search_attributes.items()}
+
+    @property
+    def stored_attributes(self) -> Mapping[str, str]:
+        """By what names executions have those that were renamed, by the names that clients know."""
+        return {shown: name for name, shown in self.attribute_names.items()}
 
     def may_command(self, other: Namespace) -> bool:
         """Whether workflows here may start, signal and cancel workflows there. Tenants' namespaces are by themselves,

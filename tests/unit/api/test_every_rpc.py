@@ -15,7 +15,8 @@ from perdure.api import verification
 from perdure.api.audit.operations import OPERATIONS
 from perdure.api.people.registry import METHODS as IDENTITY_METHODS
 from perdure.api.resources.registry import METHODS
-from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
+from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE
+from perdure.api.sign_on.registry import METHODS as SIGN_ON_METHODS
 from perdure.api.verification import MissingMethod, verify
 from perdure.kernel.errors import Internal, ServiceError, Unavailable
 from perdure.kernel.identity import KnownCaller
@@ -37,6 +38,7 @@ def test_every_rpc_has_a_row() -> None:
     assert len(RPCS) == 76
     verify(CLOUD_SERVICE, METHODS)
     verify(IDENTITY_SERVICE, IDENTITY_METHODS)
+    verify(SIGN_ON_SERVICE, SIGN_ON_METHODS)
 
 
 @pytest.mark.parametrize("method", list(CLOUD_SERVICE.methods), ids=lambda method: method.name)

@@ -41,6 +41,11 @@ def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | N
 
 def record_of_event(call: ControlCall, event: SignInEvent) -> NewRecord:
     """The record of somebody who came, or left, in the account that he did so in."""
+    details = {"sessionId": event.session_id, "userAgent": event.user_agent}
+    if event.connection_id:
+        details["connectionId"] = event.connection_id
+    if event.reason:
+        details["reason"] = event.reason
     return records.record(
         call.entropy,
         event.at_ns,
@@ -48,6 +53,6 @@ def record_of_event(call: ControlCall, event: SignInEvent) -> NewRecord:
         EVENTS[event.kind],
         records.ERROR if event.kind is SignInEventKind.FAILED else records.OK,
         Principal(PrincipalKind.USER, event.user_id, event.email, event.account_id),
-        details={"sessionId": event.session_id, "userAgent": event.user_agent},
+        details=details,
         address=event.address,
     )

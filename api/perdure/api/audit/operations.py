@@ -90,6 +90,12 @@ OPERATIONS: Mapping[str, str] = {
     "RenewRecoveryCodes": "RenewUserRecoveryCodes",
     "DisableMfa": "DisableUserMfa",
     "RevokeSession": "RevokeUserSession",
+    # Of SignOnService
+    "CreateSignOnConnection": "CreateSignOnConnection",
+    "UpdateSignOnConnection": "UpdateSignOnConnection",
+    "DeleteSignOnConnection": "DeleteSignOnConnection",
+    "BeginTestSignIn": "BeginTestSignOn",
+    "SetSignOnEnforcement": "SetSignOnEnforcement",
 }
 #: What becomes of these is told by events, for whoever asks has no account yet, or leaves it.
 TOLD_BY_EVENTS = frozenset(
@@ -104,6 +110,11 @@ TOLD_BY_EVENTS = frozenset(
         "RequestPasswordReset",
         "ResetPassword",
         "ExchangeToken",
+        "BeginBrowserSignIn",
+        "CompleteBrowserSignIn",
+        "DescribeBrowserSignIn",
+        "ConfirmBrowserSignIn",
+        "ApproveBrowserSignIn",
     }
 )
 #: A key for a token.

@@ -39,7 +39,10 @@ class RecoveryCodeRow(Base):
 
 
 class SessionRow(Base):
-    """A person, signed in as a user of an account. It ends at `expires_at_ns`, and earlier if it is not used."""
+    """A person, signed in as a user of an account. It ends at `expires_at_ns`, and earlier if it is not used.
+
+    Whoever came by the account's own identity provider has a `connection_id` and is no person.
+    """
 
     __tablename__ = "sessions"
 
@@ -53,6 +56,24 @@ class SessionRow(Base):
     user_agent: Mapped[str] = mapped_column(String(256))
     created_at_ns: Mapped[int]
     used_at_ns: Mapped[int]
+    expires_at_ns: Mapped[int] = mapped_column(index=True)
+    connection_id: Mapped[str] = mapped_column(String(128), default="", index=True)
+
+
+class SignOnFlowRow(Base):
+    """Somebody's way to an identity provider and back. His browser has the secret whose hash this is, and with it all
+    else that is secret about it. See `perdure.api.sign_on.flows`.
+
+    `version` is the connection's, `request_id` the sign-in that waits for it; without one it is a test.
+    """
+
+    __tablename__ = "sign_on_flows"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    connection_id: Mapped[str] = mapped_column(String(128), index=True)
+    version: Mapped[int]
+    request_id: Mapped[str] = mapped_column(String(64), default="")
+    secret_hash: Mapped[bytes]
     expires_at_ns: Mapped[int] = mapped_column(index=True)
 
 
@@ -90,3 +111,39 @@ class CredentialUseRow(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     used_at_ns: Mapped[int]
+
+
+class PendingSignInRow(Base):
+    """A program without credentials waits for somebody to sign in for it. See `perdure.api.people.pending`.
+
+    `account_id` is the one that is asked for, and the one that was signed in to once it is approved. `person_id` has
+    shown his password, and with `is_proven` all that there is to show; `password_digest` tells whether it has been
+    changed since. With a `connection_id` somebody else vouches for the user, and there need be no person.
+    """
+
+    __tablename__ = "pending_sign_ins"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    client_name: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(64), index=True)
+    user_agent: Mapped[str] = mapped_column(String(256))
+    code_challenge: Mapped[str] = mapped_column(String(64))
+    redirect_uri: Mapped[str] = mapped_column(String(256))
+    return_state: Mapped[str] = mapped_column(String(256))
+    user_code: Mapped[str | None] = mapped_column(String(16), unique=True)
+    account_id: Mapped[str] = mapped_column(String(16))
+    #: Of the one browser that goes on with it; empty as long as there is none.
+    browser_hash: Mapped[bytes] = mapped_column(default=b"")
+    person_id: Mapped[str] = mapped_column(String(64), default="")
+    password_digest: Mapped[bytes] = mapped_column(default=b"")
+    is_proven: Mapped[bool] = mapped_column(default=False)
+    user_id: Mapped[str] = mapped_column(String(128), default="")
+    connection_id: Mapped[str] = mapped_column(String(128), default="")
+    code_hash: Mapped[bytes] = mapped_column(default=b"")
+    #: Which it was exchanged for.
+    session_id: Mapped[str] = mapped_column(String(64), default="")
+    interval_s: Mapped[int]
+    polled_at_ns: Mapped[int] = mapped_column(default=0)
+    created_at_ns: Mapped[int]
+    expires_at_ns: Mapped[int] = mapped_column(index=True)

@@ -34,6 +34,8 @@ _RULES: Final = {
     "address": Rule(30, 5 * MINUTE_NS),
     # A second factor, by whoever knows the password.
     "code": Rule(5, 60 * MINUTE_NS),
+    # A code that a program shows, from one address.
+    "user-code": Rule(5, 15 * MINUTE_NS),
     # A mail to one address.
     "mail": Rule(4, 60 * MINUTE_NS),
 }
@@ -87,6 +89,28 @@ async def welcome(transaction: Transaction, now_ns: int, email: str, address: st
 async def begin_code(transaction: Transaction, now_ns: int, person_id: str) -> None:
     """Somebody who knows the password tries a second factor. Raises ResourceExhausted: he has to wait."""
     _try(["code"], [await _row(transaction, "code", now_ns, person_id)], now_ns)
+
+
+async def begin_user_code(transaction: Transaction, now_ns: int, address: str) -> None:
+    """Somebody types a code that a program shows. Raises ResourceExhausted: he has to wait."""
+    _try(["user-code"], [await _row(transaction, "user-code", now_ns, _network(address))], now_ns)
+
+
+async def take_back_user_code(transaction: Transaction, now_ns: int, address: str) -> None:
+    """It was right."""
+    row = await _row(transaction, "user-code", now_ns, _network(address))
+    _write(row, taken_back(_read(row)))
+
+
+async def begin_sign_on(transaction: Transaction, now_ns: int, address: str) -> None:
+    """Somebody sets out for an identity provider. Raises ResourceExhausted: he has to wait."""
+    _try(["address"], [await _row(transaction, "address", now_ns, _network(address))], now_ns)
+
+
+async def take_back_sign_on(transaction: Transaction, now_ns: int, address: str) -> None:
+    """He has come back as somebody."""
+    row = await _row(transaction, "address", now_ns, _network(address))
+    _write(row, taken_back(_read(row)))
 
 
 async def begin_mail(transaction: Transaction, now_ns: int, email: str, address: str = "") -> None:

@@ -14,7 +14,7 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 from perdure.api.calls import ControlCall
 from perdure.api.data import Transaction
 from perdure.api.data.tables import OperationRow, ResourceRow
-from perdure.api.people import sessions
+from perdure.api.people.endings import end_all
 from perdure.api.resources import kinds, operations, rows
 from perdure.auth.access.records import AccountRecord
 from perdure.kernel.namespace import DAY_NS
@@ -39,7 +39,7 @@ async def close(call: ControlCall, account: ResourceRow) -> None:
     """No credential of it is good for anything from now on, whatever becomes of the rest."""
     rows.touch(call, account, DELETED)
     call.transaction.publish(AccountRecord(account.id, active=False))
-    await sessions.end_all(call.transaction, await call.transaction.people.sessions(account_id=account.id))
+    await end_all(call.transaction, await call.transaction.people.sessions(account_id=account.id))
     for namespace in await call.transaction.resources(account.id, kinds.NAMESPACE):
         _delete(call, namespace)
 

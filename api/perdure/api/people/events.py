@@ -30,6 +30,7 @@ class SignInEvent(NamedTuple):
     account_id: str = ""
     session_id: str = ""
     reason: str = ""
+    connection_id: str = ""
 
 
 #: It must neither wait nor raise.

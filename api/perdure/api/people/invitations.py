@@ -45,12 +45,6 @@ async def withdraw(transaction: Transaction, user: ResourceRow) -> None:
     await transaction.people.forget_tickets(Purpose.INVITATION, user.id)
 
 
-async def forget(call: ControlCall, user: ResourceRow) -> None:
-    """Somebody who may say so has said that he needs none."""
-    await withdraw(call.transaction, user)
-    user.details = {name: value for name, value in user.details.items() if name != _DETAIL}
-
-
 async def _resend(call: ControlCall, request: api.ResendInvitationRequest) -> api.ResendInvitationResponse:
     user = await rows.find(call, kinds.USER, request.user_id, field="user_id")
     if not user.details.get(_DETAIL):
@@ -114,7 +108,7 @@ async def _join(call: ControlCall, ticket: TicketRow) -> ResourceRow:
     if user is None or account is None or account.state != rows.ACTIVE:
         raise tickets.refused()
     await tickets.use(call.transaction, ticket)
-    user.details = {name: value for name, value in user.details.items() if name != _DETAIL}
+    user.details = {name: value for name, value in user.details.items() if name not in (_DETAIL, sessions.MADE_BY)}
     rows.touch(call, user)
     await call.transaction.people.flush()
     await publish_identity(call.transaction, user)

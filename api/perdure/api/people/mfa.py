@@ -61,7 +61,7 @@ async def _renew_codes(call: ControlCall, request: api.RenewRecoveryCodesRequest
 async def _disable(call: ControlCall, request: api.DisableMfaRequest) -> api.DisableMfaResponse:
     person = await _proven_twice(call, request.code)
     for _, account in await sessions.memberships(call.transaction, person.email):
-        if account.details.get(sessions.MFA_REQUIRED):
+        if sessions.needs_second_factor(account):
             raise FailedPrecondition(f"Account {sessions.account_name(account)} asks for a second factor.")
     person.mfa_secret = ""
     await call.transaction.people.forget_recovery_codes(person.id)

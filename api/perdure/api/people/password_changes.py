@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.people import attempts, mails, proofs, sessions, tickets
+from perdure.api.people.endings import end_all
 from perdure.api.people.mails import Links
 from perdure.api.people.persons import new_person
 from perdure.api.people.proofs import Proven
@@ -30,7 +31,7 @@ async def _change(call: ControlCall, request: api.ChangePasswordRequest) -> api.
     await proofs.take_back(call, person)
     person.password_hash = call.prepared.new_hash
     others = await call.transaction.people.sessions(person_id=person.id)
-    await sessions.end_all(call.transaction, [each for each in others if each.id != call.principal.key_id])
+    await end_all(call.transaction, [each for each in others if each.id != call.principal.key_id])
     await call.transaction.people.forget_tickets(Purpose.PASSWORD_RESET, person.email)
     call.mails.append(mails.password_changed(person.email))
     return api.ChangePasswordResponse()
@@ -70,7 +71,7 @@ async def _reset(call: ControlCall, request: api.ResetPasswordRequest) -> api.Re
     if person is None:
         person = new_person(call, email, call.prepared)
     person.password_hash = call.prepared
-    await sessions.end_all(call.transaction, await people.sessions(person_id=person.id))
+    await end_all(call.transaction, await people.sessions(person_id=person.id))
     # Whoever has been trying to get in does not keep him out.
     await attempts.welcome(call.transaction, call.now_ns, email, call.address)
     call.mails.append(mails.password_changed(email))

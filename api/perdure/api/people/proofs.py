@@ -63,6 +63,22 @@ async def person_of(call: ControlCall, proven: Proven) -> PersonRow:
     return person
 
 
+async def begin_code(preparation: Preparation, person: PersonRow) -> None:
+    """Whoever has shown the password before tries a second factor now.
+
+    Raises:
+        ResourceExhausted: he has to wait.
+    """
+    now_ns, address, email, person_id = preparation.now_ns, preparation.address, person.email, person.id
+
+    async def begin(transaction: Transaction) -> None:
+        # As if the password came along, since `check_code` gives that try back too.
+        await attempts.begin(transaction, now_ns, email, address)
+        await attempts.begin_code(transaction, now_ns, person_id)
+
+    await preparation.write(begin)
+
+
 async def check_code(call: ControlCall, person: PersonRow, code: str) -> None:
     """A second factor is used up, and the tries are forgotten: he is who he says.
 

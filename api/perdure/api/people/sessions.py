@@ -1,4 +1,8 @@
-"""Sessions: a person, signed in as a user of one account. Gateways know them as they know API keys."""
+"""Sessions: a person, signed in as a user of one account. Gateways know them as they know API keys.
+
+Whoever comes by an account's own identity provider is that user and no person: what his provider says of him counts in
+that account and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,23 @@ from perdure.api.calls import ControlCall, Method, at_nothing
 from perdure.api.data import Transaction
 from perdure.api.data.person_tables import PersonRow, SessionRow
 from perdure.api.data.tables import ResourceRow
+from perdure.api.people.endings import SIGN_ON_REQUIRED, end, end_all, is_open_to_passwords
 from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.api.people.people import SessionLimits
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import kinds, rows
-from perdure.api.resources.publishing import is_active
+from perdure.api.resources.publishing import identity_of, is_active
 from perdure.auth import secrets
 from perdure.auth.access.records import CredentialRecord
 from perdure.auth.policy.grants import KeyScope
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 
 #: What an account has switched on, in its details.
 MFA_REQUIRED: Final = "mfa_required"
 #: What people call it.
 TITLE: Final = "title"
+#: In a user's details: which connection has made him. Nobody has said by mail that he wants to be in this account.
+MADE_BY: Final = "made_by_connection"
 
 
 async def memberships(transaction: Transaction, email: str) -> Sequence[tuple[ResourceRow, ResourceRow]]:
@@ -33,9 +40,14 @@ async def memberships(transaction: Transaction, email: str) -> Sequence[tuple[Re
     for user in await transaction.everywhere(kinds.USER, email):
         account = await transaction.resource(kinds.ACCOUNT, user.account_id)
         is_open = account is not None and account.state == rows.ACTIVE
-        if is_open and account is not None and is_active(user):
+        if is_open and account is not None and is_active(user) and not user.details.get(MADE_BY):
             found.append((user, account))
     return sorted(found, key=lambda each: each[1].id)
+
+
+def needs_second_factor(account: ResourceRow) -> bool:
+    # Where the provider is the usual way in, a password alone is not to be the way around it.
+    return bool(account.details.get(MFA_REQUIRED) or account.details.get(SIGN_ON_REQUIRED))
 
 
 def account_name(account: ResourceRow) -> str:
@@ -49,51 +61,87 @@ async def begin(
     then at the latest.
 
     Raises:
-        FailedPrecondition: there is none.
+        FailedPrecondition: there is none, or it asks for single sign-on.
         NotFound: it is not one of his.
     """
+    user, account = await wanted(call, person, account_id)
+    held = await call.transaction.people.sessions(person_id=person.id)
+    person.last_account_id = account.id
+    scope = _scope(person, account)
+    return await _open(call, user, held, scope=scope, email=person.email, person_id=person.id, ends_at_ns=ends_at_ns)
+
+
+async def begin_for_user(
+    call: ControlCall, user: ResourceRow, account: ResourceRow, connection_id: str
+) -> api.SignedIn:
+    """A session of whoever has come by a connection of this account, which asks the provider for any second factor.
+
+    Raises:
+        Unauthenticated: user, account or connection are not there any more.
+    """
+    connection = await call.transaction.resource(kinds.SIGN_ON_CONNECTION, connection_id)
+    if (
+        connection is None
+        or {user.account_id, connection.account_id} != {account.id}
+        or {user.state, account.state} != {rows.ACTIVE}
+        or user.details.get("invitation")
+    ):
+        raise Unauthenticated("The sign-in is not good any more: begin again.")
+    held = [row for row in await call.transaction.people.sessions(user_id=user.id) if row.connection_id]
+    return await _open(call, user, held, scope=KeyScope.FULL, email=user.name, connection_id=connection_id)
+
+
+async def wanted(call: ControlCall, person: PersonRow, account_id: str) -> tuple[ResourceRow, ResourceRow]:
+    """As whom he comes in by a password, and to which account. Raises what `begin` does."""
     mine = await memberships(call.transaction, person.email)
     if not mine:
         raise FailedPrecondition("You belong to no account: sign up for one, or accept an invitation.")
-    wanted = account_id or person.last_account_id
-    found = next(((user, account) for user, account in mine if account.id == wanted), None)
-    if found is None and account_id:
+    named = [(user, account) for user, account in mine if account_id in ("", account.id)]
+    if not named:
         raise NotFound(f"account_id: account {account_id} is not found.")
-    user, account = found or mine[0]
-    await _make_room(call, person)
+    for user, account in sorted(named, key=lambda each: each[1].id != person.last_account_id):
+        if is_open_to_passwords(account, await identity_of(call.transaction, user)):
+            return user, account
+    names = ", ".join(account_name(account) for _, account in named)
+    raise FailedPrecondition(f"A password is not enough for {names}: sign on with the identity provider.")
+
+
+async def _open(
+    call: ControlCall,
+    user: ResourceRow,
+    held: Sequence[SessionRow],
+    *,
+    scope: KeyScope,
+    email: str,
+    person_id: str = "",
+    connection_id: str = "",
+    ends_at_ns: int | None = None,
+) -> api.SignedIn:
+    """A new session besides those that he has, of which the oldest make room for it."""
+    await end_all(call.transaction, held[call.people.sessions.per_person_max - 1 :])
     given = secrets.give(secrets.SecretKind.SESSION, call.entropy)
     row = SessionRow(
         id=given.id,
-        person_id=person.id,
+        person_id=person_id,
         user_id=user.id,
-        account_id=account.id,
+        account_id=user.account_id,
         secret_hash=given.secret_hash,
-        scope=_scope(person, account),
+        scope=scope,
         address=call.address,
         user_agent=call.user_agent,
         created_at_ns=call.now_ns,
         used_at_ns=call.now_ns,
         expires_at_ns=ends_at_ns or call.now_ns + call.people.sessions.lifetime_ns,
+        connection_id=connection_id,
     )
     call.transaction.people.add(row)
     publish(call.transaction, row, call.people.sessions)
-    person.last_account_id = account.id
-    tell(call, SignInEventKind.SIGNED_IN, person, row)
+    tell(call, SignInEventKind.SIGNED_IN, email, row)
     return api.SignedIn(
         token=given.text,
         session=shown(row, call.people.sessions, given.id),
         mfa_enrolment_required=row.scope != KeyScope.FULL,
     )
-
-
-async def end(transaction: Transaction, row: SessionRow) -> None:
-    await transaction.people.remove(row)
-    transaction.withdraw("credential", row.id)
-
-
-async def end_all(transaction: Transaction, ended: Sequence[SessionRow]) -> None:
-    for row in ended:
-        await end(transaction, row)
 
 
 def publish(transaction: Transaction, row: SessionRow, limits: SessionLimits) -> None:
@@ -117,6 +165,8 @@ def end_ns(row: SessionRow, limits: SessionLimits) -> int:
 async def narrow(call: ControlCall, sessions: Sequence[SessionRow]) -> None:
     """Give each what follows from its account and its person now."""
     for row in sessions:
+        if row.connection_id:
+            continue
         person = await call.transaction.people.person(row.person_id)
         account = await call.transaction.resource(kinds.ACCOUNT, row.account_id)
         if person is None or account is None:
@@ -127,31 +177,43 @@ async def narrow(call: ControlCall, sessions: Sequence[SessionRow]) -> None:
 
 
 async def current(call: ControlCall) -> tuple[SessionRow, PersonRow]:
-    """The caller's session and who he is. Raises Unauthenticated: it has just ended."""
+    """The caller's session and who he is. Raises what `session_of` does."""
     return await session_of(call.transaction, call.principal.key_id)
 
 
 async def session_of(transaction: Transaction, session_id: str) -> tuple[SessionRow, PersonRow]:
-    """Raises Unauthenticated: it has just ended."""
+    """
+    Raises:
+        Unauthenticated: it has just ended.
+        PermissionDenied: whoever has it came by an identity provider, and has no login here.
+    """
+    row, person = await _found(transaction, session_id)
+    if person is None:
+        raise PermissionDenied("You have signed on with your organisation's identity provider, which has your login.")
+    return row, person
+
+
+async def _found(transaction: Transaction, session_id: str) -> tuple[SessionRow, PersonRow | None]:
     row = await transaction.people.session(session_id)
-    person = await transaction.people.person(row.person_id) if row is not None else None
-    if row is None or person is None:
+    person = await transaction.people.person(row.person_id) if row is not None and row.person_id else None
+    if row is None or (person is None and not row.connection_id):
         raise Unauthenticated("The session has ended.")
     return row, person
 
 
-def tell(call: ControlCall, kind: SignInEventKind, person: PersonRow, row: SessionRow) -> None:
+def tell(call: ControlCall, kind: SignInEventKind, email: str, row: SessionRow) -> None:
     call.events.append(
         SignInEvent(
             kind,
             call.now_ns,
-            person.email,
+            email,
             call.address,
             call.user_agent,
-            person_id=person.id,
+            person_id=row.person_id,
             user_id=row.user_id,
             account_id=row.account_id,
             session_id=row.id,
+            connection_id=row.connection_id,
         )
     )
 
@@ -177,17 +239,34 @@ def _time(at_ns: int) -> Timestamp:
 
 
 def _scope(person: PersonRow, account: ResourceRow) -> KeyScope:
-    lacking = account.details.get(MFA_REQUIRED) and not person.mfa_secret
-    return KeyScope.ENROLMENT if lacking else KeyScope.FULL
+    return KeyScope.ENROLMENT if needs_second_factor(account) and not person.mfa_secret else KeyScope.FULL
 
 
-async def _make_room(call: ControlCall, person: PersonRow) -> None:
-    held = await call.transaction.people.sessions(person_id=person.id)
-    await end_all(call.transaction, held[call.people.sessions.per_person_max - 1 :])
+async def _siblings(call: ControlCall, row: SessionRow) -> Sequence[SessionRow]:
+    """All sessions of whoever has this one: of the person, or of the user who came by an identity provider."""
+    if row.person_id:
+        return await call.transaction.people.sessions(person_id=row.person_id)
+    return [each for each in await call.transaction.people.sessions(user_id=row.user_id) if each.connection_id]
+
+
+async def _email(call: ControlCall, row: SessionRow, person: PersonRow | None) -> str:
+    if person is not None:
+        return person.email
+    user = await call.transaction.resource(kinds.USER, row.user_id)
+    return user.name if user is not None else ""
 
 
 async def _get_person(call: ControlCall, request: api.GetPersonRequest) -> api.GetPersonResponse:
-    row, person = await current(call)
+    row, person = await _found(call.transaction, call.principal.key_id)
+    if person is None:
+        account = await rows.find(call, kinds.ACCOUNT, row.account_id, field="account")
+        return api.GetPersonResponse(
+            email=await _email(call, row, person),
+            session=shown(row, call.people.sessions, row.id),
+            memberships=[
+                api.Membership(account_id=account.id, account_name=account_name(account), user_id=row.user_id)
+            ],
+        )
     return api.GetPersonResponse(
         email=person.email,
         mfa_enabled=bool(person.mfa_secret),
@@ -201,9 +280,9 @@ async def _get_person(call: ControlCall, request: api.GetPersonRequest) -> api.G
 
 
 async def _sign_out(call: ControlCall, request: api.SignOutRequest) -> api.SignOutResponse:
-    row, person = await current(call)
+    row, person = await _found(call.transaction, call.principal.key_id)
     await end(call.transaction, row)
-    tell(call, SignInEventKind.SIGNED_OUT, person, row)
+    tell(call, SignInEventKind.SIGNED_OUT, await _email(call, row, person), row)
     return api.SignOutResponse()
 
 
@@ -218,21 +297,21 @@ async def _switch(call: ControlCall, request: api.SwitchAccountRequest) -> api.S
 
 
 async def _list(call: ControlCall, request: api.GetSessionsRequest) -> api.GetSessionsResponse:
-    row, person = await current(call)
+    row, _ = await _found(call.transaction, call.principal.key_id)
     limits = call.people.sessions
-    held = await call.transaction.people.sessions(person_id=person.id)
+    held = await _siblings(call, row)
     return api.GetSessionsResponse(
         sessions=[shown(each, limits, row.id) for each in held if end_ns(each, limits) > call.now_ns]
     )
 
 
 async def _revoke(call: ControlCall, request: api.RevokeSessionRequest) -> api.RevokeSessionResponse:
-    _, person = await current(call)
-    row = await call.transaction.people.session(request.session_id)
-    if row is None or row.person_id != person.id:
+    own, person = await _found(call.transaction, call.principal.key_id)
+    row = next((each for each in await _siblings(call, own) if each.id == request.session_id), None)
+    if row is None:
         raise NotFound(f"session_id: session {request.session_id} is not found.")
     await end(call.transaction, row)
-    tell(call, SignInEventKind.SIGNED_OUT, person, row)
+    tell(call, SignInEventKind.SIGNED_OUT, await _email(call, own, person), row)
     return api.RevokeSessionResponse()
 
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.founding import found_account, new_account_id
 from perdure.api.people import account_names, attempts, mails, proofs, sessions, tickets
+from perdure.api.people.endings import end_all
 from perdure.api.people.mails import Links
 from perdure.api.people.persons import new_person
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails
-from perdure.api.resources.publishing import PROVISIONED
 from perdure.kernel.errors import PermissionDenied, Unauthenticated
 
 
@@ -38,7 +38,7 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
 
 async def _sign_up(call: ControlCall, request: api.SignUpRequest) -> api.SignUpResponse:
     email, links = emails.folded(request.email), Links(call.endpoints.web)
-    is_known = await _is_known(call, email)
+    is_known = bool(await sessions.memberships(call.transaction, email))
     # Also for a known address, so that it takes as long; then nobody gets it.
     ticket = tickets.issue(
         call.transaction,
@@ -69,7 +69,7 @@ async def _prepare_verify(preparation: Preparation, request: api.VerifyEmailRequ
 async def _verify(call: ControlCall, request: api.VerifyEmailRequest) -> api.VerifyEmailResponse:
     ticket = await tickets.look(call.transaction, Purpose.SIGN_UP, request.ticket, call.now_ns)
     email, people = ticket.subject, call.transaction.people
-    if await _is_known(call, email):
+    if await sessions.memberships(call.transaction, email):
         # Another ticket was faster, or an invitation was.
         raise tickets.refused()
     person = await people.person_of(email)
@@ -78,7 +78,7 @@ async def _verify(call: ControlCall, request: api.VerifyEmailRequest) -> api.Ver
     else:
         # Somebody who was in an account once. The mail proves as much as it does for a password's reset.
         person.password_hash = ticket.details["password_hash"]
-        await sessions.end_all(call.transaction, await people.sessions(person_id=person.id))
+        await end_all(call.transaction, await people.sessions(person_id=person.id))
     account_id = await new_account_id(call.transaction, call.entropy)
     founded = await found_account(call.on_behalf_of(account_id), email, ticket.details["account_name"])
     call.changed = founded.account
@@ -91,14 +91,6 @@ async def _verify(call: ControlCall, request: api.VerifyEmailRequest) -> api.Ver
         await proofs.check_code(call, person, "")
         response.signed_in.CopyFrom(await sessions.begin(call, person, account_id))
     return response
-
-
-async def _is_known(call: ControlCall, email: str) -> bool:
-    """Whether somebody of this address is in an account already. That an identity provider says so is not enough: it
-    could keep anybody from signing up.
-    """
-    mine = await sessions.memberships(call.transaction, email)
-    return any(PROVISIONED not in user.details for user, _ in mine)
 
 
 METHODS: Mapping[str, Method] = {

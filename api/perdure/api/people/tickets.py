@@ -24,6 +24,8 @@ class Purpose(StrEnum):
     PASSWORD_RESET = "password-reset"
     #: A user, by its id.
     INVITATION = "invitation"
+    #: A sign-on connection, by its id.
+    TEST_SIGN_ON = "test-sign-on"
 
 
 SIGN_UP_NS: Final = 24 * HOUR_NS

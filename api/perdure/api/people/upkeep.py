@@ -10,6 +10,7 @@ from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.person_tables import CredentialUseRow
 from perdure.api.federation import keys
 from perdure.api.people import attempts, closing, sessions
+from perdure.api.people.endings import end_all
 from perdure.api.people.people import SessionLimits
 from perdure.api.resources import kinds
 from perdure.auth.access.uses import DELAY_NS
@@ -71,6 +72,6 @@ class Upkeep:
         # A use that is not reported yet may have been later.
         unused_since_ns = now_ns - self._limits.idle_ns - DELAY_NS
         ended = await transaction.people.sessions_ended(unused_since_ns, now_ns, _AT_ONCE)
-        await sessions.end_all(transaction, ended)
+        await end_all(transaction, ended)
         await transaction.people.forget_old(now_ns, now_ns - attempts.FORGOTTEN_NS, now_ns - attempts.KNOWN_NS)
         return max(len(ended), await keys.sweep(transaction, now_ns, _AT_ONCE))

@@ -142,6 +142,144 @@ class ResetPasswordResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class BeginBrowserSignInRequest(_message.Message):
+    __slots__ = ("code_challenge", "redirect_uri", "state", "account_id", "client_name")
+    CODE_CHALLENGE_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
+    code_challenge: str
+    redirect_uri: str
+    state: str
+    account_id: str
+    client_name: str
+    def __init__(self, code_challenge: _Optional[str] = ..., redirect_uri: _Optional[str] = ..., state: _Optional[str] = ..., account_id: _Optional[str] = ..., client_name: _Optional[str] = ...) -> None: ...
+
+class BeginBrowserSignInResponse(_message.Message):
+    __slots__ = ("pending_id", "url", "user_code", "expiry_time", "interval_seconds")
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_TIME_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    pending_id: str
+    url: str
+    user_code: str
+    expiry_time: _timestamp_pb2.Timestamp
+    interval_seconds: int
+    def __init__(self, pending_id: _Optional[str] = ..., url: _Optional[str] = ..., user_code: _Optional[str] = ..., expiry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interval_seconds: _Optional[int] = ...) -> None: ...
+
+class CompleteBrowserSignInRequest(_message.Message):
+    __slots__ = ("pending_id", "code_verifier", "code")
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_VERIFIER_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    pending_id: str
+    code_verifier: str
+    code: str
+    def __init__(self, pending_id: _Optional[str] = ..., code_verifier: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
+class CompleteBrowserSignInResponse(_message.Message):
+    __slots__ = ("signed_in", "interval_seconds", "slow_down")
+    SIGNED_IN_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SLOW_DOWN_FIELD_NUMBER: _ClassVar[int]
+    signed_in: SignedIn
+    interval_seconds: int
+    slow_down: bool
+    def __init__(self, signed_in: _Optional[_Union[SignedIn, _Mapping]] = ..., interval_seconds: _Optional[int] = ..., slow_down: _Optional[bool] = ...) -> None: ...
+
+class DescribeBrowserSignInRequest(_message.Message):
+    __slots__ = ("pending_id", "user_code", "browser", "account_id")
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    pending_id: str
+    user_code: str
+    browser: str
+    account_id: str
+    def __init__(self, pending_id: _Optional[str] = ..., user_code: _Optional[str] = ..., browser: _Optional[str] = ..., account_id: _Optional[str] = ...) -> None: ...
+
+class DescribeBrowserSignInResponse(_message.Message):
+    __slots__ = ("pending_id", "client_name", "user_agent", "address", "begun_time", "by_user_code", "confirmed", "account_id", "sign_on", "sign_on_enforced")
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_TIME_FIELD_NUMBER: _ClassVar[int]
+    BY_USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGN_ON_FIELD_NUMBER: _ClassVar[int]
+    SIGN_ON_ENFORCED_FIELD_NUMBER: _ClassVar[int]
+    pending_id: str
+    client_name: str
+    user_agent: str
+    address: str
+    begun_time: _timestamp_pb2.Timestamp
+    by_user_code: bool
+    confirmed: bool
+    account_id: str
+    sign_on: _containers.RepeatedCompositeFieldContainer[SignOnChoice]
+    sign_on_enforced: bool
+    def __init__(self, pending_id: _Optional[str] = ..., client_name: _Optional[str] = ..., user_agent: _Optional[str] = ..., address: _Optional[str] = ..., begun_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., by_user_code: _Optional[bool] = ..., confirmed: _Optional[bool] = ..., account_id: _Optional[str] = ..., sign_on: _Optional[_Iterable[_Union[SignOnChoice, _Mapping]]] = ..., sign_on_enforced: _Optional[bool] = ...) -> None: ...
+
+class SignOnChoice(_message.Message):
+    __slots__ = ("connection_id", "display_name")
+    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    connection_id: str
+    display_name: str
+    def __init__(self, connection_id: _Optional[str] = ..., display_name: _Optional[str] = ...) -> None: ...
+
+class ConfirmBrowserSignInRequest(_message.Message):
+    __slots__ = ("pending_id", "user_code", "browser", "deny")
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_CODE_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_FIELD_NUMBER: _ClassVar[int]
+    DENY_FIELD_NUMBER: _ClassVar[int]
+    pending_id: str
+    user_code: str
+    browser: str
+    deny: bool
+    def __init__(self, pending_id: _Optional[str] = ..., user_code: _Optional[str] = ..., browser: _Optional[str] = ..., deny: _Optional[bool] = ...) -> None: ...
+
+class ConfirmBrowserSignInResponse(_message.Message):
+    __slots__ = ("url",)
+    URL_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    def __init__(self, url: _Optional[str] = ...) -> None: ...
+
+class ApproveBrowserSignInRequest(_message.Message):
+    __slots__ = ("pending_id", "browser", "email", "password", "code", "account_id")
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    pending_id: str
+    browser: str
+    email: str
+    password: str
+    code: str
+    account_id: str
+    def __init__(self, pending_id: _Optional[str] = ..., browser: _Optional[str] = ..., email: _Optional[str] = ..., password: _Optional[str] = ..., code: _Optional[str] = ..., account_id: _Optional[str] = ...) -> None: ...
+
+class ApproveBrowserSignInResponse(_message.Message):
+    __slots__ = ("browser", "code_required", "memberships", "url")
+    BROWSER_FIELD_NUMBER: _ClassVar[int]
+    CODE_REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    MEMBERSHIPS_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    browser: str
+    code_required: bool
+    memberships: _containers.RepeatedCompositeFieldContainer[Membership]
+    url: str
+    def __init__(self, browser: _Optional[str] = ..., code_required: _Optional[bool] = ..., memberships: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ..., url: _Optional[str] = ...) -> None: ...
+
 class GetPersonRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

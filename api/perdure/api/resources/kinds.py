@@ -19,6 +19,7 @@ CONNECTIVITY_RULE: Final = "connectivity rule"
 EXPORT_SINK: Final = "export sink"
 AUDIT_LOG_SINK: Final = "audit log sink"
 #: Which CloudService does not know.
+SIGN_ON_CONNECTION: Final = "sign-on connection"
 AUDIT_EXPORT: Final = "audit log export"
 BILLING_REPORT: Final = "billing report"
 TRUSTED_ISSUER: Final = "trusted issuer"

@@ -28,15 +28,17 @@ UNDELETE_NS = 7 * DAY_NS
 def wanted(row: ResourceRow) -> Namespace:
     """What the data plane is to have."""
     spec = spec_of(row, NamespaceSpec)
+    stored: Mapping[str, str] = row.details.get("stored_attributes", {})
     return Namespace(
         id=NamespaceId(row.details["namespace_id"]),
         name=NamespaceName(row.id),
         retention_ns=spec.retention_days * DAY_NS,
-        search_attributes=dict(spec.search_attributes),
+        search_attributes={stored.get(name, name): kind for name, kind in spec.search_attributes.items()},
         created_at_ns=row.created_at_ns,
         region=spec.replicas[0].region,
         account_id=row.account_id,
         wish=row.version,
+        attribute_names={stored[name]: name for name in spec.search_attributes if name in stored},
     )
 
 
@@ -130,6 +132,7 @@ async def _remove_its_service_accounts(transaction: Transaction, namespace: Reso
 STEPS: Mapping[str, Step] = {
     "CreateNamespace": _put,
     "UpdateNamespace": _put,
+    "RenameCustomSearchAttribute": _put,
     "UndeleteNamespace": _put,
     "DeleteNamespace": _delete,
 }
@@ -137,5 +140,6 @@ FAILED_STATES: Mapping[str, int] = {
     "CreateNamespace": int(ResourceState.RESOURCE_STATE_ACTIVATION_FAILED),
     "UndeleteNamespace": int(ResourceState.RESOURCE_STATE_ACTIVATION_FAILED),
     "UpdateNamespace": int(ResourceState.RESOURCE_STATE_UPDATE_FAILED),
+    "RenameCustomSearchAttribute": int(ResourceState.RESOURCE_STATE_UPDATE_FAILED),
     "DeleteNamespace": int(ResourceState.RESOURCE_STATE_DELETE_FAILED),
 }

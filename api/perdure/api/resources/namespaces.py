@@ -31,7 +31,7 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account, at_namespace
 from perdure.api.data.tables import ResourceRow
-from perdure.api.resources import kinds, namespace_spec, rows, tags
+from perdure.api.resources import attribute_names, kinds, namespace_spec, rows, tags
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of, publish_identity, set_access
 from perdure.api.usage import reading
@@ -110,7 +110,10 @@ async def _update(call: ControlCall, request: UpdateNamespaceRequest) -> UpdateN
         if kind != spec.search_attributes[attribute]:
             raise InvalidArgument(f"spec.search_attributes: the type of {attribute} cannot be changed.")
     await _check_rules(call, spec)
-    rows.change(call, row, request.resource_version, spec, state=_UPDATING)
+    known = row.details.get("stored_attributes", {})
+    stored = attribute_names.updated(known, before.search_attributes, spec.search_attributes)
+    details = {"stored_attributes": stored} if stored != known else None
+    rows.change(call, row, request.resource_version, spec, state=_UPDATING, details=details)
     call.deferred = True
     return UpdateNamespaceResponse()
 
@@ -126,7 +129,11 @@ async def _rename_attribute(
         raise NotFound(f"existing_custom_search_attribute_name: search attribute {old} is not found.")
     if new in spec.search_attributes:
         raise InvalidArgument(f"new_custom_search_attribute_name: there is a search attribute {new} already.")
-    raise FailedPrecondition("Search attributes of this installation are stored by their names and cannot be renamed.")
+    spec.search_attributes[new] = spec.search_attributes.pop(old)
+    stored = attribute_names.renamed(row.details.get("stored_attributes", {}), old, new)
+    rows.change(call, row, request.resource_version, spec, state=_UPDATING, details={"stored_attributes": stored})
+    call.deferred = True
+    return RenameCustomSearchAttributeResponse()
 
 
 async def _delete(call: ControlCall, request: DeleteNamespaceRequest) -> DeleteNamespaceResponse:

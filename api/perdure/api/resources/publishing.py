@@ -16,6 +16,8 @@ from temporalio.api.cloud.identity.v1 import (
 
 from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
+from perdure.api.people.endings import end_by_password
+from perdure.api.protos.sign_on_pb2 import SignOnConnectionSpec
 from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
 from perdure.api.resources.rows import spec_of
@@ -23,9 +25,8 @@ from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
-#: In the details of a user: that the identity provider has switched him off, and what else it says of him.
+#: In the details of a user: that the identity provider has switched him off.
 DEACTIVATED: Final = "deactivated"
-PROVISIONED: Final = "provisioned"
 
 _IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
 
@@ -70,7 +71,11 @@ def set_access(row: ResourceRow, access: Access) -> bytes:
 
 async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
     """A user or service account, with what it has through its groups."""
-    transaction.publish(await identity_of(transaction, row))
+    record = await identity_of(transaction, row)
+    transaction.publish(record)
+    if row.kind == kinds.USER:
+        # He may have been an owner until now.
+        await end_by_password(transaction, record)
 
 
 async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRecord:
@@ -116,6 +121,13 @@ async def forget_namespace(transaction: Transaction, account_id: str, namespace:
             if namespace in access.namespace_accesses:
                 del access.namespace_accesses[namespace]
                 row.spec = set_access(row, access)
+                row.version += 1
+    for row in await transaction.resources(account_id, kinds.SIGN_ON_CONNECTION):
+        connection = spec_of(row, SignOnConnectionSpec)
+        for granted in (*(each.access for each in connection.group_mappings), connection.default_access):
+            if namespace in granted.namespace_permissions:
+                del granted.namespace_permissions[namespace]
+                row.spec = connection.SerializeToString(deterministic=True)
                 row.version += 1
     await publish_all(transaction, account_id)
 

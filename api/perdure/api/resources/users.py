@@ -22,7 +22,8 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people import invitations
-from perdure.api.people.sessions import end_all
+from perdure.api.people.endings import end_all
+from perdure.api.people.sessions import MADE_BY
 from perdure.api.resources import accesses, api_keys, emails, kinds, rows
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
@@ -95,7 +96,9 @@ async def check_owner_remains(call: ControlCall, row: ResourceRow, role: int) ->
         return
     for other in await call.transaction.resources(call.account_id, kinds.USER):
         is_owner = access_of(other).account_access.role == AccountAccess.ROLE_OWNER
-        if other.id != row.id and is_owner and is_active(other):
+        # Who is known by a provider only cannot come in when it is away.
+        has_a_login = is_active(other) and not other.details.get(MADE_BY)
+        if other.id != row.id and is_owner and has_a_login:
             return
     raise FailedPrecondition("An account needs an owner: make somebody else one first.")
 

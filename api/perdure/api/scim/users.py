@@ -9,11 +9,11 @@ from temporalio.api.cloud.identity.v1 import AccountAccess, UserGroupSpec, UserS
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people import invitations
-from perdure.api.people.sessions import end_all
+from perdure.api.people.endings import end_all
+from perdure.api.people.sessions import MADE_BY
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.resources import emails, kinds, rows, users
-from perdure.api.resources.publishing import DEACTIVATED, PROVISIONED, access_of, is_active, publish_identity
+from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
 from perdure.api.scim import bodies, views
 from perdure.api.scim.errors import INVALID_VALUE, MUTABILITY, BadScim
 from perdure.api.scim.filters import Compare, Filter, attributes_of
@@ -23,6 +23,9 @@ from perdure.kernel.errors import AlreadyExists, InvalidArgument, PermissionDeni
 
 SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 KIND: Final = "User"
+#: In the details of a user: what the identity provider says of him that we have no use for ourselves.
+_SAID: Final = "provisioned"
+_INVITATION: Final = "invitation"
 _GROUPS: Final = "groups"
 
 
@@ -36,7 +39,12 @@ async def _create(call: ControlCall, request: api.ScimRequest) -> api.ScimRespon
     spec = UserSpec(email=email)
     # What more he may do follows from his groups.
     spec.access.account_access.role = AccountAccess.ROLE_READ
-    details: dict[str, Any] = {PROVISIONED: _said(given), DEACTIVATED: not given.get("active", True)}
+    # He has not said yes himself: whoever has a login with this address is somebody else until then.
+    details: dict[str, Any] = {
+        _SAID: _said(given),
+        DEACTIVATED: not given.get("active", True),
+        MADE_BY: call.principal.id,
+    }
     row = await rows.create(call, kinds.USER, call.new_id(), email, spec, **details)
     _note(call, row)
     await publish_identity(call.transaction, row)
@@ -92,14 +100,19 @@ async def _change(call: ControlCall, row: ResourceRow, given: Mapping[str, Any])
     if _address(given) != row.name:
         raise BadScim(MUTABILITY, "userName: cannot be changed. Delete the user, and create one with the new address.")
     said, active = _said(given), given["active"]
-    if said == row.details.get(PROVISIONED, {}) and active == is_active(row):
+    if said == row.details.get(_SAID, {}) and active == is_active(row):
         return
     _refuse_owner(row)
+    details = {**row.details, _SAID: said}
     if active:
-        await invitations.forget(call, row)
+        details[DEACTIVATED] = False
+        if details.pop(_INVITATION, None):
+            # The invitation itself stays good: until he accepts it he is known here by a provider only.
+            details[MADE_BY] = call.principal.id
     elif is_active(row):
+        details[DEACTIVATED] = True
         await end_all(call.transaction, await call.transaction.people.sessions(user_id=row.id))
-    row.details = {**row.details, PROVISIONED: said, DEACTIVATED: not active}
+    row.details = details
     rows.touch(call, row)
     _note(call, row)
     await publish_identity(call.transaction, row)
@@ -129,7 +142,7 @@ def _note(call: ControlCall, row: ResourceRow) -> None:
 
 
 def _attributes(row: ResourceRow) -> Shown:
-    return {"userName": row.name, **row.details.get(PROVISIONED, {}), "active": is_active(row)}
+    return {"userName": row.name, **row.details.get(_SAID, {}), "active": is_active(row)}
 
 
 async def _candidates(call: ControlCall, wanted: Filter | None) -> Sequence[ResourceRow]:

@@ -40,12 +40,13 @@ Fetch = Callable[[str], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What an issuer says of itself."""
+    """What an issuer says of itself; `client_methods` are those by which clients show that it is them."""
 
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    client_methods: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ class Issuers:
             _url(document, "authorization_endpoint"),
             _url(document, "token_endpoint"),
             _url(document, "jwks_uri"),
+            _names(document.get("token_endpoint_auth_methods_supported")),
         )
         keys = _keys(_object(await self._fetch(discovered.jwks_uri), "the list of keys"))
         if len(self._known) >= ISSUERS_MAX:
@@ -155,6 +157,10 @@ def _url(document: dict[str, Any], name: str) -> str:
     if not host or len(url) > URL_LENGTH_MAX or not _is_safe(parts.scheme, host):
         raise FetchFailed(f"{name} is not an https URL")
     return str(url)
+
+
+def _names(listed: Any) -> tuple[str, ...]:
+    return tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
 
 
 def _keys(document: dict[str, Any]) -> KeySet:

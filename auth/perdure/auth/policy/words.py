@@ -16,6 +16,7 @@ SERVICES: Mapping[str, str] = {
     "FederationService": "perdure.cloud.v1",
     "ProvisioningService": "perdure.cloud.v1",
     "ScimService": "perdure.cloud.v1",
+    "SignOnService": "perdure.cloud.v1",
 }
 DATA_PLANE = frozenset({"WorkflowService", "OperatorService"})
 

@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import (
     ListActivityExecutionsResponse,
 )
 
+from perdure.frontend.attribute_names import parse_for
 from perdure.frontend.handlers.groups import group_value
 from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
@@ -22,7 +23,6 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
 from perdure.kernel.visibility.attributes import set_types
-from perdure.kernel.visibility.parser import parse
 
 
 class ActivityLists:
@@ -39,7 +39,7 @@ class ActivityLists:
     ) -> ListActivityExecutionsResponse:
         asked = request.page_size
         size = asked if 0 < asked <= self._page_size_max else self._page_size_max
-        query = parse(request.query, call.namespace.search_attributes, ExecutionKind.ACTIVITY)
+        query = parse_for(request.query, call.namespace, ExecutionKind.ACTIVITY)
         page = await self._store.list(call.namespace.id, query, size, request.next_page_token)
         return ListActivityExecutionsResponse(
             executions=[_list_info(record, call.namespace) for record in page.records],
@@ -49,7 +49,7 @@ class ActivityLists:
     async def count(
         self, rpc: str, call: Call, request: CountActivityExecutionsRequest
     ) -> CountActivityExecutionsResponse:
-        query = parse(request.query, call.namespace.search_attributes, ExecutionKind.ACTIVITY)
+        query = parse_for(request.query, call.namespace, ExecutionKind.ACTIVITY)
         total, groups = await self._store.count(call.namespace.id, query)
         response = CountActivityExecutionsResponse(count=total)
         for group in groups:

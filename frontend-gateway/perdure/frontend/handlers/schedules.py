@@ -21,6 +21,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import SCHEDULE_INFO, VisibilityRecord, VisibilityStore
 from perdure.kernel.visibility import attributes
 from perdure.kernel.visibility.parser import parse
@@ -48,14 +49,14 @@ class ScheduleLists:
     async def list(self, rpc: str, call: Call, request: ListSchedulesRequest) -> ListSchedulesResponse:
         asked = request.maximum_page_size
         size = asked if 0 < asked <= self._page_size_max else self._page_size_max
-        query = schedule_query(request.query, call.namespace.search_attributes)
+        query = schedule_query(request.query, call.namespace)
         page = await self._store.list(call.namespace.id, query, size, request.next_page_token)
         return ListSchedulesResponse(
             schedules=[_entry(record) for record in page.records], next_page_token=page.next_page_token
         )
 
     async def count(self, rpc: str, call: Call, request: CountSchedulesRequest) -> CountSchedulesResponse:
-        query = schedule_query(request.query, call.namespace.search_attributes)
+        query = schedule_query(request.query, call.namespace)
         total, groups = await self._store.count(call.namespace.id, query)
         response = CountSchedulesResponse(count=total)
         for group in groups:
@@ -64,13 +65,14 @@ class ScheduleLists:
         return response
 
 
-def schedule_query(text: str, custom: Mapping[str, int]) -> Query:
-    """A query for schedules, as their callers write it. `custom`: the namespace's own search attributes.
+def schedule_query(text: str, namespace: Namespace) -> Query:
+    """A query for schedules, as their callers write it.
 
     Raises:
         InvalidArgument: it is no query, or speaks of attributes that only workflows have.
     """
-    query = parse(text, {**attributes.SCHEDULE, **custom})
+    custom = namespace.shown_attributes
+    query = parse(text, {**attributes.SCHEDULE, **custom}, stored=namespace.stored_attributes)
     condition = query.condition
     if isinstance(condition, And) and condition.operands[0] == _NO_DIVISION:
         condition = And(condition.operands[1:])

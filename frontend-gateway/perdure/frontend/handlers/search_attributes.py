@@ -107,7 +107,7 @@ class SearchAttributeHandlers:
     async def list(self, request: ListSearchAttributesRequest) -> ListSearchAttributesResponse:
         namespace = _required(await self._find(request.namespace))
         return ListSearchAttributesResponse(
-            system_attributes=_typed(system_attributes()), custom_attributes=_typed(namespace.search_attributes)
+            system_attributes=_typed(system_attributes()), custom_attributes=_typed(namespace.shown_attributes)
         )
 
     async def get(self, request: GetSearchAttributesRequest) -> GetSearchAttributesResponse:

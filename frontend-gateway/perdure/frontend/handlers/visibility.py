@@ -25,13 +25,13 @@ from temporalio.api.workflowservice.v1 import (
     ScanWorkflowExecutionsResponse,
 )
 
+from perdure.frontend.attribute_names import parse_for
 from perdure.frontend.handlers.groups import group_value, status_name
 from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
 from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
-from perdure.kernel.visibility.parser import parse
 
 _Page = tuple[list[WorkflowExecutionInfo], bytes]
 
@@ -95,7 +95,7 @@ class VisibilityHandlers:
     async def count(
         self, rpc: str, call: Call, request: CountWorkflowExecutionsRequest
     ) -> CountWorkflowExecutionsResponse:
-        query = parse(request.query, call.namespace.search_attributes)
+        query = parse_for(request.query, call.namespace)
         total, groups = await self._store.count(call.namespace.id, query)
         response = CountWorkflowExecutionsResponse(count=total)
         for group in groups:
@@ -107,7 +107,7 @@ class VisibilityHandlers:
 
     async def _page(self, call: Call, text: str, asked_size: int, token: bytes) -> _Page:
         size = asked_size if 0 < asked_size <= self._page_size_max else self._page_size_max
-        query = parse(text, call.namespace.search_attributes)
+        query = parse_for(text, call.namespace)
         page = await self._store.list(call.namespace.id, query, size, token)
         return [execution_info(record) for record in page.records], page.next_page_token
 

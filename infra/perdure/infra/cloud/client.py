@@ -42,6 +42,7 @@ class CloudClient:
         from perdure.api.protos import federation_pb2 as federation
         from perdure.api.protos import identity_pb2 as identity
         from perdure.api.protos import provisioning_pb2 as provisioning
+        from perdure.api.protos import sign_on_pb2 as sign_on
 
         self._methods = {
             name: method
@@ -53,6 +54,7 @@ class CloudClient:
             for name, method in service.methods_by_name.items()
         }
         self._identity = identity.DESCRIPTOR.services_by_name["IdentityService"].methods_by_name
+        self._sign_on = sign_on.DESCRIPTOR.services_by_name["SignOnService"].methods_by_name
         self.address = address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
         token = "" if anonymous else _first(_KEY_VARIABLES) or session.token_for(address)
         if not token and not anonymous:
@@ -76,11 +78,15 @@ class CloudClient:
         """Ends the command with one line on standard error if the call fails."""
         return self._call(self._methods[rpc], request)
 
-    def identity(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for an RPC of IdentityService."""
-        return self._call(self._identity[rpc], request)
+    def identity(self, rpc: str, request: Mapping[str, Any], *, unless: str = "") -> dict[str, Any]:
+        """The same for an RPC of IdentityService. A failure with the code `unless` is answered with nothing."""
+        return self._call(self._identity[rpc], request, unless)
 
-    def _call(self, method: MethodDescriptor, request: Mapping[str, Any]) -> dict[str, Any]:
+    def sign_on(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for an RPC of SignOnService."""
+        return self._call(self._sign_on[rpc], request)
+
+    def _call(self, method: MethodDescriptor, request: Mapping[str, Any], unless: str = "") -> dict[str, Any]:
         import grpc
         from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
         from google.protobuf.message_factory import GetMessageClass
@@ -97,6 +103,8 @@ class CloudClient:
         try:
             answer = invoke(message, metadata=self._metadata, timeout=_CALL_S_MAX)
         except grpc.RpcError as error:
+            if error.code().name == unless:
+                return {}
             fail(f"{error.code().name}: {error.details()}")
         found: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=False)
         return found

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from perdure.infra.cloud import browser as ways
 from perdure.infra.cloud import session
 from perdure.infra.cloud.client import CloudClient, fail
 from perdure.infra.cloud.output import as_json
@@ -45,12 +46,31 @@ def verify(ticket: Annotated[str, typer.Argument(help="From the mail, it begins 
 
 
 def login(
-    email: _Email,
-    code: Annotated[str, typer.Option(help="Of your authenticator app, or a recovery code.")] = "",
-    account: Annotated[str, typer.Option(help="Id of one of your accounts; else the last one.")] = "",
+    device: Annotated[
+        bool, typer.Option("--device", help="Show a code, to be entered in a browser on any machine.")
+    ] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="With a browser on this machine, even if none is found.")
+    ] = False,
+    email: Annotated[str, typer.Option(help="With this address and a password, without a browser.")] = "",
+    code: Annotated[str, typer.Option(help="With --email: of your authenticator app, or a recovery code.")] = "",
+    account: Annotated[str, typer.Option(help="Id of one of your accounts; else you are asked, or the last one.")] = "",
 ) -> None:
-    """Log in with a password, and stay so until the session ends."""
+    """Log in, and stay so until the session ends: with a browser on this machine if there is one, else with a code."""
+    if device + browser + bool(email) > 1:
+        fail("--device, --browser and --email are three ways: say one")
     client = CloudClient(anonymous=True)
+    if email:
+        answer = _by_password(client, email, code, account)
+    elif device or not (browser or ways.is_likely()):
+        answer = ways.by_device(client, account)
+    else:
+        answer = ways.by_browser(client, account)
+    _keep(client, answer)
+    print(f"account {answer['signedIn']['session']['accountId']}")
+
+
+def _by_password(client: CloudClient, email: str, code: str, account: str) -> dict[str, Any]:
     request = {"email": email, "password": _password(), "code": code, "account_id": account}
     answer = client.identity("SignIn", request)
     if answer.get("codeRequired"):
@@ -58,14 +78,14 @@ def login(
             fail("a code is needed: say --code")
         request["code"] = typer.prompt("Code")
         answer = client.identity("SignIn", request)
-    _keep(client, answer)
-    print(f"account {answer['signedIn']['session']['accountId']}")
+    return answer
 
 
 def logout() -> None:
     """End the session."""
     client = CloudClient()
-    client.identity("SignOut", {})
+    # One that has ended already is to be forgotten too.
+    client.identity("SignOut", {}, unless="UNAUTHENTICATED")
     session.forget(client.address)
 
 

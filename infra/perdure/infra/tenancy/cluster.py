@@ -72,7 +72,7 @@ class ClusterTenancy:
         assert settings.control_plane.sealing_keys is not None
         sealer = sealing_keys.read(settings.control_plane.sealing_keys, runtime)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
-        endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web)
+        endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web, addresses.web)
         audit = settings.control_plane.audit
         self._control_plane = ControlPlane(
             runtime,

@@ -20,6 +20,7 @@ from perdure.api.data_plane import DataPlane
 from perdure.api.federation.federation import Federation
 from perdure.api.federation.fetching import fetch_by
 from perdure.api.operations import OperationRunner
+from perdure.api.pages.application import PATHS, pages
 from perdure.api.people.events import Observer, SignInEvent
 from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.outbox import Outbox
@@ -37,6 +38,8 @@ from perdure.api.service import (
     ControlParts,
     ControlService,
 )
+from perdure.api.sign_on import addresses as sign_on_addresses
+from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports
 from perdure.auth.oidc.issuers import Fetch
 from perdure.frontend.services import Service
@@ -108,7 +111,7 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
+        self.calls = calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
@@ -133,10 +136,17 @@ class ControlPlane:
             sealer=sealer,
             sinks=self.sinks,
         )
+        self._sign_on = SignOnSite(parts, calls)
         self._chores = chores(parts, data_plane, self._exporter, self._failures, audit.days)
         self._services = {service: ControlService(service, methods, parts) for service, methods in METHODS.items()}
+        shown = pages(self.endpoint, runtime.entropy, lambda: endpoints().pages.startswith("https://"))
         #: What is served over HTTP besides RPCs, by its path.
-        self.mounts: Mapping[str, Any] = {billing_reports.PATH: self.downloads, **applications(parts, self.endpoint)}
+        self.mounts: Mapping[str, Any] = {
+            billing_reports.PATH: self.downloads,
+            sign_on_addresses.PATH: self._sign_on.application,
+            **applications(parts, self.endpoint),
+            **dict.fromkeys(PATHS, shown),
+        }
 
     def services(self) -> list[Service]:
         return [served(descriptor, service) for descriptor, service in self._services.items()]

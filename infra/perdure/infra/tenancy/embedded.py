@@ -50,8 +50,11 @@ _ANY = ("0.0.0.0", "::")
 class EmbeddedTenancy:
     """`open`, `connect`, `start` and `stop` are each called once, in that order."""
 
-    def __init__(self, credentials: Credentials, runtime: Runtime, database: ControlDatabase, sealer: Sealer) -> None:
+    def __init__(
+        self, credentials: Credentials, runtime: Runtime, database: ControlDatabase, sealer: Sealer, host: str
+    ) -> None:
         self.credentials = credentials
+        self._host = host
         self._runtime = runtime
         self._database = database
         self._sealer = sealer
@@ -75,11 +78,13 @@ class EmbeddedTenancy:
             StoreError: the database in it cannot be used.
         """
         credentials = Credentials(directory)
-        names = dict.fromkeys(["localhost", "127.0.0.1", "::1", *([] if host in _ANY else [host])])
+        host = "localhost" if host in _ANY else host
+        names = dict.fromkeys(["localhost", "127.0.0.1", "::1", host])
         server_certificate.make(directory, list(names), runtime)
         database = await ControlDatabase.open(f"sqlite:///{directory / CONTROL_PLANE_FILE}", migrate=True)
         sealing_keys.make(credentials.sealing_keys, runtime)
-        return cls(credentials, runtime, database, sealing_keys.read(credentials.sealing_keys, runtime))
+        sealer = sealing_keys.read(credentials.sealing_keys, runtime)
+        return cls(credentials, runtime, database, sealer, host)
 
     def connect(
         self,
@@ -102,9 +107,13 @@ class EmbeddedTenancy:
         return self._control_plane.services()
 
     def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
-        """For the HTTP port, with these pages too."""
+        """For the HTTP port, with these pages too. Raises OSError: the certificate cannot be read."""
         assert self._control_plane is not None
-        return control_plane_server(self.services(), pages, self._control_plane.mounts)
+        return control_plane_server(self.services(), pages, self._control_plane.mounts, self.tls.context())
+
+    def url(self, http_port: int) -> str:
+        """Of the HTTP port, by a name that the certificate has."""
+        return f"https://{f'[{self._host}]' if ':' in self._host else self._host}:{http_port}"
 
     def limits_of(self, namespace: str, otherwise: NamespaceLimits) -> NamespaceLimits:
         return self._access.limits_of(namespace, otherwise)

@@ -24,10 +24,12 @@ from perdure.api.service import (
     IDENTITY_SERVICE,
     PROVISIONING_SERVICE,
     SCIM_SERVICE,
+    SIGN_ON_SERVICE,
     ControlEndpoint,
     ControlParts,
     ControlService,
 )
+from perdure.api.sign_on import registry as sign_on
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.services import ServedMethod, Service
 from perdure.kernel.identity import Caller
@@ -39,6 +41,7 @@ METHODS: Mapping[ServiceDescriptor, Mapping[str, Method]] = {
     IDENTITY_SERVICE: identity.METHODS,
     FEDERATION_SERVICE: federation.METHODS,
     PROVISIONING_SERVICE: provisioning.METHODS,
+    SIGN_ON_SERVICE: sign_on.METHODS,
 }
 
 

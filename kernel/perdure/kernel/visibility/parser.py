@@ -68,9 +68,17 @@ _ALIASES: Mapping[ExecutionKind, Mapping[str, str]] = {
 }
 
 
-def parse(text: str, attributes: Mapping[str, int], kind: ExecutionKind = ExecutionKind.WORKFLOW) -> Query:
+_AS_THEY_ARE: Mapping[str, str] = {}
+
+
+def parse(
+    text: str,
+    attributes: Mapping[str, int],
+    kind: ExecutionKind = ExecutionKind.WORKFLOW,
+    stored: Mapping[str, str] = _AS_THEY_ARE,
+) -> Query:
     """Parse and check a query for executions of a kind. `attributes` holds the types of the namespace's custom search
-    attributes.
+    attributes, `stored` the names by which those are stored that have another.
 
     Like the real server, it leaves out the workflows that belong to a namespace division (batch jobs, ...) unless the
     query speaks of `TemporalNamespaceDivision`.
@@ -78,16 +86,19 @@ def parse(text: str, attributes: Mapping[str, int], kind: ExecutionKind = Execut
     Raises:
         InvalidArgument: the text is not a query, or a value or operator does not fit its attribute.
     """
-    return _Parser(text, attributes, kind).query()
+    return _Parser(text, attributes, kind, stored).query()
 
 
 class _Parser:
-    def __init__(self, text: str, attributes: Mapping[str, int], kind: ExecutionKind) -> None:
+    def __init__(
+        self, text: str, attributes: Mapping[str, int], kind: ExecutionKind, stored: Mapping[str, str]
+    ) -> None:
         self._kind = kind
         self._aliases = _ALIASES.get(kind, {})
         self._tokens = tokens(text)
         self._position = 0
         self._custom = attributes
+        self._stored = stored
         self._nesting = 0
         self._values = 0
         self._names_division = False
@@ -222,6 +233,8 @@ class _Parser:
         if attribute is None:
             raise InvalidArgument(f"invalid query: invalid search attribute: {token.text}")
         self._names_division |= attribute.name == NAMESPACE_DIVISION
+        if attribute.name in self._custom:
+            return attribute._replace(name=self._stored.get(attribute.name, attribute.name))
         return attribute
 
     def _value(self, attribute: Attribute) -> Value:

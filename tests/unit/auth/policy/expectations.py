@@ -146,6 +146,9 @@ BY_ROLE = _by_method(
         "DeleteAccount": "O",
         "GetAuditLogs GetAccountAuditLogSink GetAccountAuditLogSinks CreateAccountAuditLogSink": "AO",
         "UpdateAccountAuditLogSink DeleteAccountAuditLogSink ValidateAccountAuditLogSink": "AO",
+        "GetSignOnConnection GetSignOnConnections GetSignOnEnforcement": "AO",
+        "CreateSignOnConnection UpdateSignOnConnection DeleteSignOnConnection": "AO",
+        "BeginTestSignIn SetSignOnEnforcement": "AO",
         "GetAuditExport GetAuditExports CreateAuditExport UpdateAuditExport DeleteAuditExport": "AO",
         "ValidateAuditExport": "AO",
     }
@@ -175,6 +178,8 @@ ONLY_OWNERS_GIVE_THEIR_ROLES = {
     *("CreateServiceAccountApiKey", "CreateTrustedIssuer", "UpdateTrustedIssuer", "DeleteTrustedIssuer"),
     *("CreateUserGroup", "UpdateUserGroup", "DeleteUserGroup", "AddUserGroupMember", "RemoveUserGroupMember"),
     *("CreateServiceAccount", "UpdateServiceAccount", "DeleteServiceAccount"),
+    *("CreateSignOnConnection", "UpdateSignOnConnection", "DeleteSignOnConnection"),
+    *("BeginTestSignIn", "SetSignOnEnforcement"),
 }
 OF_OWN_KEYS = {
     *("GetApiKey", "CreateApiKey", "UpdateApiKey", "RotateApiKey", "GetApiKeyDetails"),
@@ -184,6 +189,8 @@ OF_OWN_KEYS = {
 FOR_NOBODY = {
     *("SignUp", "VerifyEmail", "SignIn", "AcceptInvitation", "RequestPasswordReset", "ResetPassword"),
     "ExchangeToken",
+    *("BeginBrowserSignIn", "CompleteBrowserSignIn", "DescribeBrowserSignIn", "ConfirmBrowserSignIn"),
+    "ApproveBrowserSignIn",
 }
 #: About oneself, wherever one is.
 FOR_ONESELF = {

@@ -7,7 +7,7 @@ from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 from temporalio.api.operatorservice.v1 import service_pb2 as operator
 from temporalio.api.workflowservice.v1 import service_pb2 as workflow
 
-from perdure.api.protos import extensions_pb2, federation_pb2, identity_pb2, provisioning_pb2
+from perdure.api.protos import extensions_pb2, federation_pb2, identity_pb2, provisioning_pb2, sign_on_pb2
 from perdure.auth.policy.decisions import Policy
 
 WORKFLOW: ServiceDescriptor = workflow.DESCRIPTOR.services_by_name["WorkflowService"]
@@ -18,7 +18,8 @@ IDENTITY: ServiceDescriptor = identity_pb2.DESCRIPTOR.services_by_name["Identity
 FEDERATION: ServiceDescriptor = federation_pb2.DESCRIPTOR.services_by_name["FederationService"]
 PROVISIONING: ServiceDescriptor = provisioning_pb2.DESCRIPTOR.services_by_name["ProvisioningService"]
 SCIM: ServiceDescriptor = provisioning_pb2.DESCRIPTOR.services_by_name["ScimService"]
-SERVICES = (WORKFLOW, OPERATOR, CLOUD, EXTENSIONS, IDENTITY, FEDERATION, PROVISIONING, SCIM)
+SIGN_ON: ServiceDescriptor = sign_on_pb2.DESCRIPTOR.services_by_name["SignOnService"]
+SERVICES = (WORKFLOW, OPERATOR, CLOUD, EXTENSIONS, IDENTITY, FEDERATION, PROVISIONING, SCIM, SIGN_ON)
 METHODS: tuple[MethodDescriptor, ...] = tuple(method for service in SERVICES for method in service.methods)
 RPCS: tuple[str, ...] = tuple(method.full_name for method in METHODS)
 DATA_PLANE_RPCS = frozenset(method.full_name for service in (WORKFLOW, OPERATOR) for method in service.methods)

@@ -96,6 +96,22 @@ class GuardedCalls:
         except TimeoutError:
             raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
 
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> tuple[int, bytes]:
+        """The status of the answer, and what it says.
+
+        Raises:
+            DeliveryFailed: there is none, or it is longer than that, or the address may not be called.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._open("POST", url, body, {**headers, "accept-encoding": "identity"})
+                try:
+                    return response.status_code, await _body(response, bytes_max, url)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+
     async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         response = await self._open(method, url, body, headers)
         await response.aclose()
