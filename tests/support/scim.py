@@ -9,6 +9,7 @@ import httpx
 from perdure.api.scim.application import PATH
 from perdure.api.service import PROVISIONING_SERVICE
 from tests.support.control_plane import HOME, ControlBench, Owner
+from tests.support.people import Person
 
 BASE = f"https://console.example{PATH}"
 TYPE = "application/scim+json"
@@ -67,7 +68,7 @@ class ScimClient:
         return [each.get("userName") or each["displayName"] for each in answer["Resources"]]
 
 
-async def provisioning(bench: ControlBench, owner: Owner) -> ScimClient:
+async def provisioning(bench: ControlBench, owner: Owner | Person) -> ScimClient:
     """What the account's identity provider has."""
     given = await bench.ask(PROVISIONING_SERVICE, "CreateProvisioningToken", {"displayName": "idp"}, owner.token)
     return ScimClient(bench, given.token)

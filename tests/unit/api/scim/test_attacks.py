@@ -106,6 +106,10 @@ async def test_nobody_is_kept_from_signing_up(bench: ControlBench, owner: Owner,
     await idp.user(ANN)
     ann = await sign_up(bench, ANN)
     assert ann.account_id != owner.account_id
+    # Nor is anybody brought into an account unasked.
+    assert [each.account_id for each in (await bench.person("GetPerson", token=ann.token)).memberships] == [
+        ann.account_id
+    ]
     request = {"email": ANN, "password": PASSWORD}
     assert (await bench.person("SignIn", request)).signed_in.session.account_id == ann.account_id
 

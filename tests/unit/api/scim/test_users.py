@@ -12,7 +12,7 @@ from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import ControlBench, Owner, control_bench
-from tests.support.people import PASSWORD, sign_up
+from tests.support.people import PASSWORD
 from tests.support.scim import BASE, ScimClient, provisioning
 
 BOB = "bob@example.com"
@@ -26,14 +26,16 @@ async def _is_good(bench: ControlBench, token: str) -> bool:
     return True
 
 
-async def _signed_in(bench: ControlBench, email: str, account_id: str) -> tuple[str, str]:
-    """A session in an account, and an API key that was made with it. He has a login, and an account of his own."""
-    await sign_up(bench, email)
-    request = {"email": email, "password": PASSWORD, "accountId": account_id}
-    session = (await bench.person("SignIn", request)).signed_in.token
+async def _joined(bench: ControlBench, owner: Owner) -> tuple[str, str, str]:
+    """Somebody who was invited and has come: his id as a user, a session, and an API key that was made with it."""
+    spec = {"email": BOB, "access": {"accountAccess": {"role": "ROLE_DEVELOPER"}}}
+    user_id = (await bench.call(owner.token, "CreateUser", {"spec": spec})).user_id
+    request = {"ticket": await bench.mailed(BOB), "password": PASSWORD}
+    session = (await bench.person("AcceptInvitation", request)).signed_in.token
+    await bench.access.watch.look()
     key = {"displayName": "mine", "expiryTime": bench.time_in(10**12)}
     made = await bench.ask(IDENTITY_SERVICE, "CreateUserApiKey", key, session)
-    return session, made.token
+    return user_id, session, made.token
 
 
 async def test_a_user_is_there_at_once(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
@@ -53,44 +55,41 @@ async def test_a_user_is_there_at_once(bench: ControlBench, owner: Owner, idp: S
 
 
 async def test_a_leaver_is_out_at_once(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
-    bob = await idp.user(BOB)
-    session, key = await _signed_in(bench, BOB, owner.account_id)
-    assert await _is_good(bench, session) and await _is_good(bench, key)
-    await idp.patch(f"/Users/{bob['id']}", {"op": "replace", "path": "active", "value": False})
+    user_id, session, key = await _joined(bench, owner)
+    assert await _is_good(bench, session)
+    assert await _is_good(bench, key)
+    path = f"/Users/{user_id}"
+    await idp.patch(path, {"op": "replace", "path": "active", "value": False})
     assert not await _is_good(bench, session)
     assert not await _is_good(bench, key)
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.FailedPrecondition):
         await bench.person("SignIn", {"email": BOB, "password": PASSWORD, "accountId": owner.account_id})
-    shown = (await bench.call(owner.token, "GetUser", {"userId": bob["id"]})).user
+    shown = (await bench.call(owner.token, "GetUser", {"userId": user_id})).user
     assert shown.state_deprecated == "Suspended"
-    assert (await idp.ok("GET", f"/Users/{bob['id']}"))["active"] is False
+    assert (await idp.ok("GET", path))["active"] is False
     # Whatever else an admin changes does not let him in again.
-    spec = {"email": BOB, "access": {"accountAccess": {"role": "ROLE_DEVELOPER"}}}
-    request = {"userId": bob["id"], "spec": spec, "resourceVersion": shown.resource_version}
+    spec = {"email": BOB, "access": {"accountAccess": {"role": "ROLE_READ"}}}
+    request = {"userId": user_id, "spec": spec, "resourceVersion": shown.resource_version}
     await bench.done(owner.token, "UpdateUser", request)
     assert not await _is_good(bench, key)
-    await idp.patch(f"/Users/{bob['id']}", {"op": "replace", "value": {"active": True}})
+    await idp.patch(path, {"op": "replace", "value": {"active": True}})
     # Sessions have ended for good.
     assert not await _is_good(bench, session)
     assert await _is_good(bench, key)
 
 
 async def test_who_is_deleted_is_gone(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
-    bob = await idp.user(BOB)
-    session, key = await _signed_in(bench, BOB, owner.account_id)
-    answer = await idp.send("DELETE", f"/Users/{bob['id']}")
+    user_id, session, key = await _joined(bench, owner)
+    answer = await idp.send("DELETE", f"/Users/{user_id}")
     assert (answer.status_code, answer.content) == (204, b"")
     assert not await _is_good(bench, session)
     assert not await _is_good(bench, key)
-    assert await idp.refused("GET", f"/Users/{bob['id']}") == (404, "")
-    assert await idp.refused("DELETE", f"/Users/{bob['id']}") == (404, "")
-    again = await idp.user(BOB)
-    assert again["id"] != bob["id"]
+    assert await idp.refused("GET", f"/Users/{user_id}") == (404, "")
+    assert await idp.refused("DELETE", f"/Users/{user_id}") == (404, "")
+    assert (await idp.user(BOB))["id"] != user_id
 
 
-async def test_somebody_who_was_invited_needs_the_invitation_no_more(
-    bench: ControlBench, owner: Owner, idp: ScimClient
-) -> None:
+async def test_somebody_who_was_invited_is_a_user_at_once(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
     access = {"accountAccess": {"role": "ROLE_DEVELOPER"}}
     made = await bench.call(owner.token, "CreateUser", {"spec": {"email": BOB, "access": access}})
     assert await idp.refused("POST", "/Users", {"userName": BOB}) == (409, "uniqueness")
@@ -101,8 +100,23 @@ async def test_somebody_who_was_invited_needs_the_invitation_no_more(
     user = (await bench.call(owner.token, "GetUser", {"userId": bob["id"]})).user
     assert not user.HasField("invitation")
     assert user.spec.access.account_access.role == 3
+    # It stays good: who accepts it has a login here, too.
+    await bench.person("AcceptInvitation", {"ticket": ticket, "password": PASSWORD})
+    await bench.person("SignIn", {"email": BOB, "password": PASSWORD, "accountId": owner.account_id})
+
+
+async def test_an_invitation_does_not_let_in_who_was_put_out(
+    bench: ControlBench, owner: Owner, idp: ScimClient
+) -> None:
+    spec = {"email": BOB, "access": {"accountAccess": {"role": "ROLE_DEVELOPER"}}}
+    invited = await bench.call(owner.token, "CreateUser", {"spec": spec})
+    ticket, path = await bench.mailed(BOB), f"/Users/{invited.user_id}"
+    for active in (True, False):
+        await idp.patch(path, {"op": "replace", "path": "active", "value": active})
     with pytest.raises(errors.ServiceError):
         await bench.person("AcceptInvitation", {"ticket": ticket, "password": PASSWORD})
+    await bench.access.watch.look()
+    assert not bench.access.view.principals[invited.user_id].active
 
 
 async def test_replacing(idp: ScimClient) -> None:

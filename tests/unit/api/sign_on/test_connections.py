@@ -12,6 +12,7 @@ from tests.support.control_plane import ControlBench
 from tests.support.oidc_provider import CLIENT_SECRET, spec
 from tests.support.people import PASSWORD, Person, enrol, invite, sign_in, sign_up
 from tests.support.saml_provider import SamlProvider
+from tests.support.scim import provisioning
 from tests.support.sign_on import Browser, call
 from tests.unit.api.sign_on.conftest import Acme
 
@@ -227,6 +228,21 @@ async def test_an_invited_user_comes_by_the_provider_and_may_accept_later(acme: 
     accepted = await acme.bench.person("AcceptInvitation", {"ticket": ticket, "password": PASSWORD})
     person = await acme.bench.person("GetPerson", {}, accepted.signed_in.token)
     assert [each.account_id for each in person.memberships] == [acme.owner.account_id]
+
+
+async def test_whom_the_directory_has_put_out_stays_out(acme: Acme) -> None:
+    idp = await provisioning(acme.bench, acme.owner)
+    user = await idp.user(BOB)
+    token = (await acme.sign_on(BOB)).token
+    assert (await acme.users())[BOB].id == user["id"]
+    await idp.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False})
+    assert not await is_good(acme.bench, token)
+    browser = Browser(acme.bench)
+    pending_id = await browser.begin(acme.owner.account_id)
+    answer = await browser.open(acme.provider.sign_in(await browser.set_out(acme.connection_id, pending_id), BOB))
+    assert "has not given you access" in answer.text
+    await idp.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": True})
+    assert await is_good(acme.bench, (await acme.sign_on(BOB)).token)
 
 
 async def test_sessions_end_with_what_they_were_proven_by(acme: Acme) -> None:
