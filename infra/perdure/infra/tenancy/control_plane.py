@@ -20,7 +20,6 @@ from perdure.api.data_plane import DataPlane
 from perdure.api.federation.federation import Federation
 from perdure.api.federation.fetching import fetch_by
 from perdure.api.operations import OperationRunner
-from perdure.api.pages.application import PATHS, pages
 from perdure.api.people.events import Observer, SignInEvent
 from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.outbox import Outbox
@@ -139,13 +138,11 @@ class ControlPlane:
         self._sign_on = SignOnSite(parts, calls)
         self._chores = chores(parts, data_plane, self._exporter, self._failures, audit.days)
         self._services = {service: ControlService(service, methods, parts) for service, methods in METHODS.items()}
-        shown = pages(self.endpoint, runtime.entropy, lambda: endpoints().pages.startswith("https://"))
         #: What is served over HTTP besides RPCs, by its path.
         self.mounts: Mapping[str, Any] = {
             billing_reports.PATH: self.downloads,
             sign_on_addresses.PATH: self._sign_on.application,
             **applications(parts, self.endpoint),
-            **dict.fromkeys(PATHS, shown),
         }
 
     def services(self) -> list[Service]:

@@ -12,6 +12,7 @@ from perdure.api.calls import Method
 from perdure.api.extensions import registry as extensions
 from perdure.api.federation import oauth
 from perdure.api.federation import registry as federation
+from perdure.api.pages.application import PATHS, pages
 from perdure.api.people import registry as identity
 from perdure.api.resources import registry as cloud
 from perdure.api.scim import application as scim
@@ -46,7 +47,7 @@ METHODS: Mapping[ServiceDescriptor, Mapping[str, Method]] = {
 
 
 def applications(parts: ControlParts, endpoint: Callable[[MethodDescriptor], ControlEndpoint]) -> Mapping[str, Any]:
-    """Protocols over HTTP that are not ours, by their paths.
+    """What is served over HTTP besides RPCs: pages, and protocols that are not ours, by their paths.
 
     Raises:
         MissingMethod: one has a route that leads nowhere.
@@ -54,7 +55,9 @@ def applications(parts: ControlParts, endpoint: Callable[[MethodDescriptor], Con
     identity_providers = provisioning.ProvisioningTokens(parts.database, parts.runtime.clock)
     service = ControlService(SCIM_SERVICE, routes.METHODS, parts, identity_providers.identify)
     exchange = endpoint(FEDERATION_SERVICE.methods_by_name["ExchangeToken"])
+    shown = pages(endpoint, parts.runtime.entropy, lambda: parts.endpoints().pages.startswith("https://"))
     return {
+        **dict.fromkeys(PATHS, shown),
         scim.PATH: scim.ScimApplication(SCIM_SERVICE, service.endpoint, lambda: parts.endpoints().web),
         oauth.PATH: oauth.TokenEndpoint(exchange, parts.runtime.clock),
     }
