@@ -229,6 +229,17 @@ async def test_an_invited_user_comes_by_the_provider_and_may_accept_later(acme: 
     assert [each.account_id for each in person.memberships] == [acme.owner.account_id]
 
 
+async def test_a_user_whom_the_provider_has_made_may_be_given_a_login(acme: Acme) -> None:
+    token = (await acme.sign_on(BOB)).token
+    user = (await acme.users())[BOB]
+    await acme.bench.person("ResendInvitation", {"userId": user.id}, acme.owner.token)
+    assert await is_good(acme.bench, token)
+    ticket = await acme.bench.mailed(BOB)
+    accepted = await acme.bench.person("AcceptInvitation", {"ticket": ticket, "password": PASSWORD})
+    assert await is_good(acme.bench, accepted.signed_in.token)
+    assert await is_good(acme.bench, token)
+
+
 async def test_sessions_end_with_what_they_were_proven_by(acme: Acme) -> None:
     token = (await acme.sign_on(BOB)).token
     await acme.update(spec(displayName="Renamed", emailDomains=["acme.example", "acme.test"]))
