@@ -33,7 +33,9 @@ async def invite(call: ControlCall, user: ResourceRow) -> None:
     """
     await attempts.begin_mail(call.transaction, call.now_ns, user.name)
     expires_at_ns = call.now_ns + LIFETIME_NS
-    user.details = {**user.details, _DETAIL: {"created_at_ns": call.now_ns, "expires_at_ns": expires_at_ns}}
+    if not user.details.get(sessions.MADE_BY):
+        # Whoever comes by the account's provider goes on doing so meanwhile.
+        user.details = {**user.details, _DETAIL: {"created_at_ns": call.now_ns, "expires_at_ns": expires_at_ns}}
     await withdraw(call.transaction, user)
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.INVITATION, user.id, expires_at_ns, email=user.name)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
@@ -47,7 +49,7 @@ async def withdraw(transaction: Transaction, user: ResourceRow) -> None:
 
 async def _resend(call: ControlCall, request: api.ResendInvitationRequest) -> api.ResendInvitationResponse:
     user = await rows.find(call, kinds.USER, request.user_id, field="user_id")
-    if not user.details.get(_DETAIL):
+    if not user.details.get(_DETAIL) and not user.details.get(sessions.MADE_BY):
         raise FailedPrecondition(f"user_id: user {user.id} has accepted the invitation already.")
     await invite(call, user)
     rows.touch(call, user)

@@ -245,6 +245,17 @@ async def test_whom_the_directory_has_put_out_stays_out(acme: Acme) -> None:
     assert await is_good(acme.bench, (await acme.sign_on(BOB)).token)
 
 
+async def test_a_user_whom_the_provider_has_made_may_be_given_a_login(acme: Acme) -> None:
+    token = (await acme.sign_on(BOB)).token
+    user = (await acme.users())[BOB]
+    await acme.bench.person("ResendInvitation", {"userId": user.id}, acme.owner.token)
+    assert await is_good(acme.bench, token)
+    ticket = await acme.bench.mailed(BOB)
+    accepted = await acme.bench.person("AcceptInvitation", {"ticket": ticket, "password": PASSWORD})
+    assert await is_good(acme.bench, accepted.signed_in.token)
+    assert await is_good(acme.bench, token)
+
+
 async def test_sessions_end_with_what_they_were_proven_by(acme: Acme) -> None:
     token = (await acme.sign_on(BOB)).token
     await acme.update(spec(displayName="Renamed", emailDomains=["acme.example", "acme.test"]))
