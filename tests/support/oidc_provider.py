@@ -65,10 +65,10 @@ class OidcProvider:
 
     async def get(self, url: str, bytes_max: int) -> bytes:
         """In the place of `GuardedCalls.get`."""
-        from perdure.api.audit.sinks.batches import DeliveryFailed
+        from perdure.api.outgoing.calls import CallFailed
 
         if self.is_away:
-            raise DeliveryFailed(f"{url} does not answer", is_theirs=False)
+            raise CallFailed(f"{url} does not answer", is_theirs=False)
         if url == f"{self.issuer}/.well-known/openid-configuration":
             document = {
                 "issuer": self.issuer,

@@ -133,14 +133,19 @@ class Addresses(_Section):
 
 
 class Audit(_Section):
-    """The audit log is kept for so many days. Tenants have it exported to public addresses and to those in `networks`,
-    whose certificates may also be of `authority`, and to files if there is a `directory` for them.
-    """
+    """The audit log is kept for so many days. It is exported to files if there is a `directory` for them."""
 
     days: Annotated[int, Field(ge=1)] = 30
+    directory: Path | None = None
+
+
+class Outgoing(_Section):
+    """What tenants have us call, webhooks and identity providers and the like, is at public addresses or in `networks`;
+    its certificates may also be of `authority`.
+    """
+
     networks: list[Annotated[str, AfterValidator(_network)]] = []
     authority: Path | None = None
-    directory: Path | None = None
 
 
 class Smtp(_Section):
@@ -171,6 +176,7 @@ class ControlPlane(_Section):
     proxies: list[Annotated[str, AfterValidator(_network)]] = []
     connections: dict[str, list[Annotated[str, AfterValidator(_network)]]] = {}
     audit: Audit = Audit()
+    outgoing: Outgoing = Outgoing()
     region: Region = Region()
     addresses: Addresses = Addresses()
     mail: Smtp = Smtp()

@@ -23,13 +23,13 @@ from moto.server import ThreadedMotoServer
 
 from perdure.api.audit import chain
 from perdure.api.audit.export import AuditExporter
-from perdure.api.audit.sinks.addresses import AllowedAddresses, is_public
-from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
-from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.audit.sinks.batches import Batch
 from perdure.api.audit.sinks.files import FileSpec
 from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, about, decode, secret_of
 from perdure.api.audit.sinks.s3 import S3Sink, S3Spec, signed
 from perdure.api.audit.sinks.webhooks import WebhookSpec, new_secret
+from perdure.api.outgoing.addresses import AllowedAddresses, is_public
+from perdure.api.outgoing.calls import CallFailed, GuardedCalls
 from perdure.api.resources import audit_exports
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS, VirtualClock
@@ -257,7 +257,7 @@ async def test_a_name_is_resolved_once_and_all_its_addresses_are_looked_at() -> 
         return ["8.8.8.8", "169.254.169.254"]
 
     calls = GuardedCalls(AllowedAddresses(), resolve)
-    with pytest.raises(DeliveryFailed, match="must not be called"):
+    with pytest.raises(CallFailed, match="must not be called"):
         await calls.send("POST", "https://hooks.example/", b"", {})
     assert asked == ["hooks.example"]
     await calls.aclose()
@@ -281,7 +281,7 @@ async def test_without_encryption_only_our_own_networks_are_called() -> None:
         return ["8.8.8.8"]
 
     calls = GuardedCalls(LOOPBACK, resolve)
-    with pytest.raises(DeliveryFailed, match="https"):
+    with pytest.raises(CallFailed, match="https"):
         await calls.send("POST", "http://hooks.example/", b"", {})
     await calls.aclose()
 
@@ -299,11 +299,11 @@ async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
         port = sink.url.rpartition(":")[2]
         calls = GuardedCalls(LOOPBACK, resolve, authority=tmp_path / "ca.pem")
         assert await calls.send("POST", f"https://hooks.example:{port}", b"", {}) == 200
-        with pytest.raises(DeliveryFailed, match="cannot be reached"):
+        with pytest.raises(CallFailed, match="cannot be reached"):
             await calls.send("POST", f"https://other.example:{port}", b"", {})
         await calls.aclose()
         suspicious = GuardedCalls(LOOPBACK, resolve)
-        with pytest.raises(DeliveryFailed, match="cannot be reached"):
+        with pytest.raises(CallFailed, match="cannot be reached"):
             await suspicious.send("POST", f"https://hooks.example:{port}", b"", {})
         await suspicious.aclose()
 
@@ -311,7 +311,7 @@ async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
 async def test_an_endless_answer_is_not_waited_for() -> None:
     async with HttpSink(silent=True) as sink:
         calls = GuardedCalls(LOOPBACK, timeout_s=0.05)
-        with pytest.raises(DeliveryFailed, match="no answer within"):
+        with pytest.raises(CallFailed, match="no answer within"):
             await calls.send("POST", sink.url, b"", {})
         await calls.aclose()
 
@@ -322,7 +322,7 @@ async def test_secrets_are_in_no_failure(still_bench: ControlBench) -> None:
         sink.statuses = [403]
         calls = GuardedCalls(LOOPBACK)
         s3 = S3Sink(S3Spec(sink.url.rstrip("/"), "us-east-1", "logs", "key", "very-secret"), calls, clock)
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(CallFailed) as failed:
             await s3.deliver(Batch("a", 1, 1, 0, b"{}\n"))
         assert "very-secret" not in str(failed.value)
         await calls.aclose()

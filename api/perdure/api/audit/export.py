@@ -9,12 +9,13 @@ import asyncio
 
 import structlog
 
-from perdure.api.audit.sinks.batches import Batch, DeliveryFailed, Sealed, batch_of
+from perdure.api.audit.sinks.batches import Batch, Sealed, batch_of
 from perdure.api.audit.sinks.making import SinkMaker, decode
 from perdure.api.audit.sinks.s3 import S3Spec
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.database import LostRace
 from perdure.api.data.tables import ResourceRow, SinkProgressRow
+from perdure.api.outgoing.calls import CallFailed
 from perdure.api.resources import kinds
 from perdure.kernel.clock import SECOND_NS, Clock
 
@@ -84,7 +85,7 @@ class AuditExporter:
                 return 0
             try:
                 await self._maker.make_stored(sink).deliver(batch)
-            except DeliveryFailed as error:
+            except CallFailed as error:
                 await self._failed(sink, error)
                 return 0
             await self._arrived(sink, batch)
@@ -132,7 +133,7 @@ class AuditExporter:
             progress.failure, progress.is_theirs = "", False
             progress.succeeded_at_ns = self._clock.now_ns()
 
-    async def _failed(self, sink: ResourceRow, error: DeliveryFailed) -> None:
+    async def _failed(self, sink: ResourceRow, error: CallFailed) -> None:
         _log.info("audit log is not exported", sink=sink.id, error=str(error))
         async with self._database.writing(serial=False) as transaction:
             progress = await transaction.audit.progress(sink.id)

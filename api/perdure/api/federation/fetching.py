@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from perdure.api.audit.sinks.batches import DeliveryFailed
-from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.outgoing.calls import CallFailed, GuardedCalls
 from perdure.auth.oidc.issuers import Fetch, FetchFailed
 
 #: Somebody waits for an answer meanwhile.
@@ -21,7 +20,7 @@ def fetch_by(calls: GuardedCalls) -> Fetch:
                 return await calls.get(url, DOCUMENT_BYTES_MAX)
         except TimeoutError:
             raise FetchFailed(f"{url} did not answer within {TIMEOUT_S:g} seconds") from None
-        except DeliveryFailed as error:
+        except CallFailed as error:
             raise FetchFailed(str(error)) from None
 
     return fetch

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
+from perdure.api.audit.sinks.batches import Batch
 from perdure.api.audit.sinks.files import FileSpec
 from perdure.api.audit.sinks.making import SinkSpec, about, decode, encode, secret_of, with_secret
 from perdure.api.audit.sinks.s3 import S3Spec
 from perdure.api.audit.sinks.webhooks import PREFIX, WebhookSpec, is_secret
 from perdure.api.calls import ControlCall, Preparation
 from perdure.api.data.tables import ResourceRow, SinkProgressRow
+from perdure.api.outgoing.calls import CallFailed
 from perdure.api.resources import kinds, rows
 from perdure.api.resources.sink_names import check_sink_name
 from perdure.api.sealing import Sealer
@@ -131,7 +132,7 @@ async def validate(preparation: Preparation, name: str, spec: SinkSpec) -> None:
     check_spec(spec)
     try:
         await preparation.sinks.make(name, spec).deliver(Batch(account_id, 0, 0, preparation.now_ns, b""))
-    except DeliveryFailed as error:
+    except CallFailed as error:
         raise FailedPrecondition(f"Nothing can be delivered: {error}.") from error
 
 

@@ -10,8 +10,7 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from perdure.api.audit.sinks.batches import DeliveryFailed
-from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.outgoing.calls import CallFailed, GuardedCalls
 from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.sign_on.asserted import Asserted, of_claims
 from perdure.api.sign_on.flows import Flow
@@ -97,7 +96,7 @@ class OidcClient:
                 status, content = await self._calls.post(url, body.encode(), headers, _DOCUMENT_BYTES_MAX)
         except TimeoutError:
             raise SignOnRefused(f"The provider did not answer within {TIMEOUT_S:g} seconds.") from None
-        except DeliveryFailed as error:
+        except CallFailed as error:
             raise SignOnRefused(f"The provider cannot be asked about the code: {error}.") from None
         answer = _object(content)
         if status != _OK:
@@ -119,7 +118,7 @@ class OidcClient:
                 return await self._calls.get(url, _DOCUMENT_BYTES_MAX)
         except TimeoutError:
             raise FetchFailed(f"{url} did not answer within {TIMEOUT_S:g} seconds") from None
-        except DeliveryFailed as error:
+        except CallFailed as error:
             raise FetchFailed(str(error)) from None
 
 

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from perdure.api.audit.calls import record_of_event
-from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.calls import ControlCall
 from perdure.api.data import Transaction
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.api.pages import browser as page_browser
 from perdure.api.pages.rendering import see_other
 from perdure.api.people import attempts, pending, tickets

@@ -21,7 +21,7 @@ from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy import sealing_keys, status
 from perdure.infra.tenancy.access import Access
-from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
+from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane, OutgoingOptions
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
 from perdure.infra.tenancy.metrics import access_samples
@@ -73,7 +73,7 @@ class ClusterTenancy:
         sealer = sealing_keys.read(settings.control_plane.sealing_keys, runtime)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
         endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web, addresses.web)
-        audit = settings.control_plane.audit
+        audit, outgoing = settings.control_plane.audit, settings.control_plane.outgoing
         self._control_plane = ControlPlane(
             runtime,
             self._access,
@@ -85,7 +85,8 @@ class ClusterTenancy:
             settings.control_limits(),
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,
-            AuditOptions(audit.days, tuple(audit.networks), audit.authority, audit.directory),
+            AuditOptions(audit.days, audit.directory),
+            OutgoingOptions(tuple(outgoing.networks), outgoing.authority),
             mailer=_mailer(settings, runtime),
             people=People(Passwords(runtime.entropy), sign_up_is_open=settings.control_plane.sign_up),
         )

@@ -13,13 +13,13 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from perdure.api.audit.export import AuditExporter
 from perdure.api.audit.keeping import KEPT_DAYS
-from perdure.api.audit.sinks.addresses import AllowedAddresses
-from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
 from perdure.api.federation.federation import Federation
 from perdure.api.federation.fetching import fetch_by
 from perdure.api.operations import OperationRunner
+from perdure.api.outgoing.addresses import AllowedAddresses
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.api.people.events import Observer, SignInEvent
 from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.outbox import Outbox
@@ -58,17 +58,22 @@ from perdure.kernel.runtime import Runtime
 
 
 class AuditOptions(NamedTuple):
-    """For how many days the audit log is kept; where sinks may be besides public addresses, as networks; whose
-    certificates they may have besides those that the system trusts; where files are exported to, if that is offered.
-    """
+    """For how many days the audit log is kept; where files of it are exported to, if that is offered."""
 
     days: int = KEPT_DAYS
-    networks: tuple[str, ...] = ()
-    authority: Path | None = None
     directory: Path | None = None
 
 
-_AUDIT = AuditOptions()
+class OutgoingOptions(NamedTuple):
+    """Where what tenants have us call may be besides public addresses, as networks; whose certificates it may have
+    besides those that the system trusts.
+    """
+
+    networks: tuple[str, ...] = ()
+    authority: Path | None = None
+
+
+_AUDIT, _OUTGOING = AuditOptions(), OutgoingOptions()
 
 
 class ControlPlane:
@@ -87,6 +92,7 @@ class ControlPlane:
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
         audit: AuditOptions = _AUDIT,
+        outgoing: OutgoingOptions = _OUTGOING,
         mailer: Mailer | None = None,
         people: People | None = None,
         fetch: Fetch | None = None,
@@ -110,7 +116,7 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        self.calls = calls = GuardedCalls(AllowedAddresses(audit.networks), authority=audit.authority)
+        self.calls = calls = GuardedCalls(AllowedAddresses(outgoing.networks), authority=outgoing.authority)
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)

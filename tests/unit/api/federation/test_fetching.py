@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from perdure.api.audit.sinks.addresses import AllowedAddresses
-from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.federation import fetching
 from perdure.api.federation.fetching import DOCUMENT_BYTES_MAX, fetch_by
+from perdure.api.outgoing.addresses import AllowedAddresses
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.auth.oidc.issuers import Fetch, FetchFailed
 from tests.support.http_sink import HttpSink
 

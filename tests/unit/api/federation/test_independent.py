@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from perdure.api.audit.sinks.addresses import AllowedAddresses
-from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.federation.fetching import fetch_by
+from perdure.api.outgoing.addresses import AllowedAddresses
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import ControlLimits

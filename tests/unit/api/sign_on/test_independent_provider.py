@@ -9,8 +9,8 @@ import httpx
 import pytest
 from oidc_provider_mock import run_server_in_thread
 
-from perdure.api.audit.sinks.addresses import AllowedAddresses
-from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.outgoing.addresses import AllowedAddresses
+from perdure.api.outgoing.calls import GuardedCalls
 from tests.support.control_plane import ControlBench, control_bench
 from tests.support.oidc_provider import spec
 from tests.support.people import sign_up

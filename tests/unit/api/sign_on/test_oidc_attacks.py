@@ -9,7 +9,7 @@ import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
-from perdure.api.audit.sinks.batches import DeliveryFailed
+from perdure.api.outgoing.calls import CallFailed
 from perdure.api.people.events import SignInEventKind
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
@@ -300,7 +300,7 @@ async def test_a_changed_issuer_is_not_told_the_secret_of_the_one_before(acme: A
 
     async def post(url: str, body: bytes, headers: dict[str, str], bytes_max: int) -> tuple[int, bytes]:
         bodies.append(body.decode() + str(headers))
-        raise DeliveryFailed("enough", is_theirs=True)
+        raise CallFailed("enough", is_theirs=True)
 
     acme.bench.control_plane.calls.get = evil.get  # type: ignore[method-assign]
     acme.bench.control_plane.calls.post = post  # type: ignore[method-assign]

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from perdure.api.outgoing.calls import CallFailed
+
 
 class Batch(NamedTuple):
     """Records of one account that follow each other. `emitted_at_ns` is when the first one was."""
@@ -32,15 +34,8 @@ class Sealed(NamedTuple):
     hash: bytes
 
 
-class DeliveryFailed(Exception):
-    """A batch did not arrive, or nobody knows whether it did. The message is for the account, and holds no secret.
-
-    `is_theirs`: it will fail until the account changes something.
-    """
-
-    def __init__(self, message: str, *, is_theirs: bool) -> None:
-        super().__init__(message)
-        self.is_theirs = is_theirs
+class DeliveryFailed(CallFailed):
+    """A batch did not arrive, for a reason that is the sink's own."""
 
 
 class Sink(Protocol):
@@ -50,7 +45,7 @@ class Sink(Protocol):
         """Return when the batch is there to stay.
 
         Raises:
-            DeliveryFailed: it is not.
+            CallFailed: it is not.
         """
         ...
 

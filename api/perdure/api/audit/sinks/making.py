@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from perdure.api.audit.sinks.batches import DeliveryFailed, Sink
-from perdure.api.audit.sinks.calls import GuardedCalls
 from perdure.api.audit.sinks.files import FileSink, FileSpec
 from perdure.api.audit.sinks.s3 import S3Sink, S3Spec
 from perdure.api.audit.sinks.webhooks import WebhookSink, WebhookSpec
 from perdure.api.data.tables import ResourceRow
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.api.sealing import CannotOpen, Sealer
 from perdure.kernel.clock import Clock
 

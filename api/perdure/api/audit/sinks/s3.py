@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
-from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.kernel.clock import SECOND_NS, Clock
 
 _ALGORITHM = "AWS4-HMAC-SHA256"

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from perdure.api.audit.sinks.batches import Batch, DeliveryFailed
-from perdure.api.audit.sinks.calls import GuardedCalls
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.entropy import Entropy
 

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from perdure.api.audit.sinks.addresses import AllowedAddresses
-from perdure.api.audit.sinks.batches import DeliveryFailed
+from perdure.api.outgoing.addresses import AllowedAddresses
 
 TIMEOUT_S = 10.0
 _OK = 200
@@ -30,6 +29,17 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     """Ask the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[4][0]) for address in found]
+
+
+class CallFailed(Exception):
+    """Nothing came of a call, or nobody knows what. The message is for the account, and holds no secret.
+
+    `is_theirs`: it will fail until the account changes something.
+    """
+
+    def __init__(self, message: str, *, is_theirs: bool) -> None:
+        super().__init__(message)
+        self.is_theirs = is_theirs
 
 
 class GuardedCalls:
@@ -68,19 +78,19 @@ class GuardedCalls:
         """The status of the answer.
 
         Raises:
-            DeliveryFailed: there is none, or the address may not be called.
+            CallFailed: there is none, or the address may not be called.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._send(method, url, body, headers)
         except TimeoutError:
-            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+            raise CallFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
 
     async def get(self, url: str, bytes_max: int) -> bytes:
         """What is there.
 
         Raises:
-            DeliveryFailed: nothing, or more than that, or the address may not be called.
+            CallFailed: nothing, or more than that, or the address may not be called.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -89,18 +99,18 @@ class GuardedCalls:
                 )
                 try:
                     if response.status_code != _OK:
-                        raise DeliveryFailed(f"{url} answers with status {response.status_code}", is_theirs=True)
+                        raise CallFailed(f"{url} answers with status {response.status_code}", is_theirs=True)
                     return await _body(response, bytes_max, url)
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+            raise CallFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> tuple[int, bytes]:
         """The status of the answer, and what it says.
 
         Raises:
-            DeliveryFailed: there is none, or it is longer than that, or the address may not be called.
+            CallFailed: there is none, or it is longer than that, or the address may not be called.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -110,7 +120,7 @@ class GuardedCalls:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise DeliveryFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+            raise CallFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
 
     async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         response = await self._open(method, url, body, headers)
@@ -129,7 +139,7 @@ class GuardedCalls:
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
-            raise DeliveryFailed(f"{host} cannot be reached: {type(error).__name__}", is_theirs=False) from None
+            raise CallFailed(f"{host} cannot be reached: {type(error).__name__}", is_theirs=False) from None
 
     async def _address(self, host: str, port: int, scheme: str) -> str:
         try:
@@ -137,11 +147,11 @@ class GuardedCalls:
         except OSError:
             addresses = ()
         if not addresses:
-            raise DeliveryFailed(f"{host} has no address", is_theirs=True)
+            raise CallFailed(f"{host} has no address", is_theirs=True)
         if not all(self._allowed.allow(address) for address in addresses):
-            raise DeliveryFailed(f"{host} has an address that must not be called", is_theirs=True)
+            raise CallFailed(f"{host} has an address that must not be called", is_theirs=True)
         if scheme != "https" and not all(self._allowed.is_ours(address) for address in addresses):
-            raise DeliveryFailed(f"{host} must be called by https", is_theirs=True)
+            raise CallFailed(f"{host} must be called by https", is_theirs=True)
         return addresses[0]
 
 
@@ -152,8 +162,8 @@ async def _body(response: httpx.Response, bytes_max: int, url: str) -> bytes:
         async for chunk in response.aiter_raw():
             size += len(chunk)
             if size > bytes_max:
-                raise DeliveryFailed(f"{url} answers with more than {bytes_max} bytes", is_theirs=True)
+                raise CallFailed(f"{url} answers with more than {bytes_max} bytes", is_theirs=True)
             chunks.append(chunk)
     except httpx.HTTPError as error:
-        raise DeliveryFailed(f"{url} broke off: {type(error).__name__}", is_theirs=False) from None
+        raise CallFailed(f"{url} broke off: {type(error).__name__}", is_theirs=False) from None
     return b"".join(chunks)

@@ -1,0 +1,1 @@
+"""What tenants have us call, and which addresses it may be at."""
