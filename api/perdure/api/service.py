@@ -19,7 +19,7 @@ from perdure.api.audit.operations import OPERATIONS
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase, Transaction
-from perdure.api.data.database import LostRace
+from perdure.api.data.database import LostRace, persist
 from perdure.api.data.tables import OperationRow
 from perdure.api.federation.federation import Federation
 from perdure.api.people.outbox import Outbox
@@ -69,7 +69,6 @@ ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]
 #: By which answers name the operation that they have begun.
 _OPERATION_FIELDS = frozenset({"async_operation", "async_operation_id"})
 _OPERATION_ID_LENGTH_MAX = 128
-_TRIES_MAX = 5
 _USER_AGENT_LENGTH_MAX = 256
 _ADDRESS_LENGTH_MAX = 64
 
@@ -224,12 +223,7 @@ class ControlService:
     async def _change(
         self, method: MethodDescriptor, row: Method, visit: Visit, request: Any, prepared: Any
     ) -> Message:
-        for _ in range(_TRIES_MAX - 1):
-            try:
-                return await self._try_change(method, row, visit, request, prepared)
-            except LostRace:
-                continue
-        return await self._try_change(method, row, visit, request, prepared)
+        return await persist(lambda: self._try_change(method, row, visit, request, prepared))
 
     async def _try_change(
         self, method: MethodDescriptor, row: Method, visit: Visit, request: Any, prepared: Any

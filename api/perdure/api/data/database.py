@@ -30,7 +30,8 @@ _ANSWER_S_MAX = 5.0
 _LOST_RACES = ("40001", "40P01")
 #: For who only reads (nobody loses a race to him, nor he to anybody), and for who decides by what he writes to.
 _SNAPSHOT = "REPEATABLE READ"
-_TRIES_MAX = 5
+#: Between tries. Whoever has lost a race comes back when those who have won it are done.
+_PAUSES_S = (0.0, 0.005, 0.02, 0.08, 0.3)
 
 _T = TypeVar("_T")
 
@@ -43,6 +44,16 @@ class UnknownSchema(StoreError):
 
 class LostRace(StoreError):
     """Somebody else was faster. The transaction may be tried again, from its beginning."""
+
+
+async def persist(attempt: Callable[[], Awaitable[_T]]) -> _T:
+    """Do it, and anew from the beginning whenever it has lost a race. Raises LostRace: it has lost several."""
+    for pause_s in _PAUSES_S:
+        try:
+            return await attempt()
+        except LostRace:
+            await asyncio.sleep(pause_s)
+    return await attempt()
 
 
 class ControlDatabase:
@@ -149,14 +160,12 @@ class ControlDatabase:
             LostRace: it has lost several.
             StoreError: the database cannot be used, and it is not known whether it was committed.
         """
-        for _ in range(_TRIES_MAX - 1):
-            try:
-                async with self.writing() as transaction:
-                    return await work(transaction)
-            except LostRace:
-                continue
-        async with self.writing() as transaction:
-            return await work(transaction)
+
+        async def attempt() -> _T:
+            async with self.writing() as transaction:
+                return await work(transaction)
+
+        return await persist(attempt)
 
     @asynccontextmanager
     async def _transaction(self, isolation: str | None = None) -> AsyncIterator[Transaction]:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from perdure.api.data import ControlDatabase
+from perdure.api.outgoing.addresses import AllowedAddresses
+from perdure.api.outgoing.calls import GuardedCalls
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -21,7 +23,7 @@ from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy import sealing_keys, status
 from perdure.infra.tenancy.access import Access
-from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane, OutgoingOptions
+from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
 from perdure.infra.tenancy.metrics import access_samples
@@ -62,7 +64,7 @@ class ClusterTenancy:
     def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News, usage: UsageStore) -> None:
         """Raises:
         PolicyError: an RPC is missing from the table of who may call what.
-        OSError, ValueError: the file of sealing keys cannot be used.
+        OSError, ValueError: the file of sealing keys, or of authorities, cannot be used.
         """
         settings, runtime = self._settings, self._runtime
         self._access = Access(runtime, self._database, news, settings.control_plane.proxies)
@@ -86,7 +88,7 @@ class ClusterTenancy:
             (RegionOfCloud(region.id, region.location),),
             settings.control_plane.connections,
             AuditOptions(audit.days, audit.directory),
-            OutgoingOptions(tuple(outgoing.networks), outgoing.authority),
+            GuardedCalls(AllowedAddresses(outgoing.networks), authority=outgoing.authority),
             mailer=_mailer(settings, runtime),
             people=People(Passwords(runtime.entropy), sign_up_is_open=settings.control_plane.sign_up),
         )

@@ -64,16 +64,7 @@ class AuditOptions(NamedTuple):
     directory: Path | None = None
 
 
-class OutgoingOptions(NamedTuple):
-    """Where what tenants have us call may be besides public addresses, as networks; whose certificates it may have
-    besides those that the system trusts.
-    """
-
-    networks: tuple[str, ...] = ()
-    authority: Path | None = None
-
-
-_AUDIT, _OUTGOING = AuditOptions(), OutgoingOptions()
+_AUDIT = AuditOptions()
 
 
 class ControlPlane:
@@ -92,18 +83,17 @@ class ControlPlane:
         regions: Sequence[RegionOfCloud] = (LOCAL,),
         connections: Mapping[str, Sequence[str]] | None = None,
         audit: AuditOptions = _AUDIT,
-        outgoing: OutgoingOptions = _OUTGOING,
+        calls: GuardedCalls | None = None,
         mailer: Mailer | None = None,
         people: People | None = None,
         fetch: Fetch | None = None,
     ) -> None:
-        """`connections` are private ones, with their networks. `fetch` is for documents of issuers, instead of the way
-        through the guard of addresses.
+        """`connections` are private ones, with their networks. `calls` is closed with the control plane. `fetch` is for
+        documents of issuers, instead of `calls`.
 
         Raises:
             PolicyError: an RPC is missing from the table.
             MissingMethod: an RPC has no handler.
-            OSError: the file of authorities cannot be read.
         """
         access.policy.verify([*METHODS, SCIM_SERVICE])
         self._database = access.database
@@ -116,7 +106,7 @@ class ControlPlane:
             {**STEPS, **reports.steps(access.database, usage)},
             FAILED_STATES,
         )
-        self.calls = calls = GuardedCalls(AllowedAddresses(outgoing.networks), authority=outgoing.authority)
+        self.calls = calls = calls or GuardedCalls(AllowedAddresses())
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
         self.downloads = reports.BillingDownloads(access.database, runtime.clock)
