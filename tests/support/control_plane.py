@@ -23,7 +23,7 @@ from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.sealing import KEY_BYTES, Sealer
-from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE
+from perdure.api.services import CLOUD_SERVICE, IDENTITY_SERVICE
 from perdure.auth.oidc.issuers import Fetch
 from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perdure.api.service import FEDERATION_SERVICE
+from perdure.api.services import FEDERATION_SERVICE
 from perdure.kernel.clock import SECOND_NS
 from tests.support.control_plane import HOME, ControlBench, Owner
 from tests.unit.auth.oidc.issuer import AUDIENCE, ISSUER, Issuer

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from perdure.api.scim.application import PATH
-from perdure.api.service import PROVISIONING_SERVICE
+from perdure.api.services import PROVISIONING_SERVICE
 from tests.support.control_plane import HOME, ControlBench, Owner
 from tests.support.people import Person
 

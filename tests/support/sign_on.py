@@ -11,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from perdure.api.people import browsers, pending
-from perdure.api.service import SIGN_ON_SERVICE
+from perdure.api.services import SIGN_ON_SERVICE
 from perdure.kernel.identity import KnownCaller
 from tests.support.control_plane import ControlBench
 

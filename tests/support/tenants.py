@@ -20,7 +20,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
-from perdure.api.service import CLOUD_SERVICE
+from perdure.api.services import CLOUD_SERVICE
 from perdure.infra.local.cluster import COMMAND, LocalCluster, Node
 from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.tenancy.credentials import Credentials

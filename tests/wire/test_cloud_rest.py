@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from perdure.api.resources.registry import METHODS
-from perdure.api.service import CLOUD_SERVICE
+from perdure.api.services import CLOUD_SERVICE
 from perdure.infra.tenancy.http import control_plane_server
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.transcoding.openapi import document

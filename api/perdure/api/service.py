@@ -12,7 +12,6 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
 from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
@@ -24,11 +23,6 @@ from perdure.api.data.tables import OperationRow
 from perdure.api.federation.federation import Federation
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.people import People
-from perdure.api.protos import extensions_pb2 as extensions
-from perdure.api.protos import federation_pb2 as federation
-from perdure.api.protos import identity_pb2 as identity
-from perdure.api.protos import provisioning_pb2 as provisioning
-from perdure.api.protos import sign_on_pb2 as sign_on
 from perdure.api.rates import ControlRates
 from perdure.api.resources import operations, rows
 from perdure.api.resources.endpoints import NamespaceEndpoints
@@ -54,14 +48,6 @@ from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
-
-CLOUD_SERVICE: ServiceDescriptor = cloud.DESCRIPTOR.services_by_name["CloudService"]
-EXTENSION_SERVICE: ServiceDescriptor = extensions.DESCRIPTOR.services_by_name["CloudExtensionService"]
-IDENTITY_SERVICE: ServiceDescriptor = identity.DESCRIPTOR.services_by_name["IdentityService"]
-FEDERATION_SERVICE: ServiceDescriptor = federation.DESCRIPTOR.services_by_name["FederationService"]
-SCIM_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ScimService"]
-PROVISIONING_SERVICE: ServiceDescriptor = provisioning.DESCRIPTOR.services_by_name["ProvisioningService"]
-SIGN_ON_SERVICE: ServiceDescriptor = sign_on.DESCRIPTOR.services_by_name["SignOnService"]
 
 #: Serves a decoded request of a caller.
 ControlEndpoint = Callable[[Any, Caller], Awaitable[Message]]

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from perdure.api.audit.sinks.webhooks import is_secret
-from perdure.api.service import EXTENSION_SERVICE
+from perdure.api.services import EXTENSION_SERVICE
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
 from tests.support.control_plane import ControlBench

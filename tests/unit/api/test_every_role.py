@@ -13,7 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
-from perdure.api.service import CLOUD_SERVICE, EXTENSION_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE
+from perdure.api.services import CLOUD_SERVICE, EXTENSION_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE
 from perdure.auth.policy.grants import AccountRole, KeyScope, Permission
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller

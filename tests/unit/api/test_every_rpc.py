@@ -15,7 +15,7 @@ from perdure.api import verification
 from perdure.api.audit.operations import OPERATIONS
 from perdure.api.people.registry import METHODS as IDENTITY_METHODS
 from perdure.api.resources.registry import METHODS
-from perdure.api.service import CLOUD_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE
+from perdure.api.services import CLOUD_SERVICE, IDENTITY_SERVICE, SIGN_ON_SERVICE
 from perdure.api.sign_on.registry import METHODS as SIGN_ON_METHODS
 from perdure.api.verification import MissingMethod, verify
 from perdure.kernel.errors import Internal, ServiceError, Unavailable

@@ -14,7 +14,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from perdure.api.resources import kinds
-from perdure.api.service import EXTENSION_SERVICE
+from perdure.api.services import EXTENSION_SERVICE
 from perdure.auth.certificates.issuing import Issued, generate_authority
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS

@@ -10,7 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, Phase, given, settings
 
 from perdure.api.scim.application import PATH
-from perdure.api.service import FEDERATION_SERVICE, PROVISIONING_SERVICE, SCIM_SERVICE
+from perdure.api.services import FEDERATION_SERVICE, PROVISIONING_SERVICE, SCIM_SERVICE
 from perdure.kernel.errors import Internal, ServiceError, Unavailable
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits

@@ -9,7 +9,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from starlette.requests import Request
 
-from perdure.api.service import IDENTITY_SERVICE, ControlEndpoint
+from perdure.api.service import ControlEndpoint
+from perdure.api.services import IDENTITY_SERVICE
 from perdure.kernel.identity import KnownCaller
 
 #: What belongs to pages, and is no credential of the service.

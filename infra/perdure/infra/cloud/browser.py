@@ -46,7 +46,7 @@ def by_browser(client: CloudClient, account: str, lifetime_s: float = 600) -> di
         if is_likely():
             webbrowser.open(begun["url"])
         code = listener.wait(lifetime_s)
-    return client.identity(
+    return client.call(
         "CompleteBrowserSignIn", {"pending_id": begun["pendingId"], "code_verifier": verifier, "code": code}
     )
 
@@ -59,7 +59,7 @@ def by_device(client: CloudClient, account: str, lifetime_s: float = 600) -> dic
     until_s, interval_s = time.monotonic() + lifetime_s, begun["intervalSeconds"]
     while time.monotonic() < until_s:
         time.sleep(interval_s)
-        answer = client.identity("CompleteBrowserSignIn", {"pending_id": begun["pendingId"], "code_verifier": verifier})
+        answer = client.call("CompleteBrowserSignIn", {"pending_id": begun["pendingId"], "code_verifier": verifier})
         if "signedIn" in answer:
             return answer
         interval_s = answer["intervalSeconds"]
@@ -75,7 +75,7 @@ def _begin(client: CloudClient, verifier: str, account: str, **more: str) -> dic
         "client_name": "".join(each for each in name if each.isprintable())[:64],
         **more,
     }
-    return client.identity("BeginBrowserSignIn", request)
+    return client.call("BeginBrowserSignIn", request)
 
 
 class _Listener:

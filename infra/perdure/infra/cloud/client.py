@@ -1,4 +1,4 @@
-"""Calls of CloudService from a shell: where to, as whom, and what is printed when it goes wrong."""
+"""Calls of the control plane from a shell: where to, as whom, and what is printed when it goes wrong."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import sys
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 from perdure.infra.cloud import session
-
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import MethodDescriptor
 
 ADDRESS_VARIABLE = "PERDURE_CLOUD_ADDRESS"
 KEY_VARIABLE = "PERDURE_CLOUD_API_KEY"
@@ -37,24 +34,10 @@ class CloudClient:
         """Ends the command if there are no credentials, unless it is to be `anonymous`."""
         # Late, because `--help` needs none of it.
         import grpc
-        from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud
 
-        from perdure.api.protos import federation_pb2 as federation
-        from perdure.api.protos import identity_pb2 as identity
-        from perdure.api.protos import provisioning_pb2 as provisioning
-        from perdure.api.protos import sign_on_pb2 as sign_on
+        from perdure.api.services import SERVICES
 
-        self._methods = {
-            name: method
-            for service in (
-                cloud.DESCRIPTOR.services_by_name["CloudService"],
-                federation.DESCRIPTOR.services_by_name["FederationService"],
-                provisioning.DESCRIPTOR.services_by_name["ProvisioningService"],
-            )
-            for name, method in service.methods_by_name.items()
-        }
-        self._identity = identity.DESCRIPTOR.services_by_name["IdentityService"].methods_by_name
-        self._sign_on = sign_on.DESCRIPTOR.services_by_name["SignOnService"].methods_by_name
+        self._methods = {name: method for service in SERVICES for name, method in service.methods_by_name.items()}
         self.address = address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
         token = "" if anonymous else _first(_KEY_VARIABLES) or session.token_for(address)
         if not token and not anonymous:
@@ -74,23 +57,15 @@ class CloudClient:
     def rpcs(self) -> Collection[str]:
         return self._methods.keys()
 
-    def call(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Ends the command with one line on standard error if the call fails."""
-        return self._call(self._methods[rpc], request)
-
-    def identity(self, rpc: str, request: Mapping[str, Any], *, unless: str = "") -> dict[str, Any]:
-        """The same for an RPC of IdentityService. A failure with the code `unless` is answered with nothing."""
-        return self._call(self._identity[rpc], request, unless)
-
-    def sign_on(self, rpc: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for an RPC of SignOnService."""
-        return self._call(self._sign_on[rpc], request)
-
-    def _call(self, method: MethodDescriptor, request: Mapping[str, Any], unless: str = "") -> dict[str, Any]:
+    def call(self, rpc: str, request: Mapping[str, Any], *, unless: str = "") -> dict[str, Any]:
+        """Of any of the control plane's services. Ends the command with one line on standard error if the call fails; a
+        failure with the code `unless` is answered with nothing.
+        """
         import grpc
         from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
         from google.protobuf.message_factory import GetMessageClass
 
+        method = self._methods[rpc]
         try:
             message = ParseDict(dict(request), GetMessageClass(method.input_type)())
         except ParseError as error:

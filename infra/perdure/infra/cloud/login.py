@@ -33,14 +33,14 @@ def sign_up(
 ) -> None:
     """Ask for a login and an account of your own. A mail has the rest."""
     request = {"email": email, "password": _password(), "account_name": account}
-    CloudClient(anonymous=True).identity("SignUp", request)
+    CloudClient(anonymous=True).call("SignUp", request)
     print(f"A mail to {email} has what 'perdure cloud verify' wants.")
 
 
 def verify(ticket: Annotated[str, typer.Argument(help="From the mail, it begins with pdt_.")]) -> None:
     """Make the account that the mail is about, and log in to it."""
     client = CloudClient(anonymous=True)
-    answer = client.identity("VerifyEmail", {"ticket": ticket, "password": _password()})
+    answer = client.call("VerifyEmail", {"ticket": ticket, "password": _password()})
     _keep(client, answer)
     print(f"account {answer['accountId']}")
 
@@ -72,12 +72,12 @@ def login(
 
 def _by_password(client: CloudClient, email: str, code: str, account: str) -> dict[str, Any]:
     request = {"email": email, "password": _password(), "code": code, "account_id": account}
-    answer = client.identity("SignIn", request)
+    answer = client.call("SignIn", request)
     if answer.get("codeRequired"):
         if not sys.stdin.isatty():
             fail("a code is needed: say --code")
         request["code"] = typer.prompt("Code")
-        answer = client.identity("SignIn", request)
+        answer = client.call("SignIn", request)
     return answer
 
 
@@ -85,13 +85,13 @@ def logout() -> None:
     """End the session."""
     client = CloudClient()
     # One that has ended already is to be forgotten too.
-    client.identity("SignOut", {}, unless="UNAUTHENTICATED")
+    client.call("SignOut", {}, unless="UNAUTHENTICATED")
     session.forget(client.address)
 
 
 def person() -> None:
     """Show who you are, and which accounts you are in."""
-    print(as_json(CloudClient().identity("GetPerson", {})))
+    print(as_json(CloudClient().call("GetPerson", {})))
 
 
 def _keep(client: CloudClient, answer: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from perdure.infra.cloud.client import CloudClient
 from perdure.infra.cloud.commands import Async, OperationId, OutputOption, change, collect, fetch
+from perdure.infra.cloud.fields import SET_HELP, SPEC_HELP, UNSET_HELP, apply, read_spec
 from perdure.infra.cloud.output import Output, as_json, as_table
 from perdure.infra.cloud.resources import RESOURCES
 
@@ -38,6 +39,10 @@ def extend(cloud: typer.Typer, groups: dict[str, typer.Typer]) -> None:
     groups["namespace"].command("tags")(tags)
     groups["namespace"].command("capacity")(capacity)
     groups["namespace"].command("access")(access)
+    groups["namespace"].command("usage")(breakdown)
+    groups["namespace"].command("settings")(namespace_settings)
+    groups["namespace"].command("rename-attribute")(rename_attribute)
+    groups["audit-export"].command("validate")(validate_export)
     for kind, group in groups.items():
         if kind in _GRANTEES:
             group.command("grant")(_grant(kind))
@@ -82,6 +87,65 @@ def usage(
     }
     asked = {name: value for name, value in request.items() if value}
     print(as_json(collect(CloudClient(), "GetUsage", asked, "summaries")))
+
+
+def breakdown(
+    namespace: Annotated[str, typer.Argument(help="Which namespace.")],
+    start: Annotated[str, typer.Option(help="From which hour on, such as 2026-11-01T10:00:00Z.")] = "",
+    end: Annotated[str, typer.Option(help="Until before which hour.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what it has used, by kind of action and type of workflow; of this month if not said otherwise."""
+    asked = {"start_time_inclusive": start, "end_time_exclusive": end}
+    request = {"namespace": namespace, **{name: value for name, value in asked.items() if value}}
+    used = CloudClient().call("GetUsageBreakdown", request).get("used", [])
+    columns = (("ACTION", "action"), ("TYPE", "type"), ("COUNT", "count"))
+    print(as_json(used) if output is Output.JSON else as_table(used, columns))
+
+
+def namespace_settings(
+    namespace: Annotated[str, typer.Argument(help="Which namespace.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
+    unset: Annotated[list[str] | None, typer.Option("--unset", help=UNSET_HELP)] = None,
+) -> None:
+    """Show or change whether it is switched off, its revocation lists, and the networks that it may be used from."""
+    client = CloudClient()
+    found = client.call("GetNamespaceSettings", {"namespace": namespace})
+    settings = found.get("settings", {})
+    if set_ or unset:
+        apply(settings, set_ or [], unset or [])
+        version = found["resourceVersion"]
+        request = {"namespace": namespace, "settings": settings, "resource_version": version}
+        client.call("UpdateNamespaceSettings", request)
+    print(as_json(settings))
+
+
+def rename_attribute(
+    namespace: Annotated[str, typer.Argument(help="Which namespace.")],
+    old: Annotated[str, typer.Argument(help="The search attribute's name.")],
+    new: Annotated[str, typer.Argument(help="Its name from now on.")],
+) -> None:
+    """Rename a search attribute. Code that uses the old name has to be changed first."""
+    client = CloudClient()
+    version = client.call("GetNamespace", {"namespace": namespace})["namespace"]["resourceVersion"]
+    request = {
+        "namespace": namespace,
+        "existing_custom_search_attribute_name": old,
+        "new_custom_search_attribute_name": new,
+        "resource_version": version,
+    }
+    print(as_json(client.change("RenameCustomSearchAttribute", request, wait=True)))
+
+
+def validate_export(
+    spec: Annotated[str | None, typer.Option(help=SPEC_HELP)] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
+) -> None:
+    """Deliver nothing there, to see whether it would arrive."""
+    wanted = read_spec(spec)
+    apply(wanted, set_ or [])
+    CloudClient().call("ValidateAuditExport", {"spec": wanted})
+    print("it would arrive")
 
 
 def audit_log(

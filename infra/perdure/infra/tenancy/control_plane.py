@@ -30,13 +30,8 @@ from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
 from perdure.api.sealing import Sealer
-from perdure.api.service import (
-    CLOUD_SERVICE,
-    SCIM_SERVICE,
-    ControlEndpoint,
-    ControlParts,
-    ControlService,
-)
+from perdure.api.service import ControlEndpoint, ControlParts, ControlService
+from perdure.api.services import CLOUD_SERVICE, SCIM_SERVICE
 from perdure.api.sign_on import addresses as sign_on_addresses
 from perdure.api.sign_on.site import SignOnSite
 from perdure.api.usage import reports

@@ -18,7 +18,8 @@ from perdure.api.resources import registry as cloud
 from perdure.api.scim import application as scim
 from perdure.api.scim import registry as routes
 from perdure.api.scim import tokens as provisioning
-from perdure.api.service import (
+from perdure.api.service import ControlEndpoint, ControlParts, ControlService
+from perdure.api.services import (
     CLOUD_SERVICE,
     EXTENSION_SERVICE,
     FEDERATION_SERVICE,
@@ -26,9 +27,6 @@ from perdure.api.service import (
     PROVISIONING_SERVICE,
     SCIM_SERVICE,
     SIGN_ON_SERVICE,
-    ControlEndpoint,
-    ControlParts,
-    ControlService,
 )
 from perdure.api.sign_on import registry as sign_on
 from perdure.frontend.limits.overload import Rank

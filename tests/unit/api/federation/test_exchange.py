@@ -246,7 +246,7 @@ async def test_an_issuer_that_is_away(bench: FederationBench) -> None:
 
 async def test_too_often_from_one_address(database_url: str) -> None:
     async with control_bench(database_url, ControlLimits(anonymous_requests_per_second=3)) as running:
-        from perdure.api.service import FEDERATION_SERVICE
+        from perdure.api.services import FEDERATION_SERVICE
 
         outcomes = []
         for _ in range(6):

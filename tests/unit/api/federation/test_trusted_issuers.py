@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from perdure.api.service import FEDERATION_SERVICE
+from perdure.api.services import FEDERATION_SERVICE
 from perdure.kernel import errors
 from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import control_bench

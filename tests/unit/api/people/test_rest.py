@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from perdure.api.service import IDENTITY_SERVICE
+from perdure.api.services import IDENTITY_SERVICE
 from perdure.infra.rest.application import RestApplication
 from perdure.kernel.transcoding.routes import RouteTable, bindings_of
 from tests.support.control_plane import ControlBench

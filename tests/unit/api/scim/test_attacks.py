@@ -12,7 +12,7 @@ import pytest
 
 from perdure.api.scim.application import PATH, ROUTES, ScimApplication
 from perdure.api.scim.bodies import BODY_BYTES_MAX
-from perdure.api.service import CLOUD_SERVICE, PROVISIONING_SERVICE, SCIM_SERVICE
+from perdure.api.services import CLOUD_SERVICE, PROVISIONING_SERVICE, SCIM_SERVICE
 from perdure.api.verification import MissingMethod
 from perdure.auth.policy.grants import Grants, Target
 from perdure.kernel import errors

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure.api.service import IDENTITY_SERVICE
+from perdure.api.services import IDENTITY_SERVICE
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
