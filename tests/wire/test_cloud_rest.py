@@ -18,8 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from perdure.api.resources.registry import METHODS
-from perdure.api.services import CLOUD_SERVICE
+from perdure.api.services import SERVICES
 from perdure.infra.tenancy.http import control_plane_server
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.transcoding.openapi import document
@@ -30,12 +29,17 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 SOME = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 #: What is tried is not how often somebody may try.
 LIMITS = ControlLimits(
-    account_requests_per_second=10**6, user_requests_per_second=10**6, operations_in_flight_max=10**6
+    account_requests_per_second=10**6,
+    user_requests_per_second=10**6,
+    anonymous_requests_per_second=10**6,
+    operations_in_flight_max=10**6,
 )
 START_S_MAX = 30
 
 schema = schemathesis.openapi.from_dict(
-    document(RouteTable(bindings_of(CLOUD_SERVICE)), title="Cloud", version="1"),
+    document(
+        RouteTable(binding for service in SERVICES for binding in bindings_of(service)), title="Cloud", version="1"
+    ),
     config=schemathesis.Config.from_dict({"generation": {"mode": "all"}}),
 )
 
@@ -73,7 +77,7 @@ def cloud() -> Iterator[Cloud]:
         loop.close()
 
 
-@schema.include(operation_id=[f"CloudService_{rpc}" for rpc in METHODS]).parametrize()
+@schema.parametrize()
 @SOME
 def test_nothing_is_an_error_of_ours(case: schemathesis.Case, cloud: Cloud) -> None:
     headers = {"authorization": f"Bearer {cloud.token}"}
