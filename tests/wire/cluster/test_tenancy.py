@@ -12,7 +12,8 @@ import trustme
 
 from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf
 from perdure.infra.local.cluster import LocalCluster
-from perdure.infra.tenancy import accounts
+from perdure.infra.tenancy import accounts, sealing_keys
+from perdure.kernel.runtime import Runtime
 from tests.support.tenants import Cloud, start_workflow, until
 
 
@@ -36,6 +37,8 @@ async def test_what_the_control_plane_decides_holds_everywhere(tmp_path: Path) -
     async with LocalCluster(environment=environment) as cluster:
         url = cluster.servers[0].create_database("control_plane")
         cluster.set_environment("PERDURE_CONTROL_PLANE__DATABASE", url)
+        sealing_keys.make(tmp_path / "sealing.keys", Runtime())
+        cluster.set_environment("PERDURE_CONTROL_PLANE__SEALING_KEYS", str(tmp_path / "sealing.keys"))
         await accounts.migrate(url)
         account_id, token = await accounts.create(url, "owner@example.com", 90)
         data_plane = await cluster.start("history,matching,gateway")

@@ -92,6 +92,7 @@ async def _empty(directory: Path) -> Any:
         token = credentials.api_key.read_text()
         url = cluster.servers[-1].create_database("control_plane")
         cluster.set_environment("PERDURE_CONTROL_PLANE__DATABASE", url)
+        cluster.set_environment("PERDURE_CONTROL_PLANE__SEALING_KEYS", str(credentials.sealing_keys))
         cluster.set_environment("PERDURE_TLS__CERTIFICATE", str(credentials.server))
         cluster.set_environment("PERDURE_TLS__KEY", str(credentials.server.with_suffix(".key")))
         made = Tenants(cluster, credentials, token)
