@@ -10,8 +10,8 @@ import pytest
 from perdure.infra.local.postgres import LocalPostgres
 from tests.support.postgres import PostgresForTests
 
-# What grpc does when a process forks it does in its threads, which are gone then: sometimes that kills Postgres before it
-# is there. Nothing here forks without becoming another program.
+# What grpc does when a process forks it does in its threads, which are gone then: sometimes that kills Postgres before
+# it is there. Nothing here forks without becoming another program.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
