@@ -72,6 +72,10 @@ def told(method: MethodDescriptor, handler: NamespacedHandler, witness: Witness)
     return handle_and_tell
 
 
+#: Of what somebody says who was refused.
+_TEXT_LENGTH_MAX = 1_000
+
+
 def told_if_denied(method: MethodDescriptor, serve: Endpoint, witness: Witness) -> Endpoint:
     """The endpoint of an RPC, of which it is also told who tried it and may not."""
     subject = subject_of(method.input_type)
@@ -116,7 +120,9 @@ async def _tell(
     if witness.log.is_full:
         await witness.log.room()
     address = witness.guard.address_of(caller)
-    witness.log.add(Act(witness.clock.now_ns(), rpc, principal, namespace, *subject, address, result))
+    # What was refused was not checked either: it may be of any length.
+    namespace, workflow_id, run_id = (text[:_TEXT_LENGTH_MAX] for text in (namespace, *subject))
+    witness.log.add(Act(witness.clock.now_ns(), rpc, principal, namespace, workflow_id, run_id, address, result))
 
 
 def subject_of(request: Descriptor) -> Callable[[Any], tuple[str, str]]:

@@ -8,7 +8,6 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import SearchAttributes
 
 from perdure.frontend.parts import parts
-from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.visibility.parser import parse
@@ -18,15 +17,13 @@ from perdure.kernel.visibility.query import Query
 def take_in(request: Message, namespace: Namespace) -> None:
     """Give all search attributes in a request the names that executions have.
 
-    Raises:
-        InvalidArgument: one is called as it was called before.
+    One that is called as it was called before gets a name that none has, and is refused where all are that do not
+    exist: a workflow that sets it has to fail its task, with a reason.
     """
     stored = namespace.stored_attributes
+    unknown = {name: f"{name} (renamed)" for name in namespace.attribute_names if name not in stored}
     for attributes in parts(request, SearchAttributes):
-        for name in attributes.indexed_fields:
-            if name in namespace.attribute_names and name not in stored:
-                raise InvalidArgument(f"Namespace {namespace.name} has no mapping defined for search attribute {name}")
-        _rename(attributes, stored)
+        _rename(attributes, {**stored, **unknown})
 
 
 def give_out(response: Message, namespace: Namespace) -> None:

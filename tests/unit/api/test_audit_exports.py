@@ -234,7 +234,7 @@ def test_requests_are_signed_as_aws_does() -> None:
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "fd12::1",
         "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
-        "2001:0:53aa:64c:0:7bff:80ff:fffe", "fe80::1%eth0", "localhost", "", "127.1", "0x7f.1",
+        "2001:0:53aa:64c:0:7bff:80ff:fffe", "fe80::1%eth0", "fec0::1", "localhost", "", "127.1", "0x7f.1",
     ],
 )  # fmt: skip
 def test_addresses_that_only_we_can_reach_are_not_called(address: str) -> None:
@@ -247,6 +247,26 @@ def test_addresses_of_the_internet_are_called() -> None:
         assert is_public(address)
     assert AllowedAddresses(["10.0.0.0/8"]).allow("10.1.2.3")
     assert AllowedAddresses(["10.0.0.0/8"]).allow("::ffff:10.1.2.3")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a..b/",
+        f"https://{'a' * 70}.example/",
+        "https://example.com:99999/",
+        "https://exa\u00e4mple.com/",
+        "https://[::1/",
+        "https:///path",
+        "https://example.com/\x7f",
+    ],
+)
+async def test_a_url_that_makes_no_sense_is_its_accounts_mistake(url: str) -> None:
+    calls = GuardedCalls(AllowedAddresses())
+    with pytest.raises(CallFailed) as failed:
+        await calls.send("POST", url, b"", {})
+    assert failed.value.is_theirs or "reached" in str(failed.value)
+    await calls.aclose()
 
 
 async def test_a_name_is_resolved_once_and_all_its_addresses_are_looked_at() -> None:

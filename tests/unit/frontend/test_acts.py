@@ -115,6 +115,19 @@ async def test_what_is_not_permitted_is_told_to_the_account_that_it_is_about(
     ]
 
 
+async def test_what_was_refused_is_told_in_few_words(bench: GatewayBench, acts: MemoryActs) -> None:
+    """Nothing of it was checked: whoever is refused must not fill the log."""
+    async with running(bench) as client:
+        account = NAMESPACE.rpartition(".")[2]
+        about = {"workflowId": "w" * 100_000, "runId": "r" * 100_000}
+        request = {"namespace": f"{'n' * 100_000}.{account}", "workflowExecution": about}
+        await client.call("TerminateWorkflowExecution", request)
+        await _terminate(client, NAMESPACE)
+    assert acts.acts
+    for act in acts.acts:
+        assert max(map(len, (act.namespace, act.workflow_id, act.run_id))) <= 1_000
+
+
 async def test_reads_and_what_is_wrong_in_itself_are_not_told(bench: GatewayBench, acts: MemoryActs) -> None:
     async with running(bench) as client:
         await client.call("DescribeWorkflowExecution", {"namespace": NAMESPACE, "execution": {"workflowId": "w"}})

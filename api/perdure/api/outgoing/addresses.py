@@ -39,6 +39,12 @@ def is_public(address: str) -> bool:
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is not None:
             return is_public(str(parsed.ipv4_mapped))
-        if parsed.sixtofour or parsed.teredo or parsed.scope_id or any(parsed in each for each in _TRANSLATED):
+        if (
+            parsed.is_site_local
+            or parsed.sixtofour
+            or parsed.teredo
+            or parsed.scope_id
+            or any(parsed in each for each in _TRANSLATED)
+        ):
             return False
     return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved

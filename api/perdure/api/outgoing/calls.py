@@ -128,14 +128,18 @@ class GuardedCalls:
         return response.status_code
 
     async def _open(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        address = await self._address(host, port, parts.scheme)
-        target = httpx.URL(url).copy_with(host=address)
-        # Name and certificate are those of the host, whatever its address.
-        request = self._client.build_request(
-            method, target, content=body, headers={**headers, "host": parts.netloc}, extensions={"sni_hostname": host}
-        )
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            address = await self._address(host, port, parts.scheme)
+            target = httpx.URL(url).copy_with(host=address)
+            # Name and certificate are those of the host, whatever its address.
+            named = {**headers, "host": parts.netloc}
+            sni = {"sni_hostname": host}
+            request = self._client.build_request(method, target, content=body, headers=named, extensions=sni)
+        except (ValueError, httpx.InvalidURL):
+            # Many things can be wrong with a URL, and libraries find them in different places.
+            raise CallFailed("the URL cannot be called", is_theirs=True) from None
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import structlog
+
 from perdure.api.calls import ControlCall, Preparation
 from perdure.api.data import Transaction
 from perdure.api.data.person_tables import PersonRow
 from perdure.api.people import attempts, totp
 from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.api.people.sessions import session_of
+from perdure.api.sealing import CannotOpen
 from perdure.kernel.errors import PermissionDenied, ServiceError, Unauthenticated
+
+_log = structlog.get_logger("perdure.api")
 
 #: The one answer to a wrong password and to an unknown address.
 _WRONG = "The e-mail address or the password is wrong."
@@ -100,7 +105,12 @@ async def take_back(call: ControlCall, person: PersonRow) -> None:
 
 def use_step(call: ControlCall, person: PersonRow, sealed: str, code: str) -> bool:
     """Whether the authenticator app with this secret says so now; if it does, it cannot say the same again."""
-    secret = call.sealer.open(sealed, about_mfa(person))
+    try:
+        secret = call.sealer.open(sealed, about_mfa(person))
+    except CannotOpen as error:
+        # Recovery codes are still good, and with one of them another secret can be set up.
+        _log.warning("a second factor cannot be read", person=person.id, error=str(error))
+        return False
     step = totp.matching_step(secret, code, call.now_ns, person.mfa_step)
     if step is None:
         return False

@@ -84,7 +84,7 @@ async def begin_for_user(
         connection is None
         or {user.account_id, connection.account_id} != {account.id}
         or {user.state, account.state} != {rows.ACTIVE}
-        or user.details.get("invitation")
+        or not is_active(user)
     ):
         raise Unauthenticated("The sign-in is not good any more: begin again.")
     held = [row for row in await call.transaction.people.sessions(user_id=user.id) if row.connection_id]

@@ -151,7 +151,7 @@ def _url(document: dict[str, Any], name: str) -> str:
         return ""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except (ValueError, AttributeError, TypeError):
         host = None
     if not host or len(url) > URL_LENGTH_MAX or not _is_safe(parts.scheme, host):

@@ -175,3 +175,16 @@ async def test_confirming_is_not_guessing(bench: ControlBench) -> None:
         if isinstance(answer, errors.PermissionDenied)
     ]
     assert len(answers) <= 5
+
+
+async def test_without_its_key_a_second_factor_is_replaced_by_a_recovery_code(bench: ControlBench) -> None:
+    """Whoever runs the installation has lost the sealing key: nobody is locked out for good."""
+    ann = await sign_up(bench)
+    await enrol(bench, ann)
+    await bench.pass_time(60 * SECOND_NS)
+    bench.sealer._ciphers.clear()
+    with pytest.raises(errors.PermissionDenied):
+        await sign_in(bench, code=code(bench, ann.secret))
+    token = await sign_in(bench, code=ann.recovery_codes[0])
+    await bench.person("DisableMfa", {"password": PASSWORD, "code": ann.recovery_codes[1]}, token)
+    await sign_in(bench)
