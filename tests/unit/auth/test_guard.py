@@ -161,8 +161,24 @@ async def test_only_known_proxies_speak_for_others() -> None:
         return (await bench.guard.admit(START, caller, ORDERS)).principal.name
 
     assert await admitted("10.1.2.3", forwarded) == "worker"
-    assert await admitted("10.1.2.3", f"Cert=none,{forwarded}") == "worker"
-    for address, header in (("10.2.2.3", forwarded), ("10.1.2.3", hearsay), ("10.1.2.3", ""), ("", forwarded)):
+    # Whoever has made a certificate has chosen its names, which proxies do not quote.
+    chain = f'Chain="{quote(pem)}"'
+    mine = f'Cert="{quote(bench.leaf(generate_authority("mine", timedelta(days=9), NOW)).decode())}"'
+    refused = [
+        ("10.2.2.3", forwarded),
+        ("10.1.2.3", hearsay),
+        ("10.1.2.3", ""),
+        ("", forwarded),
+        ("10.1.2.3", f"Cert=none,{forwarded}"),
+        ("10.1.2.3", f"{forwarded},{forwarded}"),
+        ("10.1.2.3", f"{mine};URI=urn:x;{chain}"),
+        ("10.1.2.3", f"{mine};URI=urn:x,{chain}"),
+        ("10.1.2.3", f"{mine};DNS=x;{chain}"),
+        ("10.1.2.3", f"{mine};{mine};{chain}"),
+        ("10.1.2.3", f"{chain};{chain}"),
+        ("10.1.2.3", f'{forwarded};Subject="x'),
+    ]
+    for address, header in refused:
         with pytest.raises(Unauthenticated):
             await admitted(address, header)
     # And what a proxy itself shows is nobody's.
