@@ -206,3 +206,22 @@ async def test_usage_is_broken_down_by_action_and_type(bench: ControlBench) -> N
             await used(first, end)
     with pytest.raises(errors.NotFound):
         await _call(bench, other.token, "GetUsageBreakdown", {"namespace": name})
+
+
+async def test_a_namespace_whose_rule_is_gone_comes_back_closed(bench: ControlBench) -> None:
+    owner = await bench.account()
+    private = {"privateRule": {"connectionId": "office", "region": "local-1"}}
+    rule = (await bench.call(owner.token, "CreateConnectivityRule", {"spec": private})).connectivity_rule_id
+    spec = {**NAMESPACE, "connectivityRuleIds": [rule]}
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": spec})).namespace
+    assert await _admitted(bench, owner.token, name, address="192.0.2.7")
+    version = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace.resource_version
+    await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
+    found = (await bench.call(owner.token, "GetConnectivityRule", {"connectivityRuleId": rule})).connectivity_rule
+    request = {"connectivityRuleId": rule, "resourceVersion": found.resource_version}
+    await bench.call(owner.token, "DeleteConnectivityRule", request)
+    (deleted,) = (await _call(bench, owner.token, "GetDeletedNamespaces")).namespaces
+    answer = await _call(bench, owner.token, "UndeleteNamespace", {"deletedNamespaceId": deleted.id})
+    await bench.until_done(owner.token, answer.async_operation_id)
+    for address in ("192.0.2.7", "8.8.8.8", ""):
+        assert not await _admitted(bench, owner.token, name, address=address)

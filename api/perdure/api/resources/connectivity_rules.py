@@ -33,6 +33,10 @@ _FIELD = "connectivity_rule_id"
 _CONNECTION = "spec.private_rule.connection_id"
 
 
+#: Nobody calls from there.
+_NOWHERE = ("0.0.0.0/32",)
+
+
 async def _create(call: ControlCall, request: CreateConnectivityRuleRequest) -> CreateConnectivityRuleResponse:
     networks = _networks(call, request.spec)
     if await call.transaction.count(call.account_id, kinds.CONNECTIVITY_RULE) >= call.limits.connectivity_rules_max:
@@ -72,7 +76,10 @@ async def _delete(call: ControlCall, request: DeleteConnectivityRuleRequest) -> 
 
 
 async def sources_of(transaction: Transaction, spec: NamespaceSpec) -> tuple[str, ...]:
-    """Networks from which a namespace is reached; all, if there are none."""
+    """Networks from which a namespace is reached; all, if there are none.
+
+    Rules may be gone that a namespace names which was deleted and is back: then it is reached from nowhere.
+    """
     networks: list[str] = []
     for rule_id in spec.connectivity_rule_ids:
         rule = await transaction.resource(kinds.CONNECTIVITY_RULE, rule_id)
@@ -81,6 +88,8 @@ async def sources_of(transaction: Transaction, spec: NamespaceSpec) -> tuple[str
         if rows.spec_of(rule, ConnectivityRuleSpec).HasField("public_rule"):
             return ()
         networks += rule.details["networks"]
+    if spec.connectivity_rule_ids and not networks:
+        return _NOWHERE
     return tuple(dict.fromkeys(networks))
 
 
