@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import structlog
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.kinds.workflow import EventBatch, LoadedExecution
+from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.shard import Shard
 from perdure.history.state.codec import decode_events
+from perdure.history.transition import EventBatch
 from perdure.kernel.errors import DataLoss
 from perdure.kernel.persistence.executions import DamagedRecord, JournalRecord
 from perdure.kernel.serving import named

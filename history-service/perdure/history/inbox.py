@@ -69,11 +69,15 @@ class Inbox:
 
     async def _child_closed(self, to: WorkflowKey, call: Call, letter: mail.ChildClosed) -> None:
         key = ExecutionKey(to.namespace_id, to.workflow_id, RunId(letter.run_id))
-        parent = await self._engine.shard_of(to).find(LoadedExecution, key)
+        shard = self._engine.shard_of(to)
+        parent = await shard.find(LoadedExecution, key)
+        while parent is not None and parent.state.reset_run_id and not parent.state.running:
+            parent = await shard.find(LoadedExecution, to.run(RunId(parent.state.reset_run_id)))
         if parent is None:
             raise NotFound("the parent is gone")
         child = parent.state.children.get(letter.initiated_event_id)
-        if child is not None and parent.state.running:
+        known = parent.state.recorded_by(letter.initiated_event_id) == letter.run_id
+        if child is not None and known and parent.state.running:
             self._engine.decide(
                 call.namespace, parent, lambda tx: children.closed(tx, child, letter.child, letter.close_event)
             )

@@ -55,9 +55,21 @@ _SignalFailed = SignalExternalWorkflowExecutionFailedCause
 _CancelFailed = CancelExternalWorkflowExecutionFailedCause
 
 
-def request_id(key: ExecutionKey, event_id: int) -> str:
+def request_id(state: Execution, event_id: int) -> str:
     """The id by which a receiver recognises a signal or cancel request that it got before."""
-    return str(uuid5(UUID(key.run_id), str(event_id)))
+    return str(uuid5(UUID(state.recorded_by(abs(event_id))), str(event_id)))
+
+
+def _execution(state: Execution, initiated_event_id: int = 0) -> WorkflowExecution:
+    """The run; or as the child knows it that this event has initiated."""
+    run_id = state.recorded_by(initiated_event_id) if initiated_event_id else state.run_id
+    return WorkflowExecution(workflow_id=state.workflow_id, run_id=run_id)
+
+
+def _as_parent(state: Execution, child_id: str) -> WorkflowExecution:
+    """The run as its child of this id knows it, if it has one."""
+    initiated = (key for key, child in state.children.items() if child.initiated.workflow_id == child_id)
+    return _execution(state, next(initiated, 0))
 
 
 class Messages:
@@ -91,7 +103,7 @@ class Messages:
         initiated = child.initiated
         request = StartWorkflowExecutionRequest(
             workflow_id=initiated.workflow_id,
-            request_id=f"{key.run_id}:{initiated_event_id}:0",
+            request_id=f"{parent.state.recorded_by(initiated_event_id)}:{initiated_event_id}:0",
             user_metadata=child.user_metadata,
         )
         _copy_start(initiated, request)
@@ -115,7 +127,7 @@ class Messages:
         child = parent.state.children.get(initiated_event_id)
         if not parent.state.running:
             if run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
-                await self._close_child(key, initiated, run_id, initiated_event_id)
+                await self._close_child(parent.state, initiated, run_id, initiated_event_id)
             return
         if child is None or child.started:
             return
@@ -133,7 +145,7 @@ class Messages:
         if sender is None or signal is None:
             return
         initiated = signal.initiated
-        own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        state = sender[0].state
         cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
             _check_other(key, initiated.namespace_id, initiated.workflow_execution)
@@ -142,15 +154,17 @@ class Messages:
                 signal_name=initiated.signal_name,
                 input=initiated.input if initiated.HasField("input") else None,
                 identity=SERVER_IDENTITY,
-                request_id=request_id(key, initiated_event_id),
+                request_id=request_id(state, initiated_event_id),
                 control=initiated.control,
                 header=initiated.header if initiated.HasField("header") else None,
             )
-            child_of = own if initiated.child_workflow_only else None
+            child_of = (
+                _as_parent(state, request.workflow_execution.workflow_id) if initiated.child_workflow_only else None
+            )
             await self._deliver(
                 initiated.namespace_id,
                 initiated.workflow_execution.workflow_id,
-                mail.Signal(request, own, child_of),
+                mail.Signal(request, _execution(state), child_of),
             )
         except NamespaceNotFound:
             cause = _SignalFailed.SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
@@ -175,21 +189,23 @@ class Messages:
         if sender is None or cancel is None:
             return
         initiated = cancel.initiated
-        own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        state = sender[0].state
         cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
             _check_other(key, initiated.namespace_id, initiated.workflow_execution)
             request = RequestCancelWorkflowExecutionRequest(
                 workflow_execution=initiated.workflow_execution,
                 identity=SERVER_IDENTITY,
-                request_id=request_id(key, initiated_event_id),
+                request_id=request_id(state, initiated_event_id),
                 reason=initiated.reason,
             )
-            child_of = own if initiated.child_workflow_only else None
+            child_of = (
+                _as_parent(state, request.workflow_execution.workflow_id) if initiated.child_workflow_only else None
+            )
             await self._deliver(
                 initiated.namespace_id,
                 initiated.workflow_execution.workflow_id,
-                mail.RequestCancel(request, own, initiated_event_id, child_of),
+                mail.RequestCancel(request, _execution(state), initiated_event_id, child_of),
             )
         except NamespaceNotFound:
             cause = _CancelFailed.CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND
@@ -211,7 +227,7 @@ class Messages:
         if sender is None or initiated_event_id not in sender[0].state.orphans:
             return
         child = sender[0].state.children[initiated_event_id]
-        await self._close_child(key, child.initiated, child.run_id, initiated_event_id)
+        await self._close_child(sender[0].state, child.initiated, child.run_id, initiated_event_id)
         sender = await self._sender(key)
         if sender is not None and initiated_event_id in sender[0].state.orphans:
             loaded, namespace = sender
@@ -219,12 +235,12 @@ class Messages:
 
     async def _close_child(
         self,
-        key: ExecutionKey,
+        state: Execution,
         initiated: StartChildWorkflowExecutionInitiatedEventAttributes,
         child_run_id: str,
         initiated_event_id: int,
     ) -> None:
-        own = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
+        own = _execution(state, initiated_event_id)
         target = WorkflowExecution(workflow_id=initiated.workflow_id)
         letter: mail.Letter
         if initiated.parent_close_policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE:
@@ -240,7 +256,7 @@ class Messages:
                 workflow_execution=target,
                 first_execution_run_id=child_run_id,
                 identity=SERVER_IDENTITY,
-                request_id=request_id(key, -initiated_event_id),
+                request_id=request_id(state, -initiated_event_id),
             )
             letter = mail.RequestCancel(cancel, own, child_of=own)
         # Closed, deleted, or not ours any more: nothing is left to do.
@@ -278,7 +294,7 @@ def _check_other(key: ExecutionKey, namespace_id: str, target: WorkflowExecution
 
 def _parent(namespace: Namespace, state: Execution, initiated_event_id: int) -> mail.Parent:
     root = state.started.root_workflow_execution
-    own = WorkflowExecution(workflow_id=state.workflow_id, run_id=state.run_id)
+    own = _execution(state, initiated_event_id)
     return mail.Parent(namespace.name, namespace.id, own, initiated_event_id, root if root.workflow_id else own)
 
 

@@ -23,6 +23,7 @@ from perdure.history.state.changes import (
     ActivityStarted,
     AnyChange,
     EventBuffered,
+    EventsInherited,
     EventsRecorded,
     HeartbeatContinued,
     Metered,
@@ -104,6 +105,8 @@ _CHANGES: Mapping[type, Callable[[Counts, Any, ExecutionKind], None]] = {
 def billable(kind: ExecutionKind, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> Counts:
     """The actions in one journal record of an execution of this kind."""
     kinds = [type(change) for change in changes]
+    if EventsInherited in kinds:
+        return {}
     in_order = EventBuffered not in kinds and EventsRecorded not in kinds
     counts = of_events(events if in_order else _counted_now(events, changes))
     for number, each in enumerate(kinds):

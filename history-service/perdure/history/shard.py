@@ -25,6 +25,7 @@ from perdure.history.kinds.table import KINDS
 from perdure.history.meter import Meter
 from perdure.history.metering import billable
 from perdure.history.metrics import HistoryMetrics
+from perdure.history.state.changes import EventsInherited
 from perdure.history.state.codec import (
     decode_changes,
     decode_events,
@@ -65,6 +66,7 @@ L = TypeVar("L", bound=Loaded[Any])
 LOADED_MAX = 10_000
 #: They go this part of all at a time, since looking for them costs more than letting them go.
 _EVICTED_PART = 40
+_INHERITED = encode_changes([EventsInherited()])
 #: A snapshot is due when the journal written since the last one is larger than this and than twice the snapshot.
 SNAPSHOT_TAIL_BYTES_MIN = 64 * 1024
 
@@ -247,7 +249,7 @@ class Shard:
         self._check_open()
         loaded = kind(self, tx.state)
         write = ShardWrite(self.id)
-        self._record(write, loaded, tx)
+        self._record_first(write, loaded, tx)
         self._adopt(loaded)
         self._submit(write, [(loaded, tx)])
         return loaded
@@ -303,12 +305,23 @@ class Shard:
         done: list[tuple[Loaded[Any], BaseTransition[Any]]] = [(loaded, tx)]
         if tx.successor is not None:
             successor = type(loaded)(self, tx.successor.state)
-            self._record(write, successor, tx.successor)
+            self._record_first(write, successor, tx.successor)
             done.append((successor, tx.successor))
         self._record(write, loaded, tx)
         if tx.successor is not None:
             self._adopt(successor)
         self._submit(write, done)
+
+    def _record_first(self, write: ShardWrite, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
+        """As `_record`, for a new run. What it inherits comes first, in pieces of the size that reads have."""
+        for batch in tx.inherited:
+            loaded.sequence += 1
+            record = JournalRecord(loaded.key, loaded.sequence, *batch, _INHERITED)
+            write.journal.append(record)
+            loaded.take_in(record)
+            loaded.tail_size += len(batch.blob)
+        write.current.append(CurrentRun(loaded.key.workflow, loaded.key.run_id))
+        self._record(write, loaded, tx)
 
     def _record(self, write: ShardWrite, loaded: Loaded[Any], tx: BaseTransition[Any]) -> None:
         """Turn a transition into rows. If that cannot be done, nothing of it is left but the changed state."""
@@ -319,6 +332,7 @@ class Shard:
         actions = billable(loaded.kind, events, changes)
         # Of what has no history, the changes are what is kept.
         kept = len(blob if loaded.kind is ExecutionKind.WORKFLOW else change_blob)
+        kept += sum(len(batch.blob) for batch in tx.inherited)
         state.state_transitions += 1
         tail_size = loaded.tail_size + len(blob) + len(change_blob)
         due = tail_size > max(SNAPSHOT_TAIL_BYTES_MIN, 2 * loaded.snapshot_size)
@@ -333,8 +347,6 @@ class Shard:
         record = JournalRecord(loaded.key, loaded.sequence, first, len(events), blob, change_blob)
         write.journal.append(record)
         loaded.take_in(record)
-        if loaded.sequence == 1:
-            write.current.append(CurrentRun(loaded.key.workflow, loaded.key.run_id))
         self._arm(loaded, tx.now, wake_at)
         self.meter.record(write, loaded, actions, kept, tx.now)
         owes, sequence = loaded.agenda.owes, loaded.sequence

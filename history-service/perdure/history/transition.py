@@ -8,8 +8,8 @@ and folding. A decision that raises leaves no trace: the shard throws the change
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import EventType
@@ -44,6 +44,18 @@ _OUTCOMES = frozenset(
 _IGNORABLE = frozenset({EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED})
 
 
+class EventBatch(NamedTuple):
+    """Consecutive events of a run, serialised as a `History`."""
+
+    first_event_id: int
+    event_count: int
+    blob: bytes
+
+    @property
+    def end(self) -> int:
+        return self.first_event_id + self.event_count
+
+
 class BaseTransition(Generic[S]):
     """One decision in the making, on an execution of any kind. `now` is the same instant for all of it (ns)."""
 
@@ -53,6 +65,7 @@ class BaseTransition(Generic[S]):
         "ended",
         "entropy",
         "events",
+        "inherited",
         "limits",
         "namespace",
         "now",
@@ -68,6 +81,8 @@ class BaseTransition(Generic[S]):
         self.namespace = namespace
         #: Stays empty for kinds that have no history.
         self.events: list[HistoryEvent] = []
+        #: Events of another run with which a new one begins: `state` has them folded.
+        self.inherited: Sequence[EventBatch] = ()
         self.changes: list[AnyChange] = []
         self.effects: list[Effect] = []
         #: Activities that ended in it, and how, to be counted once it is durable.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.state.changes import ActivityPaused, ActivityUnpaused, AnyChange
+from perdure.history.state.changes import ActivityPaused, ActivityUnpaused, AnyChange, RunReset
 from perdure.history.state.execution import Execution
 from perdure.kernel.ids import ExecutionKind, NamespaceId
 from perdure.kernel.namespace import Namespace
@@ -29,13 +29,13 @@ _SHOWN = frozenset(
     }
 )
 
-#: Changes after which TemporalPauseInfo is another.
-_PAUSES = frozenset({ActivityPaused, ActivityUnpaused})
+#: Changes after which it would: TemporalPauseInfo is another, or the run begins with what it inherits.
+_SHOWN_CHANGES = frozenset({ActivityPaused, ActivityUnpaused, RunReset})
 
 
 def changes_visibility(state: Execution, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
     """Whether a list would show something else after this. A build's first task adds to BuildIds."""
-    if any(event.event_type in _SHOWN for event in events) or any(type(each) in _PAUSES for each in changes):
+    if any(event.event_type in _SHOWN for event in events) or any(type(each) in _SHOWN_CHANGES for each in changes):
         return True
     points = state.reset_points.points
     return bool(events and points and points[-1].first_workflow_task_completed_id >= events[0].event_id)

@@ -1,4 +1,4 @@
-"""Updates: admitted without an event, accepted and completed with one."""
+"""Updates: admitted without an event (but by a reset), accepted and completed with one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.state.changes import UpdateAdmitted, UpdateRemoved, UpdateSent, UpdatesUnsent
 from perdure.history.state.execution import Execution, Update, UpdateStage
+
+
+def _admitted_again(state: Execution, event: HistoryEvent) -> None:
+    request = event.workflow_execution_update_admitted_event_attributes.request
+    update_id = request.meta.update_id
+    state.updates[update_id] = Update(
+        update_id, UpdateStage.ADMITTED, request=request, admitted_event_id=event.event_id
+    )
 
 
 def _accepted(state: Execution, event: HistoryEvent) -> None:
@@ -22,6 +30,7 @@ def _completed(state: Execution, event: HistoryEvent) -> None:
 
 
 EVOLVE = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _admitted_again,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _accepted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED: _completed,
 }

@@ -105,12 +105,16 @@ def _closed(state: Execution, event: HistoryEvent) -> None:
         state.workflow_task = None
     state.sticky_queue = ""
     # A retry, cron or continue-as-new run goes on in the eyes of its parent or schedule: only the last one reports.
-    state.owes_parent = bool(state.started.parent_workflow_namespace_id) and not state.successor_run_id
-    state.owes_schedule = state.scheduled_by is not None and not state.successor_run_id
+    # So does the run that a reset put in this one's place, and if it was made from this one, it has its children too.
+    goes_on = bool(state.successor_run_id) or state.superseded
+    state.owes_parent = bool(state.started.parent_workflow_namespace_id) and not goes_on
+    state.owes_schedule = state.scheduled_by is not None and not goes_on
     state.orphans = [
         key
         for key, child in state.children.items()
-        if child.started and child.initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
+        if child.started
+        and child.initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
+        and not state.reset_run_id
     ]
     # What was pending stays as it was, for whoever looks; what nobody can see is forgotten, to keep closed runs small.
     state.timers.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.state.changes import (
@@ -61,6 +61,7 @@ def _completed(state: Execution, event: HistoryEvent) -> None:
 
 #: Builds that are remembered as points to which a run can be reset.
 _RESET_POINTS_MAX = 100
+_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _BUILD_IDS = "BuildIds"
 _UNVERSIONED = "unversioned"
 
@@ -97,6 +98,9 @@ def _add_reset_point(state: Execution, event: HistoryEvent, build_id: str) -> No
 
 def _failed(state: Execution, event: HistoryEvent) -> None:
     _end_unsuccessfully(state)
+    if event.workflow_task_failed_event_attributes.cause == _RESET:
+        # Nobody's failure either: the run was wound back to before this task.
+        state.workflow_task_attempt = 1
 
 
 def _timed_out(state: Execution, event: HistoryEvent) -> None:

@@ -115,8 +115,12 @@ def _let_reset_points_expire(call: Call, state: Execution, info: WorkflowExecuti
 
 def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
     info = WorkflowExecutionExtendedInfo(
-        cancel_requested=state.cancel_requested, original_start_time=timestamp(state.started_at)
+        cancel_requested=state.cancel_requested,
+        original_start_time=timestamp(state.original_started_at or state.started_at),
+        reset_run_id=state.reset_run_id,
     )
+    if state.reset_at:
+        info.last_reset_time.CopyFrom(timestamp(state.reset_at))
     if state.execution_expires_at:
         info.execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
     info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))

@@ -17,7 +17,7 @@ from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.execution import Execution
-from perdure.history.transition import Transition
+from perdure.history.transition import EventBatch, Transition
 from perdure.kernel.errors import NotFound, NotOwner, workflow_not_found
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.namespace import Namespace
@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 
 #: Bytes of recent events that a run keeps in memory, so that the usual reads need no store.
 RECENT_BYTES_MAX = 256 * 1024
-
-
-class EventBatch(NamedTuple):
-    """Consecutive events of a run, serialised as a `History`."""
-
-    first_event_id: int
-    event_count: int
-    blob: bytes
-
-    @property
-    def end(self) -> int:
-        return self.first_event_id + self.event_count
 
 
 class PendingQuery:

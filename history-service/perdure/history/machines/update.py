@@ -92,6 +92,10 @@ def send(tx: Transition, task: WorkflowTask) -> list[Message]:
     waiting = [update for update in tx.state.updates.values() if update.stage is UpdateStage.ADMITTED]
     messages = []
     for update in waiting:
+        tx.change(UpdateSent(update.update_id))
+        if update.admitted_event_id:
+            # The worker finds it in the history.
+            continue
         assert update.request is not None
         body = AnyMessage()
         body.Pack(update.request)
@@ -103,7 +107,6 @@ def send(tx: Transition, task: WorkflowTask) -> list[Message]:
                 body=body,
             )
         )
-        tx.change(UpdateSent(update.update_id))
     return messages
 
 
@@ -164,7 +167,8 @@ def _accept(tx: Transition, update: Update, acceptance: Acceptance) -> None:
         protocol_instance_id=update.update_id,
         accepted_request_message_id=acceptance.accepted_request_message_id,
         accepted_request_sequencing_event_id=acceptance.accepted_request_sequencing_event_id,
-        accepted_request=update.request,
+        # What an event says is not said again.
+        accepted_request=None if update.admitted_event_id else update.request,
     )
     tx.effect(ResolveUpdate(update.update_id))
 

@@ -8,6 +8,8 @@ task starts, it gives way to a normal one, since the event ids it was promised a
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.enums.v1 import (
     EventType,
     SuggestContinueAsNewReason,
@@ -231,8 +233,12 @@ def fail(
     failure: Failure | None,
     identity: str,
     binary_checksum: str = "",
+    **reset: Any,
 ) -> None:
-    """The task ended without progress; a new attempt is the caller's to schedule."""
+    """The task ended without progress; a new attempt is the caller's to schedule.
+
+    `reset` is what the event says of a reset besides.
+    """
     if task.type is WorkflowTaskType.SPECULATIVE:
         _write_down(tx, task)
         task = tx.state.workflow_task or task
@@ -247,6 +253,7 @@ def fail(
             failure=failure,
             identity=identity,
             binary_checksum=binary_checksum,
+            **reset,
         )
     _after_failure(tx)
 

@@ -13,6 +13,7 @@ from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
 from perdure.history.state.change import Change
+from perdure.history.state.execution import Fork
 from perdure.history.state.schedule_changes import AnyScheduleChange
 
 
@@ -289,6 +290,25 @@ class ScheduleNotified(Change, frozen=True, tag="sn"):
     """The schedule has recorded how this run ended, or can no longer."""
 
 
+class EventsInherited(Change, frozen=True, tag="ei"):
+    """The events of this journal record were copied from another run, where they have had their effect and price."""
+
+
+class RunReset(Change, frozen=True, tag="rr"):
+    """This run goes on from the events that it inherited, as if it had been started at `at`."""
+
+    at: int
+    request_id: str
+    forks: list[Fork]
+
+
+class RunSuperseded(Change, frozen=True, tag="rx"):
+    """A reset put another run in this one's place. `base`: the other one goes on from events of this one."""
+
+    run_id: str
+    base: bool
+
+
 AnyChange = (
     EventsRecorded
     | EventBuffered
@@ -328,5 +348,8 @@ AnyChange = (
     | OrphanHandled
     | StartedBySchedule
     | ScheduleNotified
+    | EventsInherited
+    | RunReset
+    | RunSuperseded
     | AnyScheduleChange
 )

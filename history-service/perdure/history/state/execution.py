@@ -179,6 +179,15 @@ class Update(msgspec.Struct):
     request: UpdateRequest | None = None
     accepted_event_id: int = 0
     completed_event_id: int = 0
+    #: An event holds the request: it was accepted by a run that was reset, and is new to this one.
+    admitted_event_id: int = 0
+
+
+class Fork(msgspec.Struct, frozen=True):
+    """Events up to `last_event_id` were first recorded by the run `run_id`, and inherited from it by a reset."""
+
+    run_id: RunId
+    last_event_id: int
 
 
 class RequestOrigin(msgspec.Struct):
@@ -249,6 +258,15 @@ class Execution(msgspec.Struct):
     #: Closed, and the schedule that started it does not know yet.
     owes_schedule: bool = False
 
+    #: By a reset: whose events it begins with, the oldest run first.
+    forks: list[Fork] = []
+    reset_at: int = 0
+    reset_request_id: str = ""
+    original_started_at: int = 0
+    #: A reset made another run from this one's events, or at least put another in its place.
+    reset_run_id: str = ""
+    superseded: bool = False
+
     @property
     def key(self) -> ExecutionKey:
         return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
@@ -269,3 +287,10 @@ class Execution(msgspec.Struct):
     @property
     def first_run_id(self) -> str:
         return self.started.first_execution_run_id or self.run_id
+
+    def recorded_by(self, event_id: int) -> RunId:
+        """The run that first recorded an event of this one's history. Others know what it led to by that run."""
+        for fork in self.forks:
+            if event_id <= fork.last_event_id:
+                return fork.run_id
+        return self.run_id
