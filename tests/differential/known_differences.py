@@ -3,7 +3,7 @@ it that passes is a failure.
 """
 
 KNOWN_DIFFERENCES = {
-    "test_reset.test_a_signal_sent_again_is_recognised": "it is, also by the run that a reset made; the real server forgets",
+    "test_reset.test_a_signal_sent_again_is_recognised": "it is; the real server forgets at a reset",
     "test_reset.test_points_between_tasks": "the real server's messages speak of how it stores events",
     "test_schedules.test_an_update_with_an_old_token": "it is refused; the real server says yes and does nothing",
     "test_schedules.test_unknown_schedules": "there is no workflow behind a schedule that errors could speak of",
