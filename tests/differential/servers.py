@@ -50,6 +50,7 @@ def real() -> Iterator[str]:
         "matching.numTaskqueueWritePartitions=1",
         "admin.matchingNamespaceTaskqueueToPartitionDispatchRate=4000",
         "activity.enableStandalone=true",
+        "frontend.WorkflowPauseEnabled=true",
         "history.enableStandaloneActivityOperatorCommands=true",
     )
     flags = [flag for setting in settings for flag in ("--dynamic-config-value", setting)]

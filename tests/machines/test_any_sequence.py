@@ -6,6 +6,7 @@ same as one made anew; and nothing becomes owed that nobody is told of.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from hypothesis import settings
@@ -25,17 +26,17 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Request
 
-from perdure.history.machines import activity, activity_control, child, external, update, workflow, workflow_task
+from perdure.history.machines import activity, activity_control, child, external, pause, update, workflow, workflow_task
 from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution, UpdateStage, WorkflowTask
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import ServiceError
+from perdure.kernel.errors import InvalidArgument, ServiceError
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import TaskObsolete
 from tests.differential import commands as c
 from tests.differential import updates as u
 from tests.support import reports
-from tests.support.playbook import Run, failure, start
+from tests.support.playbook import Run, failure, start, wind_back
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SECONDS = st.sampled_from([0, 1, 3, 20])
@@ -153,6 +154,17 @@ class AnySequence(RuleBasedStateMachine):
         if sure == 7:
             self.attempt(workflow.terminate, "enough", None, "client")
 
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        self.attempt(pause.pause if paused else pause.unpause, "operator", "why", "request")
+
+    @precondition(lambda self: self.run.history[-1].event_id > 3)
+    @rule(data=st.data())
+    def reset(self, data: st.DataObject) -> None:
+        event_id = data.draw(st.integers(2, self.run.history[-1].event_id))
+        with contextlib.suppress(InvalidArgument):
+            self.run, _ = wind_back(self.run, event_id)
+
     @rule()
     def reset_sticky(self) -> None:
         if self.state.running:
@@ -176,7 +188,7 @@ class AnySequence(RuleBasedStateMachine):
     )
     def answer(self, data: st.DataObject, closing: Command | None, verdict: Any, **options: bool) -> None:
         fields: dict[str, Any] = {
-            "force_create_new_workflow_task": options["force"],
+            "force_create_new_workflow_task": options["force"] and not self.state.holds_tasks,
             "return_new_workflow_task": options["inline"],
         }
         if options["sticky"]:

@@ -9,41 +9,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from perdure.history.fold import replay
-from perdure.history.machines import reset, workflow, workflow_task
-from perdure.history.state.changes import EventsInherited, RequestSeen, RunReset, SignalRequestSeen
-from perdure.history.state.codec import encode_changes, encode_events
+from perdure.history.machines import reset, workflow
+from perdure.history.state.changes import RunReset
 from perdure.history.state.execution import Execution, Fork
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import RunId
 from tests.differential import commands as c
-from tests.support.playbook import Play, Run, change, event, start
-
-
-def wind_back(run: Run, event_id: int) -> tuple[Run, Play]:
-    """A new run that is made from this one as it was before this event."""
-    inherited = run.history[: event_id - 1]
-    changes = [EventsInherited()]
-    state = Execution(run.state.namespace_id, run.state.workflow_id, RunId("new"))
-    replay(state, inherited, changes)
-    new = Run(state, run.clock, run.entropy, run.limits, run.namespace)
-    new.history += inherited
-    new._journal.append((encode_events(inherited), encode_changes(changes)))
-    started = {
-        each.activity_task_started_event_attributes.scheduled_event_id: each
-        for each in inherited
-        if each.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
-    }
-    base = reset.Base(run.state, "start", inherited[-1].event_id, 0, started)
-
-    def decide(tx: Any) -> None:
-        reset.begin(tx, base, "request", "wrong turn")
-        workflow_task.schedule(tx)
-        for effect in new.agenda.outstanding(tx.now):
-            tx.effect(effect)
-
-    return new, new.decide(decide)
+from tests.support.playbook import start, wind_back
 
 
 def test_the_task_at_the_point_fails_and_another_is_made() -> None:
@@ -56,7 +29,7 @@ def test_the_task_at_the_point_fails_and_another_is_made() -> None:
         "WorkflowTaskScheduled",
     ]
     failed = new.history[3].workflow_task_failed_event_attributes
-    assert (failed.base_run_id, failed.new_run_id) == (run.state.run_id, "new")
+    assert (failed.base_run_id, failed.new_run_id) == (run.state.run_id, new.state.run_id)
     assert not new.state.timers
     assert new.task.attempt == 1
     assert new.state.requests["start"].event_id == 1
@@ -118,12 +91,9 @@ def test_a_signal_is_known_to_the_new_run_when_it_is_sent_again() -> None:
     run = start()
     run.turn()
     run.decide(workflow.signal, "go", None, "", None, "r1")
-    new, _ = wind_back(run, 4)
-    new.decide(reset.repeat, [run.history[4]]).expect(
-        change(SignalRequestSeen, request_id="r1"),
-        event("WorkflowExecutionSignaled", id=6, signal_name="go", request_id="r1"),
-        change(RequestSeen, request_id="r1", event_id=6),
-    )
+    new, play = wind_back(run, 4)
+    assert play.events() == ["WorkflowTaskFailed", "WorkflowExecutionSignaled", "WorkflowTaskScheduled"]
+    assert new.state.requests["r1"].event_id == 5
     assert new.decide(workflow.signal, "go", None, "", None, "r1").result is False
 
 

@@ -29,7 +29,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.protocol.v1 import Message as ProtocolMessage
-from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, RespondWorkflowTaskCompletedRequest
 
 from perdure.history import completion
 from perdure.history.commands import CommandFailure
@@ -37,8 +37,8 @@ from perdure.history.effects import Effect, OfferActivityTask, OfferWorkflowTask
 from perdure.history.fold import replay
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.kinds.workflow_agenda import Agenda
-from perdure.history.machines import update, workflow, workflow_task
-from perdure.history.state.changes import AnyChange, Change, EventBuffered, EventsRecorded
+from perdure.history.machines import reset, update, workflow, workflow_task
+from perdure.history.state.changes import AnyChange, Change, EventBuffered, EventsInherited, EventsRecorded
 from perdure.history.state.codec import decode_changes, decode_events, encode_changes, encode_events
 from perdure.history.state.execution import Activity, Child, Execution, WorkflowTask
 from perdure.history.transition import Transition
@@ -421,3 +421,29 @@ def failure(message: str = "boom", *, type: str = "Oops", non_retryable: bool = 
     """An application failure."""
     application: Any = {"type": type, "non_retryable": non_retryable, **info}
     return Failure(message=message, application_failure_info=application)
+
+
+def wind_back(run: Run, event_id: int) -> tuple[Run, Play]:
+    """Reset: a new run that goes on from this one as it was before this event."""
+    inherited, changes = run.history[: event_id - 1], [EventsInherited()]
+    state = Execution(run.state.namespace_id, run.state.workflow_id, RunId(run.entropy.uuid()))
+    replay(state, inherited, changes)
+    new = Run(state, run.clock, run.entropy, run.limits, run.namespace)
+    new.history += inherited
+    new._journal.append((encode_events(inherited), encode_changes(changes)))
+    started = {
+        each.activity_task_started_event_attributes.scheduled_event_id: each
+        for each in inherited
+        if each.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
+    }
+    base = reset.Base(run.state, "start", inherited[-1].event_id, 0, started)
+    request = ResetWorkflowExecutionRequest(request_id="request", reason="wrong turn")
+
+    def decide(tx: Transition) -> None:
+        reset.begin(tx, base, request.request_id, request.reason)
+        reset.repeat(tx, reset.from_outside(run.history[event_id - 1 :], request))
+        workflow_task.schedule(tx)
+        for effect in new.agenda.outstanding(tx.now):
+            tx.effect(effect)
+
+    return new, new.decide(decide)

@@ -154,8 +154,8 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "UpdateWorkflowExecution": _EVENT_AND_WAIT,
     "PollWorkflowExecutionUpdate": _WATCH,
     "UpdateWorkflowExecutionOptions": _LATER_WRITE,
-    "PauseWorkflowExecution": _LATER_WRITE,
-    "UnpauseWorkflowExecution": _LATER_WRITE,
+    "PauseWorkflowExecution": _CHANGE,
+    "UnpauseWorkflowExecution": _CHANGE,
     "PollWorkflowExecutionTimeSkipping": _LATER_READ,
     # Workers: workflow tasks
     "PollWorkflowTaskQueue": _MATCHING_POLL,

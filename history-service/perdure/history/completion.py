@@ -15,6 +15,7 @@ from perdure.history.commands import Batch, CommandFailure
 from perdure.history.machines import activity, update, workflow, workflow_task
 from perdure.history.state.execution import Activity, WorkflowTask
 from perdure.history.transition import Transition
+from perdure.kernel.errors import FailedPrecondition
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.tokens import WorkflowTaskToken
 
@@ -41,9 +42,12 @@ def complete(
 
     Raises:
         NotFound: the task is not running any more.
+        FailedPrecondition: the run is paused, and another task is asked for.
         CommandFailure: a command cannot be carried out; `fail` is to be called instead.
     """
     task = workflow_task.of_token(tx.state, token)
+    if tx.state.holds_tasks and request.force_create_new_workflow_task:
+        raise FailedPrecondition("Workflow is paused and force create new workflow task is not allowed.")
     done = Completion()
     only_heartbeat = request.force_create_new_workflow_task and not request.commands and not request.messages
     if only_heartbeat and tx.now > task.original_scheduled_at + tx.limits.workflow_task_heartbeat_timeout_ns:

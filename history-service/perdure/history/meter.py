@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from perdure.history.kinds.kind import Loaded
-from perdure.history.state.execution import RUNNING
+from perdure.history.state.execution import OPEN
 from perdure.kernel.ids import NamespaceId
 from perdure.kernel.metering.actions import BACKGROUND, OTHER_TYPES, TYPES_MAX
 from perdure.kernel.metering.events import Counts
@@ -52,7 +52,7 @@ class Meter:
 
     def erase(self, write: ShardWrite, head: Head, now_ns: int) -> None:
         """An execution that is not in memory is removed."""
-        _gone(write, head.key.namespace_id, head.kept_bytes, now_ns, is_open=head.status == RUNNING)
+        _gone(write, head.key.namespace_id, head.kept_bytes, now_ns, is_open=head.status in OPEN)
 
     def _told_apart(self, namespace_id: NamespaceId, kind: str, hour: int) -> str:
         if hour != self._hour:

@@ -162,7 +162,7 @@ def _workflow_task(loaded: Loaded[Any]) -> Task | None:
 def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
     state = loaded.state
     activity = state.activities.get(scheduled_event_id)
-    if activity is None or not activity.waiting or not state.running:
+    if activity is None or not activity.waiting or not state.running or state.holds_tasks:
         return None
     scheduled = activity.scheduled
     priority = scheduled.priority if scheduled.HasField("priority") else state.priority

@@ -41,7 +41,13 @@ _OUTCOMES = frozenset(
 
 
 #: Events that an SDK which does not know them can pass over.
-_IGNORABLE = frozenset({EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED})
+_IGNORABLE = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED,
+    }
+)
 
 
 class EventBatch(NamedTuple):

@@ -29,6 +29,8 @@ CHECKS: Mapping[str, Check] = {
     "QueryWorkflow": executions.check_query,
     "RequestCancelWorkflowExecution": executions.check_request_cancel,
     "ResetWorkflowExecution": executions.check_reset,
+    "PauseWorkflowExecution": executions.check_pause,
+    "UnpauseWorkflowExecution": executions.check_pause,
     "TerminateWorkflowExecution": executions.check_terminate,
     "DeleteWorkflowExecution": executions.check_delete,
     "ResetStickyTaskQueue": executions.check_reset_sticky,

@@ -8,15 +8,25 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
+    PauseWorkflowExecutionRequest,
     QueryWorkflowRequest,
     RequestCancelWorkflowExecutionRequest,
     ResetStickyTaskQueueRequest,
     ResetWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
+    UnpauseWorkflowExecutionRequest,
 )
 
-from perdure.frontend.validation.rules import Scene, check_blob, check_execution, check_links, too_long
+from perdure.frontend.validation.rules import (
+    Scene,
+    check_blob,
+    check_execution,
+    check_links,
+    check_run_id,
+    check_workflow_id,
+    too_long,
+)
 from perdure.kernel.errors import InvalidArgument
 
 _DEFAULT_TERMINATE_REASON = "terminated by user via frontend"
@@ -87,6 +97,18 @@ def check_reset(request: ResetWorkflowExecutionRequest, scene: Scene) -> None:
     check_execution(request, "workflow_execution")
     if request.reset_reapply_type not in ResetReapplyType.values():
         raise InvalidArgument(f"unknown reset reapply type: {request.reset_reapply_type}")
+
+
+def check_pause(request: PauseWorkflowExecutionRequest | UnpauseWorkflowExecutionRequest, scene: Scene) -> None:
+    check_workflow_id(request.workflow_id, scene.limits)
+    check_run_id(request.run_id)
+    for name, text in (
+        ("reason", request.reason),
+        ("request id", request.request_id),
+        ("identity", request.identity),
+    ):
+        if too_long(text, scene.limits):
+            raise InvalidArgument(f"{name} is too long.")
 
 
 def check_query(request: QueryWorkflowRequest, scene: Scene) -> None:

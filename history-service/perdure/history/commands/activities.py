@@ -66,7 +66,7 @@ def schedule_activity(tx: Transition, command: ScheduleActivityTaskCommandAttrib
         priority=command.priority if command.HasField("priority") else None,
         **_timeouts(tx, command),
     )
-    if command.request_eager_execution:
+    if command.request_eager_execution and not tx.state.holds_tasks:
         batch.eager.append(event.event_id)
     else:
         tx.effect(OfferActivityTask(event.event_id))

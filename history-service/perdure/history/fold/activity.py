@@ -7,6 +7,7 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 
+from perdure.history.fold.pause import show_pauses
 from perdure.history.state.changes import (
     ActivityBegunAnew,
     ActivityHeartbeat,
@@ -21,9 +22,8 @@ from perdure.history.state.changes import (
     ActivityStarted,
     ActivityUnpaused,
 )
-from perdure.history.state.execution import Activity, ActivityPause, Execution
+from perdure.history.state.execution import Activity, Execution, Pause
 from perdure.kernel.prototime import instant_ns, length_ns
-from perdure.kernel.visibility import attributes as search_attributes
 
 #: What operators can change of an activity besides its task queue.
 OPTIONS = (
@@ -128,12 +128,12 @@ def _held(state: Execution, change: ActivityHeld) -> None:
 
 def _paused(state: Execution, change: ActivityPaused) -> None:
     activity = state.activities[change.scheduled_event_id]
-    activity.pause = ActivityPause(change.at, change.identity, change.reason, change.request_id)
+    activity.pause = Pause(change.at, change.identity, change.reason, change.request_id)
     # An attempt that runs may run to its end.
     if not activity.started:
         activity.stamp += 1
     if not activity.standalone:
-        _show_paused_types(state)
+        show_pauses(state)
 
 
 def _unpaused(state: Execution, change: ActivityUnpaused) -> None:
@@ -144,7 +144,7 @@ def _unpaused(state: Execution, change: ActivityUnpaused) -> None:
     if change.reset_heartbeat:
         _forget_heartbeat(activity)
     if not activity.standalone:
-        _show_paused_types(state)
+        show_pauses(state)
 
 
 def _reset(state: Execution, change: ActivityReset) -> None:
@@ -248,18 +248,6 @@ def _clear_start(activity: Activity) -> None:
 def _forget_heartbeat(activity: Activity) -> None:
     activity.heartbeat_at = 0
     activity.heartbeat_details = None
-
-
-def _show_paused_types(state: Execution) -> None:
-    """Lists find workflows by the types of the activities that are paused in them."""
-    paused = {activity.scheduled.activity_type.name for activity in state.activities.values() if activity.pause}
-    fields = state.search_attributes.indexed_fields
-    if paused:
-        entries = [f"property:activityType={name}" for name in sorted(paused)]
-        shown = search_attributes.encode_value(entries, search_attributes.KEYWORD_LIST)
-        fields["TemporalPauseInfo"].CopyFrom(shown)
-    else:
-        fields.pop("TemporalPauseInfo", None)
 
 
 AMEND = {

@@ -13,6 +13,7 @@ from perdure.history.fold import (
     activity_execution,
     child,
     external,
+    pause,
     reset,
     schedule,
     timer,
@@ -23,7 +24,19 @@ from perdure.history.fold import (
 from perdure.history.state.changes import AnyChange, BufferedTimerDropped, EventBuffered, EventsRecorded, Metered
 from perdure.history.state.execution import Execution
 
-_MACHINES = (workflow, workflow_task, activity, timer, child, external, update, activity_execution, schedule, reset)
+_MACHINES = (
+    workflow,
+    workflow_task,
+    activity,
+    timer,
+    child,
+    external,
+    update,
+    activity_execution,
+    schedule,
+    reset,
+    pause,
+)
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}
 AMEND: dict[type, Callable[[Any, Any], None]] = {}

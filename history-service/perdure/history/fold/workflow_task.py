@@ -61,7 +61,11 @@ def _completed(state: Execution, event: HistoryEvent) -> None:
 
 #: Builds that are remembered as points to which a run can be reset.
 _RESET_POINTS_MAX = 100
-_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+#: The run was wound back to before this task, or is paused.
+_TAKEN_BACK = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED,
+)
 _BUILD_IDS = "BuildIds"
 _UNVERSIONED = "unversioned"
 
@@ -98,8 +102,8 @@ def _add_reset_point(state: Execution, event: HistoryEvent, build_id: str) -> No
 
 def _failed(state: Execution, event: HistoryEvent) -> None:
     _end_unsuccessfully(state)
-    if event.workflow_task_failed_event_attributes.cause == _RESET:
-        # Nobody's failure either: the run was wound back to before this task.
+    if event.workflow_task_failed_event_attributes.cause in _TAKEN_BACK:
+        # Nobody's failure either.
         state.workflow_task_attempt = 1
 
 

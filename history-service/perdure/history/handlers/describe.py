@@ -121,6 +121,10 @@ def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
     )
     if state.reset_at:
         info.last_reset_time.CopyFrom(timestamp(state.reset_at))
+    if state.pause is not None:
+        info.pause_info.identity = state.pause.identity
+        info.pause_info.reason = state.pause.reason
+        info.pause_info.paused_time.CopyFrom(timestamp(state.pause.at))
     if state.execution_expires_at:
         info.execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
     info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))

@@ -74,6 +74,8 @@ def _goes_with_task(state: Execution) -> bool:
 
 
 def _rejected(condition: QueryRejectCondition.ValueType, state: Execution) -> bool:
+    if state.pause is not None:
+        return True
     if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_OPEN:
         return not state.running
     if condition == QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:

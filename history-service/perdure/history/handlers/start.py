@@ -69,7 +69,7 @@ async def start_workflow_execution(
         run_id=state.run_id,
         first_execution_run_id=state.first_run_id,
         started=started.is_new or started.deduplicated,
-        status=_Status.ValueType(state.status),
+        status=_Status.WORKFLOW_EXECUTION_STATUS_RUNNING if state.running else _Status.ValueType(state.status),
         link=_link(call, request, started),
     )
     task = state.workflow_task

@@ -67,6 +67,9 @@ _NO_LONGER_UNSTARTED: dict[int, Callable[[HistoryEvent], int]] = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: (
         lambda event: event.activity_task_timed_out_event_attributes.scheduled_event_id
     ),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: (  # By a reset, without having started again.
+        lambda event: event.activity_task_failed_event_attributes.scheduled_event_id
+    ),
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: (
         lambda event: event.activity_task_canceled_event_attributes.scheduled_event_id
     ),
@@ -147,7 +150,7 @@ class Agenda:
             instants.append(at)
         if state.run_expires_at:
             instants.append(state.run_expires_at)
-        if state.first_task_at and not state.completed_task_event_id and state.workflow_task is None:
+        if state.first_task_at and not (state.completed_task_event_id or state.workflow_task or state.holds_tasks):
             instants.append(state.first_task_at)
         return min(instants, default=0)
 
@@ -204,11 +207,15 @@ class Agenda:
             return bool(state.owes_parent or state.owes_schedule or state.orphans)
         task = state.workflow_task
         return bool(
-            (task is not None and not task.started_event_id)
-            or self._unstarted
-            or state.signals_out
-            or state.cancels_out
+            (task is not None and not task.started_event_id) or self._wanted or state.signals_out or state.cancels_out
         )
+
+    @property
+    def _wanted(self) -> set[int]:
+        """What of the unstarted is to be started: of a paused run only its children."""
+        if not self.state.holds_tasks:
+            return self._unstarted
+        return self._unstarted - self.state.activities.keys()
 
     def outstanding(self, now: int) -> list[Effect]:
         """All effects that are owed, for a run that was just loaded: earlier ones may have been lost."""
@@ -224,7 +231,7 @@ class Agenda:
         task = state.workflow_task
         if task is not None and not task.started_event_id:
             effects.append(OfferWorkflowTask())
-        for key in sorted(self._unstarted):
+        for key in sorted(self._wanted):
             activity = state.activities.get(key)
             if activity is None:
                 effects.append(StartChild(key))

@@ -78,12 +78,12 @@ def start(
     """A worker takes this attempt.
 
     Raises:
-        TaskObsolete: the attempt is over, was taken, or is not due yet.
+        TaskObsolete: the attempt is over, was taken, is not due yet, or the workflow is paused.
     """
     activity: Activity | None = tx.state.activities.get(scheduled_event_id)
     if not tx.state.running or activity is None or not activity.waiting or activity.stamp != stamp:
         raise TaskObsolete
-    if activity.attempt_scheduled_at > tx.now:
+    if activity.attempt_scheduled_at > tx.now or tx.state.holds_tasks:
         raise TaskObsolete
     begin(tx, activity, identity, sdk_name, sdk_version)
     return activity

@@ -19,7 +19,7 @@ from perdure.history.machines import workflow_task
 from perdure.history.state.changes import UpdateAdmitted, UpdateRemoved, UpdateSent
 from perdure.history.state.execution import Update, UpdateStage, WorkflowTask
 from perdure.history.transition import Transition
-from perdure.kernel.errors import InvalidArgument, NotFound, ResourceExhausted, WorkflowNotReady
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, WorkflowNotReady
 
 #: With this many failed workflow tasks in a row, an update has no prospect of being looked at.
 _HOPELESS_ATTEMPT = 3
@@ -56,6 +56,7 @@ def admit(tx: Transition, request: Request) -> None:
 
     Raises:
         NotFound: the run is closed and does not know the update.
+        FailedPrecondition: the run is paused.
         WorkflowNotReady: the workflow's code keeps failing.
         ResourceExhausted: too many updates in flight, or in all.
     """
@@ -64,6 +65,8 @@ def admit(tx: Transition, request: Request) -> None:
         return
     if not state.running:
         raise NotFound("workflow execution already completed")
+    if state.holds_tasks:
+        raise FailedPrecondition("Workflow is paused. Cannot update the workflow.")
     if state.workflow_task_attempt >= _HOPELESS_ATTEMPT:
         raise WorkflowNotReady("Unable to perform workflow execution update due to Workflow Task in failed state.")
     _check_limits(tx)

@@ -45,9 +45,9 @@ _FIRST_BACKOFF_NS = 5 * SECOND_NS
 
 
 def schedule(tx: Transition, *, speculative: bool = False, offer: bool = True, despite_delay: bool = False) -> None:
-    """Have a workflow task pending; does nothing if one is, or if the run is closed or still waits for its first."""
+    """Have a workflow task pending; does nothing if one is, or if the run is closed, paused, or waits for its first."""
     state = tx.state
-    if state.workflow_task is not None or not state.running:
+    if state.workflow_task is not None or not state.running or state.holds_tasks:
         return
     if waits_for_first_task(state, tx.now) and not despite_delay:
         return

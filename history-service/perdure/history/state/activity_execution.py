@@ -61,6 +61,11 @@ class ActivityExecution(msgspec.Struct):
         return self.status == RUNNING
 
     @property
+    def holds_tasks(self) -> bool:
+        """Its pause is its activity's own."""
+        return False
+
+    @property
     def next_event_id(self) -> int:
         return 1
 

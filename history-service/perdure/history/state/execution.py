@@ -28,6 +28,9 @@ from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
 from perdure.kernel.mail import ScheduledBy
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+PAUSED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+#: Of executions of every kind that have not ended.
+OPEN = frozenset({RUNNING, PAUSED})
 
 
 class WorkflowTaskType(IntEnum):
@@ -64,8 +67,8 @@ class WorkflowTask(msgspec.Struct):
     sticky_timeout: int = 0
 
 
-class ActivityPause(msgspec.Struct, frozen=True):
-    """An operator holds the activity back since `at`."""
+class Pause(msgspec.Struct, frozen=True):
+    """An operator holds an activity or a whole run back since `at`."""
 
     at: int
     identity: str
@@ -95,7 +98,7 @@ class Activity(msgspec.Struct):
     last_attempt_completed_at: int = 0
     retry_interval: int = 0
     last_identity: str = ""
-    pause: ActivityPause | None = None
+    pause: Pause | None = None
     #: An operator wants the attempts to begin anew; the attempt that runs learns it with its next heartbeat.
     reset: bool = False
     #: The attempt after the one that runs is not to see the heartbeat details so far.
@@ -267,13 +270,20 @@ class Execution(msgspec.Struct):
     reset_run_id: str = ""
     superseded: bool = False
 
+    pause: Pause | None = None
+
     @property
     def key(self) -> ExecutionKey:
         return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
 
     @property
     def running(self) -> bool:
-        return self.status == RUNNING
+        return self.status in OPEN
+
+    @property
+    def holds_tasks(self) -> bool:
+        """Whether workers get none of its tasks for now."""
+        return self.pause is not None
 
     @property
     def priority(self) -> Priority:
