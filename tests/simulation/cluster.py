@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore
+from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore, SqliteVisibilityStore
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.entropy import Entropy
@@ -83,7 +83,7 @@ class Cluster:
         self.history = HistoryService(self._runtime, Limits(), self._mortal, shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(self.history.engine)
         self.matching = MatchingService(self._runtime, Limits(), self.history)
-        self.history.connect(self.matching)
+        self.history.connect(self.matching, SqliteVisibilityStore(self.database))
         await self._owner.start()
         await self.matching.start()
         self._gone = asyncio.get_running_loop().create_future()

@@ -26,7 +26,13 @@ from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
 from perdure.history.shard import Shard
-from perdure.infra.sqlite import SqliteDatabase, SqliteExecutionStore, SqliteShardStore, SqliteUsageStore
+from perdure.infra.sqlite import (
+    SqliteDatabase,
+    SqliteExecutionStore,
+    SqliteShardStore,
+    SqliteUsageStore,
+    SqliteVisibilityStore,
+)
 from perdure.kernel.call import Call
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
@@ -108,6 +114,7 @@ class HistoryBench:
         self.usage = SqliteUsageStore(_OnTheLoop(database))  # type: ignore[arg-type]
         self.shards = SqliteShardStore(database)
         self.store = UnreliableStore(SqliteExecutionStore(database))
+        self.visibility = SqliteVisibilityStore(_OnTheLoop(database))  # type: ignore[arg-type]
         self.offers = Offers()
         self._runtime = Runtime(clock, Entropy(1))
         self.service = self._new_service()
@@ -115,7 +122,7 @@ class HistoryBench:
     def _new_service(self) -> HistoryService:
         service = HistoryService(self._runtime, Limits(), self.store, self.shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(service.engine)
-        service.connect(self.offers)  # type: ignore[arg-type]
+        service.connect(self.offers, self.visibility)  # type: ignore[arg-type]
         return service
 
     async def restart(self) -> None:

@@ -229,10 +229,10 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "UpdateWorkerDeploymentVersionComputeConfig": _LATER_WRITE,
     "ValidateWorkerDeploymentVersionComputeConfig": _LATER_READ,
     # Batch jobs
-    "StartBatchOperation": _LATER_WRITE,
-    "StopBatchOperation": _LATER_WRITE,
-    "DescribeBatchOperation": _LATER_READ,
-    "ListBatchOperations": _LATER_LIST,
+    "StartBatchOperation": _EVENT,
+    "StopBatchOperation": _CHANGE,
+    "DescribeBatchOperation": _STATUS,
+    "ListBatchOperations": _VISIBILITY,
     # Workflow rules
     "CreateWorkflowRule": _LATER_ADMIN,
     "DescribeWorkflowRule": _LATER_READ,

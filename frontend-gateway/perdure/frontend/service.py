@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from perdure.frontend.handlers.activity_lists import ActivityLists
+from perdure.frontend.handlers.batches import BatchHandlers
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
@@ -68,6 +69,7 @@ class Gateway:
                 **VisibilityHandlers(visibility, limits).handlers,
                 **ActivityLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
+                **BatchHandlers(history, visibility, limits).handlers,
             },
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),

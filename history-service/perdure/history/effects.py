@@ -76,6 +76,11 @@ class CheckAction:
 
 
 @dataclass(frozen=True, slots=True)
+class RunBatch:
+    """Work on this batch job until it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveUpdate:
     """Wake who waits for this update: it has reached a new stage, or was rejected or aborted with `outcome`."""
 
@@ -107,6 +112,7 @@ Effect = (
     | StartAction
     | StopAction
     | CheckAction
+    | RunBatch
     | ResolveUpdate
     | AbortUpdates
 )

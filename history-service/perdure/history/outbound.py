@@ -24,6 +24,7 @@ from perdure.history.effects import (
     OfferActivityTask,
     OfferWorkflowTask,
     ResolveUpdate,
+    RunBatch,
     SendCancel,
     SendSignal,
     StartAction,
@@ -39,6 +40,7 @@ from perdure.kernel.rpc import MatchingClient, Task
 from perdure.kernel.serving import named
 
 if TYPE_CHECKING:
+    from perdure.history.batches.worker import BatchWorker
     from perdure.history.messages import Messages
     from perdure.history.shard import Shard
 
@@ -52,10 +54,11 @@ DEFAULT_PRIORITY = 3
 
 
 class Outbound:
-    """Performs effects. `matching` and `messages` are connected after construction, since each needs the other."""
+    """Performs effects. What it needs for that is connected after construction, since each needs the other."""
 
     matching: MatchingClient
     messages: Messages
+    batches: BatchWorker
 
     def __init__(self) -> None:
         self._sending: set[asyncio.Task[None]] = set()
@@ -102,6 +105,8 @@ class Outbound:
                 self._send(loaded, self.messages.schedules.stop_action, action_id)
             case CheckAction(action_id):
                 self._send(loaded, self.messages.schedules.check_action, action_id)
+            case RunBatch():
+                self._send(loaded, self.batches.run, 0)
             case _:
                 assert_never(effect)
 

@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
 )
 
+from perdure.history.batches.worker import BatchWorker
 from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
 from perdure.history.engine import Engine
 from perdure.history.handlers import HANDLERS, activity, query, workflow_task
@@ -33,6 +34,7 @@ from perdure.kernel.mail import Letter
 from perdure.kernel.namespace import NamespaceDirectory
 from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.rpc import HistoryClient, MatchingClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 
@@ -65,11 +67,16 @@ class HistoryService:
         self._moved: list[tuple[Callable[[Task], bool], set[ShardId]]] = []
         self._offering: asyncio.Task[None] | None = None
 
-    def connect(self, matching: MatchingClient, history: HistoryClient | None = None) -> None:
-        """Say where tasks go, and letters: to `history`, or to this process if it is alone. Called once, at first."""
+    def connect(
+        self, matching: MatchingClient, visibility: VisibilityStore, history: HistoryClient | None = None
+    ) -> None:
+        """Say where tasks go, where batch jobs look for executions, and where letters and operations go: to `history`,
+        or to this process if it is alone. Called once, at first.
+        """
         self._matching = matching
         self._outbound.matching = matching
         self._outbound.messages = Messages(self.engine, history or self)
+        self._outbound.batches = BatchWorker(self.engine, history or self, visibility)
 
     async def stop(self) -> None:
         for task in [*self._redispatching.values(), *([self._offering] if self._offering else [])]:

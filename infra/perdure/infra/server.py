@@ -71,7 +71,8 @@ class EmbeddedServer:
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
         self._matching = MatchingService(runtime, limits, self._history)
-        self._history.connect(self._matching)
+        visibility = SqliteVisibilityStore(self._database)
+        self._history.connect(self._matching, visibility)
         self._tenancy = tenancy
         self._ports: Ports | None = None
         self._pages = ""
@@ -84,7 +85,7 @@ class EmbeddedServer:
             self._namespaces,
             self._history,
             self._matching,
-            SqliteVisibilityStore(self._database),
+            visibility,
             reclaimer,
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),

@@ -21,6 +21,7 @@ _EXECUTIONS: dict[str, _Reader] = {
     "execution": attrgetter("execution.workflow_id"),
     "update_ref": attrgetter("update_ref.workflow_execution.workflow_id"),
     "schedule_id": attrgetter("schedule_id"),
+    "job_id": attrgetter("job_id"),
 }
 _TASK_QUEUES: dict[str, _Reader] = {
     "task_token": lambda request: tokens.queue_of(request.task_token),

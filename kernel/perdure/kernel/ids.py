@@ -18,6 +18,7 @@ class ExecutionKind(IntEnum):
     WORKFLOW = 0
     ACTIVITY = 1
     SCHEDULE = 2
+    BATCH = 3
 
 
 class WorkflowKey(NamedTuple):

@@ -101,6 +101,10 @@ class Limits(_Named):
     )
     history_page_size_max: int = _limit(256, "limit.historyMaxPageSize", "events in one history page")
     visibility_page_size_max: int = _limit(1000, "frontend.visibilityMaxPageSize", "runs in one list page")
+    batch_jobs_max: int = _limit(
+        5, "frontend.MaxConcurrentBatchOperationPerNamespace", "batch jobs at work in a namespace"
+    )
+    batch_operations_per_s: int = _limit(50, "worker.batcherRPS", "executions per second that a batch job works on")
     query_buffer_max: int = _limit(1, "history.maxBufferedQueryCount", "queries held back in one run")
     long_poll_ns: int = _limit(20 * SECOND_NS, "history.longPollExpirationInterval", "longest wait for a history event")
     poll_ns: int = _limit(60 * SECOND_NS, "matching.longPollExpirationInterval", "longest wait for a task")

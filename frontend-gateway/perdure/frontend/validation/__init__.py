@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from perdure.frontend.validation import (
     activity_control,
+    batches,
     executions,
     schedules,
     standalone_activity,
@@ -61,6 +62,9 @@ CHECKS: Mapping[str, Check] = {
     "UnpauseActivityExecution": standalone_activity.check_resume,
     "ResetActivityExecution": standalone_activity.check_resume,
     "UpdateActivityExecutionOptions": standalone_activity.check_update_options,
+    "StartBatchOperation": batches.check_start,
+    "StopBatchOperation": batches.check_stop,
+    "DescribeBatchOperation": batches.check_describe,
     "CreateSchedule": schedules.check_create,
     "DescribeSchedule": schedules.check_schedule_id,
     "UpdateSchedule": schedules.check_update,

@@ -11,6 +11,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from perdure.history.fold import (
     activity,
     activity_execution,
+    batch,
     child,
     external,
     pause,
@@ -36,6 +37,7 @@ _MACHINES = (
     schedule,
     reset,
     pause,
+    batch,
 )
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}

@@ -8,6 +8,7 @@ from typing import Any
 from perdure.history.handlers import (
     activity,
     activity_control,
+    batch,
     describe,
     history,
     multi_operation,
@@ -64,6 +65,9 @@ HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "UpdateActivityExecutionOptions": standalone_control.update_activity_execution_options,
     "UpdateWorkflowExecution": update.update_workflow_execution,
     "PollWorkflowExecutionUpdate": update.poll_workflow_execution_update,
+    "StartBatchOperation": batch.start_batch_operation,
+    "StopBatchOperation": batch.stop_batch_operation,
+    "DescribeBatchOperation": batch.describe_batch_operation,
     "CreateSchedule": schedule.create_schedule,
     "DescribeSchedule": schedule.describe_schedule,
     "UpdateSchedule": schedule.update_schedule,

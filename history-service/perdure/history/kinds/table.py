@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.history.kinds.activity import LoadedActivity
+from perdure.history.kinds.batch import LoadedBatch
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
@@ -15,4 +16,5 @@ KINDS: Mapping[ExecutionKind, type[Loaded[Any]]] = {
     ExecutionKind.WORKFLOW: LoadedExecution,
     ExecutionKind.ACTIVITY: LoadedActivity,
     ExecutionKind.SCHEDULE: LoadedSchedule,
+    ExecutionKind.BATCH: LoadedBatch,
 }

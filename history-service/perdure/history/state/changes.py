@@ -12,6 +12,7 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
+from perdure.history.state.batch_changes import AnyBatchChange
 from perdure.history.state.change import Change
 from perdure.history.state.execution import Fork
 from perdure.history.state.schedule_changes import AnyScheduleChange
@@ -352,4 +353,5 @@ AnyChange = (
     | RunReset
     | RunSuperseded
     | AnyScheduleChange
+    | AnyBatchChange
 )

@@ -28,6 +28,7 @@ from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.runtime import Runtime
 from perdure.kernel.tracing import Tracer
 from perdure.kernel.transport import Handler, Transport
@@ -47,6 +48,7 @@ class Stores:
     shards: ShardStore
     namespaces: NamespaceStore
     members: MembershipStore
+    visibility: VisibilityStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class ClusterNode:
         if self.matching is not None:
             self.matching.join(router.is_ours, router.offer, router.hand_on, router.fetch)
         if self.history is not None:
-            self.history.connect(self.matching_router, self.history_router)
+            self.history.connect(self.matching_router, stores.visibility, self.history_router)
             self.matching_router.on_move(self.history.offer_moved)
 
         calls = Calls(self.namespaces, clock)

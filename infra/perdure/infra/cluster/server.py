@@ -261,6 +261,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresShardStore(databases),
         PostgresNamespaceStore(databases),
         PostgresMembershipStore(databases),
+        PostgresVisibilityStore(databases),
     )
 
 
