@@ -48,6 +48,22 @@ _RETRY_DELAY_S_MIN, _RETRY_DELAY_S_MAX = 0.1, 5.0
 _PASSING = (Unavailable, ResourceExhausted, DeadlineExceeded)
 
 
+class _Pace:
+    """Lets one pass after the other, `rate` in a second."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.rate = 1.0
+        self._loop = loop
+        self._next_s = 0.0
+
+    async def wait(self) -> None:
+        now_s = self._loop.time()
+        at_s = max(self._next_s, now_s)
+        self._next_s = at_s + 1 / self.rate
+        if at_s > now_s:
+            await asyncio.sleep(at_s - now_s)
+
+
 class BatchWorker:
     """Works on the batch jobs of one engine. Operations go to whoever owns the executions."""
 
@@ -62,10 +78,11 @@ class BatchWorker:
         Raises:
             ServiceError: the job itself cannot be read or written now.
         """
+        pace = _Pace(asyncio.get_running_loop())
         while (loaded := await self._find(key)) is not None and loaded.state.running:
             namespace = await self._engine.namespace_of(key)
             try:
-                await self._advance(loaded, namespace)
+                await self._advance(loaded, namespace, pace)
             except InvalidArgument as error:
                 # The query is none any more: an attribute was removed.
                 await self._decide(key, namespace, partial(batch.fail, reason=error.message))
@@ -73,7 +90,7 @@ class BatchWorker:
     async def _find(self, key: ExecutionKey) -> LoadedBatch | None:
         return await self._engine.shard_of(key.workflow).find(LoadedBatch, key)
 
-    async def _advance(self, loaded: LoadedBatch, namespace: Namespace) -> None:
+    async def _advance(self, loaded: LoadedBatch, namespace: Namespace, pace: _Pace) -> None:
         """One step: count, look for a page, or work on some of it."""
         state, key = loaded.state, loaded.key
         request = state.request
@@ -81,8 +98,9 @@ class BatchWorker:
             total, _ = await self._visibility.count(namespace.id, _query(request, namespace))
             await self._decide(key, namespace, lambda tx: batch.counted(tx, total))
         elif state.targets:
-            some = state.targets[: max(int(self._rate(request)), 1)]
-            done = await self._work(loaded, namespace, some)
+            pace.rate = self._rate(request)
+            # What takes about a second, so that progress is shown and little is done again after a crash.
+            done = await self._work(loaded, namespace, state.targets[: max(int(pace.rate), 1)], pace)
             failed = done.count(False)
             await self._decide(
                 key, namespace, lambda tx: batch.progressed(tx, len(done) - failed, failed), stopped=True
@@ -107,10 +125,10 @@ class BatchWorker:
         limit = self._engine.limits.batch_operations_per_s
         return min(request.max_operations_per_second or limit, limit)
 
-    async def _work(self, loaded: LoadedBatch, namespace: Namespace, targets: Sequence[Target]) -> list[bool]:
+    async def _work(
+        self, loaded: LoadedBatch, namespace: Namespace, targets: Sequence[Target], pace: _Pace
+    ) -> list[bool]:
         """Whether the operation was done to each, as far as the job was not stopped. In order."""
-        loop = asyncio.get_running_loop()
-        began_s, interval_s = loop.time(), 1 / self._rate(loaded.state.request)
         results: list[bool] = []
         waiting = list(enumerate(targets))
         done: dict[int, bool] = {}
@@ -118,8 +136,7 @@ class BatchWorker:
         async def work() -> None:
             while waiting and loaded.state.running and not loaded.shard.closed:
                 number, target = waiting.pop(0)
-                if (early_s := began_s + number * interval_s - loop.time()) > 0:
-                    await asyncio.sleep(early_s)
+                await pace.wait()
                 done[number] = await self._operate(loaded, namespace, target)
 
         await asyncio.gather(*(work() for _ in range(min(_AT_ONCE, len(targets)))))
