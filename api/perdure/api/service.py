@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
+from perdure.api.audit.refusals import LEFT_OUT, Refusals
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase, Transaction
@@ -93,6 +94,7 @@ class ControlParts:
     sealer: Sealer
     sinks: SinkMaker
     rates: ControlRates = field(init=False)
+    refusals: Refusals = field(init=False, default_factory=Refusals)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rates", ControlRates(self.limits, self.runtime.clock))
@@ -191,11 +193,17 @@ class ControlService:
 
     async def _tell(self, method: MethodDescriptor, visit: Visit, request: Any, error: ServiceError | None) -> None:
         """Add a record of its own to the audit log, of what was not done, or not here."""
-        if not visit.who.principal.account_id:
+        parts, account_id = self._parts, visit.who.principal.account_id
+        if not account_id:
+            return
+        left_out = parts.refusals.tell(account_id, parts.runtime.clock.now_ns()) if error else 0
+        if left_out is None:
             return
         try:
-            async with self._parts.database.writing() as transaction:
-                call = self._parts.call(visit, transaction)
+            async with parts.database.writing() as transaction:
+                call = parts.call(visit, transaction)
+                if left_out:
+                    call.notes[LEFT_OUT] = str(left_out)
                 call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
                 await transaction.audit.add([record_of(method.name, call, request, error)])
         except StoreError as failure:

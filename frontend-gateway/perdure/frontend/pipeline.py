@@ -125,6 +125,7 @@ class Pipeline:
         async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             check_names(request)
             name: str = request.namespace
+            _check_length(name)
             if has_token and not name:
                 # Whose it is decides on who may hand it in, but nobody makes us look things up who is nobody.
                 if guard is not None:
@@ -177,6 +178,7 @@ class Pipeline:
             if guard is None:
                 return
             name = request.namespace if "namespace" in fields else ""
+            _check_length(name)
             if not name and id_field and (namespace_id := getattr(request, id_field)):
                 await guard.authenticate(caller)
                 name = (await namespaces.by_id(NamespaceId(namespace_id))).name
@@ -209,6 +211,11 @@ def check_namespace_name(name: str, when_empty: str = "Namespace not set on requ
     """Raises InvalidArgument for a name that no namespace can have."""
     if not name:
         raise InvalidArgument(when_empty)
+    _check_length(name)
+
+
+def _check_length(name: str) -> None:
+    # Before anybody is asked who may use it: refusals are told with the name.
     if len(name.encode()) > NAMESPACE_LENGTH_MAX:
         raise InvalidArgument("Namespace length exceeds limit.")
 

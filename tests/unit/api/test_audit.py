@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from perdure.api.audit import chain, records
+from perdure.api.audit.refusals import LEFT_OUT, TOLD_AT_ONCE
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.founding import INSTALLATION
 from perdure.infra.tenancy import accounts
 from perdure.kernel import errors
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DAY_NS, Namespace
 from tests.support.control_plane import ControlBench, Owner, control_bench
@@ -98,6 +100,26 @@ async def test_what_was_refused_is_told_too(bench: ControlBench) -> None:
     assert denied.raw_details["error"]["code"] == "PERMISSION_DENIED"
     assert (invalid.status, invalid.raw_details["error"]["code"]) == ("ERROR", "INVALID_ARGUMENT")
     assert (tried.operation, tried.status) == ("ValidateAccountAuditLogSink", "ERROR")
+
+
+async def test_refusals_do_not_fill_it(clocked_bench: ControlBench) -> None:
+    bench = clocked_bench
+    owner = await bench.account()
+
+    async def refused(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(errors.InvalidArgument):
+                await bench.call(owner.token, "CreateNamespace", {"spec": {"name": "?"}})
+            await bench.pass_time(SECOND_NS // 10)
+
+    await refused(TOLD_AT_ONCE * 2)
+    told = await _logs(bench, owner)
+    assert TOLD_AT_ONCE <= len(told) < TOLD_AT_ONCE * 1.5
+    await bench.pass_time(SECOND_NS)
+    await refused(1)
+    left_out = [int(dict(record.raw_details).get(LEFT_OUT, 0)) for record in await _logs(bench, owner)]
+    assert left_out[-1] > 0
+    assert len(left_out) + sum(left_out) == TOLD_AT_ONCE * 2 + 1
 
 
 async def test_a_repeated_request_is_told_once_and_reads_are_not(bench: ControlBench) -> None:
