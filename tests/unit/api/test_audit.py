@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -100,6 +101,27 @@ async def test_what_was_refused_is_told_too(bench: ControlBench) -> None:
     assert denied.raw_details["error"]["code"] == "PERMISSION_DENIED"
     assert (invalid.status, invalid.raw_details["error"]["code"]) == ("ERROR", "INVALID_ARGUMENT")
     assert (tried.operation, tried.status) == ("ValidateAccountAuditLogSink", "ERROR")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_of"),
+    [
+        ("CreateNamespace", lambda pem: {"spec": {**NAMESPACE, "mtlsAuth": {"acceptedClientCa": pem}}}),
+        ("CreateNamespace", lambda pem: {"spec": {**NAMESPACE, "mtlsAuth": {"acceptedClientCaDeprecated": pem}}}),
+        ("UpdateAccount", lambda pem: {"spec": {"metrics": {"acceptedClientCa": pem}}}),
+    ],
+)
+async def test_a_private_key_that_was_refused_is_not_kept(
+    bench: ControlBench, rpc: str, request_of: Callable[[str], dict[str, Any]]
+) -> None:
+    owner = await bench.account()
+    key = base64.b64encode(b"-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n-----END PRIVATE KEY-----\n").decode()
+    with pytest.raises((errors.InvalidArgument, errors.FailedPrecondition)):
+        await bench.call(owner.token, rpc, request_of(key))
+    record = (await _logs(bench, owner))[-1]
+    assert record.status == "ERROR"
+    assert key not in str(record)
+    assert "sha256:" in str(record)
 
 
 async def test_refusals_do_not_fill_it(clocked_bench: ControlBench) -> None:
