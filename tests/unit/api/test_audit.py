@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from perdure.api.audit.refusals import LEFT_OUT, TOLD_AT_ONCE
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.founding import INSTALLATION
+from perdure.api.protos import sign_on_pb2
 from perdure.infra.tenancy import accounts
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
@@ -122,6 +124,17 @@ async def test_a_private_key_that_was_refused_is_not_kept(
     assert record.status == "ERROR"
     assert key not in str(record)
     assert "sha256:" in str(record)
+
+
+def test_certificates_of_a_refused_provider_are_digests() -> None:
+    request = sign_on_pb2.CreateSignOnConnectionRequest()
+    request.spec.display_name = "acme"
+    request.spec.saml.signing_certificates.append("-----BEGIN PRIVATE KEY-----")
+    assert "PRIVATE" in str(records.details_of(request))
+    refused = records.details_of(request, refused=True)
+    assert refused["spec"]["displayName"] == "acme"
+    digest = sha256(b"-----BEGIN PRIVATE KEY-----").hexdigest()
+    assert refused["spec"]["saml"]["signingCertificates"] == [f"sha256:{digest}"]
 
 
 async def test_refusals_do_not_fill_it(clocked_bench: ControlBench) -> None:

@@ -163,3 +163,15 @@ async def test_keys_are_disabled_and_deleted_at_once(bench: ControlBench) -> Non
     await bench.done(owner.token, "DeleteApiKey", {"keyId": key.id, "resourceVersion": version})
     with pytest.raises(errors.Unauthenticated):
         await bench.call(token, "GetAccount")
+
+
+async def test_a_service_account_switches_no_key_off_or_on(bench: ControlBench) -> None:
+    """Else a stolen one would switch off all others, and one for a token what an admin has switched off."""
+    owner = await bench.account()
+    machine, token = await bench.service_account(owner, "ROLE_READ")
+    await bench.key(owner, machine)
+    for key in (await bench.call(owner.token, "GetApiKeys", {"ownerId": machine})).api_keys:
+        spec = {"displayName": "key", "disabled": True}
+        with pytest.raises(errors.PermissionDenied, match="no service account"):
+            request = {"keyId": key.id, "spec": spec, "resourceVersion": key.resource_version}
+            await bench.call(token, "UpdateApiKey", request)
