@@ -5,7 +5,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
 from perdure.api.audit.refusals import LEFT_OUT, Refusals
 from perdure.api.audit.sinks.making import SinkMaker
+from perdure.api.callers import identified_anew
 from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.database import LostRace, persist
@@ -224,7 +225,8 @@ class ControlService:
     ) -> Message:
         parts = self._parts
         async with parts.database.writing() as transaction:
-            call = self._parts.call(visit, transaction, prepared)
+            who = await identified_anew(transaction, visit.who, visit.address, parts.runtime.clock.now_ns())
+            call = parts.call(replace(visit, who=who), transaction, prepared)
             is_operation = not _OPERATION_FIELDS.isdisjoint(method.output_type.fields_by_name)
             if is_operation:
                 call.operation_id = request.async_operation_id or call.entropy.uuid()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.api.data.audit import AuditTables
@@ -19,7 +19,7 @@ from perdure.api.data.tables import (
     OperationRow,
     ResourceRow,
 )
-from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
+from perdure.auth.access.records import AccessRecord, Removed, decode, encode, id_of, kind_of
 
 _SOLE = 1
 
@@ -206,6 +206,18 @@ class Transaction:
     @property
     def publishes(self) -> bool:
         return bool(self._published)
+
+    async def published(self, *keys: tuple[str, str]) -> list[AccessRecord | None]:
+        """What gateways are to know now of each kind and id; what this transaction publishes is not among it.
+
+        Raises:
+            DamagedAccess: one of them cannot be read.
+        """
+        found = select(AccessRow.kind, AccessRow.id, AccessRow.record).where(
+            tuple_(AccessRow.kind, AccessRow.id).in_(keys)
+        )
+        records = {(kind, record_id): record for kind, record_id, record in await self._session.execute(found)}
+        return [decode(record) if (record := records.get(key)) is not None else None for key in keys]
 
     async def changed_since(self, revision: int, limit: int) -> Sequence[tuple[int, Removed | bytes]]:
         found = select(AccessRow).where(AccessRow.revision > revision).order_by(AccessRow.revision).limit(limit)
