@@ -105,6 +105,22 @@ async def test_the_last_owner_stays(bench: ControlBench) -> None:
         await bench.call(owner.token, "UpdateUser", {**request, "spec": spec})
 
 
+async def test_owners_by_a_group_are_deleted_by_owners_only(bench: ControlBench) -> None:
+    owner = await bench.account()
+    _, admin = await bench.service_account(owner, "ROLE_ADMIN")
+    made = await bench.call(owner.token, "CreateUser", {"spec": {"email": "ann@example.com", "access": READ}})
+    owners = {"displayName": "owners", "access": {"accountAccess": {"role": "ROLE_OWNER"}}, "cloudGroup": {}}
+    group = await bench.call(owner.token, "CreateUserGroup", {"spec": owners})
+    member = {"groupId": group.group_id, "memberId": {"userId": made.user_id}}
+    await bench.call(owner.token, "AddUserGroupMember", member)
+    user = (await bench.call(owner.token, "GetUser", {"userId": made.user_id})).user
+    request = {"userId": made.user_id, "resourceVersion": user.resource_version}
+    with pytest.raises(errors.PermissionDenied, match="gains or loses the role Owner"):
+        await bench.call(admin, "DeleteUser", request)
+    await bench.call(owner.token, "RemoveUserGroupMember", member)
+    await bench.call(admin, "DeleteUser", request)
+
+
 async def test_nobody_rises_by_himself(bench: ControlBench) -> None:
     owner = await bench.account()
     machine, admin = await bench.service_account(owner, "ROLE_ADMIN")

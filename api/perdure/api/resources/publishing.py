@@ -36,6 +36,11 @@ def is_active(row: ResourceRow) -> bool:
     return not row.details.get("invitation") and not row.details.get(DEACTIVATED)
 
 
+def is_provisioned(group: ResourceRow) -> bool:
+    """Whether it is a group of the identity provider's, which decides who is in it."""
+    return spec_of(group, UserGroupSpec).HasField("scim_group")
+
+
 def access_of(row: ResourceRow) -> Access:
     """What a user, group or service account has been given itself."""
     match row.kind:
@@ -78,14 +83,17 @@ async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
         await end_by_password(transaction, record)
 
 
+async def groups_of(transaction: Transaction, row: ResourceRow) -> list[ResourceRow]:
+    """The groups of an identity; service accounts are in none."""
+    if row.kind != kinds.USER:
+        return []
+    found = [await transaction.resource(kinds.USER_GROUP, group_id) for group_id in await transaction.groups_of(row.id)]
+    return [group for group in found if group is not None]
+
+
 async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRecord:
     """What gateways are told of a user or service account."""
-    accesses = [access_of(row)]
-    if row.kind == kinds.USER:
-        for group_id in await transaction.groups_of(row.id):
-            group = await transaction.resource(kinds.USER_GROUP, group_id)
-            if group is not None:
-                accesses.append(access_of(group))
+    accesses = [access_of(each) for each in (row, *await groups_of(transaction, row))]
     return PrincipalRecord(
         id=row.id,
         account_id=row.account_id,
