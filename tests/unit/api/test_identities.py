@@ -94,6 +94,28 @@ async def test_a_deleted_namespace_takes_permissions_and_its_own_machines_along(
     assert bench.access.view.principals[user_id].grants.namespaces == {}
 
 
+async def test_a_custom_role_forgets_a_deleted_namespace(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    kept = (await bench.done(owner.token, "CreateNamespace", {"spec": {**NAMESPACE, "name": "kept"}})).namespace
+    actions = ["cloud.namespace.setUserAccess"]
+    permissions = [
+        {"resources": {"resourceType": "namespace", "resourceIds": ids}, "actions": actions}
+        for ids in ([name], [name, kept])
+    ]
+    spec = {"name": "role", "permissions": permissions}
+    role_id = (await bench.done(owner.token, "CreateCustomRole", {"spec": spec})).role_id
+    access = {"accountAccess": {"role": "ROLE_READ", "customRoles": [role_id]}}
+    made = await bench.done(owner.token, "CreateServiceAccount", {"spec": {"name": "machine", "access": access}})
+    version = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace.resource_version
+    await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
+    await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
+    role = (await bench.call(owner.token, "GetCustomRole", {"roleId": role_id})).custom_role
+    assert [list(each.resources.resource_ids) for each in role.spec.permissions] == [[kept]]
+    (custom,) = bench.access.view.principals[made.service_account_id].grants.custom
+    assert custom.resource_ids == {kept}
+
+
 async def test_the_last_owner_stays(bench: ControlBench) -> None:
     owner = await bench.account()
     user = (await bench.call(owner.token, "GetUser", {"userId": owner.user_id})).user

@@ -22,6 +22,7 @@ from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
 from perdure.api.resources.rows import spec_of
 from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
+from perdure.auth.policy.grants import ResourceKind
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
@@ -137,7 +138,27 @@ async def forget_namespace(transaction: Transaction, account_id: str, namespace:
                 del granted.namespace_permissions[namespace]
                 row.spec = connection.SerializeToString(deterministic=True)
                 row.version += 1
+    for row in await transaction.resources(account_id, kinds.CUSTOM_ROLE):
+        role = spec_of(row, CustomRoleSpec)
+        if _without_namespace(role, namespace):
+            row.spec = role.SerializeToString(deterministic=True)
+            row.version += 1
     await publish_all(transaction, account_id)
+
+
+def _without_namespace(role: CustomRoleSpec, namespace: str) -> bool:
+    """Whether a custom role named it. Permissions that were about nothing else go as a whole."""
+    naming = [
+        each.resources
+        for each in role.permissions
+        if each.resources.resource_type == ResourceKind.NAMESPACE and namespace in each.resources.resource_ids
+    ]
+    for resources in naming:
+        resources.resource_ids[:] = [other for other in resources.resource_ids if other != namespace]
+    left = [each for each in role.permissions if each.resources.allow_all or each.resources.resource_ids]
+    del role.permissions[:]
+    role.permissions.extend(left)
+    return bool(naming)
 
 
 async def _custom(
