@@ -213,3 +213,19 @@ async def test_a_service_account_switches_no_key_off_or_on(bench: ControlBench) 
         with pytest.raises(errors.PermissionDenied, match="no service account"):
             request = {"keyId": key.id, "spec": spec, "resourceVersion": key.resource_version}
             await bench.call(token, "UpdateApiKey", request)
+
+
+async def test_what_is_asked_of_a_namespace_is_for_those_who_see_it(bench: ControlBench) -> None:
+    owner = await bench.account()
+    made = await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
+    name, asked = made.namespace, made.async_operation.id
+    _, stranger = await bench.service_account(owner, "ROLE_READ")
+    machine, seeing = await bench.service_account(owner, "ROLE_READ", **{name: "PERMISSION_READ"})
+    version = (await bench.call(owner.token, "GetServiceAccount", {"serviceAccountId": machine})).service_account
+    given = {"namespace": name, "serviceAccountId": machine, "access": {"permission": "PERMISSION_WRITE"}}
+    request = {**given, "resourceVersion": version.resource_version}
+    changed = (await bench.done(owner.token, "SetServiceAccountNamespaceAccess", request)).async_operation.id
+    for operation in (asked, changed):
+        await bench.call(seeing, "GetAsyncOperation", {"asyncOperationId": operation})
+        with pytest.raises(errors.NotFound, match=f"operation {operation} is not found"):
+            await bench.call(stranger, "GetAsyncOperation", {"asyncOperationId": operation})
