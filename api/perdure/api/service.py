@@ -289,6 +289,7 @@ class ControlService:
     async def _handle(self, method: MethodDescriptor, row: Method, call: ControlCall, request: Any) -> Message:
         target = await row.aim(call, request)
         call.only_visible = self._decide(method, Identified(call.principal, call.grants), target)
+        call.payloads = method.full_name not in self._parts.policy.without_payloads(call.grants.scope)
         return await row.handle(call, request)
 
     def _decide(self, method: MethodDescriptor, who: Identified, target: Target) -> bool:
