@@ -93,14 +93,8 @@ class ControlPlane:
         access.policy.verify([*METHODS, SCIM_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
-        self._runner = OperationRunner(
-            access.database,
-            data_plane,
-            runtime,
-            news,
-            {**STEPS, **reports.steps(access.database, usage)},
-            FAILED_STATES,
-        )
+        steps = {**STEPS, **reports.steps(access.database, usage)}
+        self._runner = OperationRunner(access.database, data_plane, runtime, news, steps, FAILED_STATES)
         self.calls = calls = calls or GuardedCalls(AllowedAddresses())
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
