@@ -29,7 +29,7 @@ demo: $(BIN)/perdure
 	$(BIN)/python -m docs.demo
 
 test: $(BIN)/perdure
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(BIN)/perdure
 	$(BIN)/ruff format --check .

@@ -69,6 +69,8 @@ class ControlCall:
 
     #: The answer must show no more than the caller may see; see `perdure.auth.policy`.
     only_visible: bool = False
+    #: The answer may show what users have put in.
+    payloads: bool = True
 
     @property
     def account_id(self) -> str:

@@ -5,7 +5,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -15,7 +15,9 @@ from google.protobuf.message_factory import GetMessageClass
 
 from perdure.api.audit.calls import record_of, record_of_event
 from perdure.api.audit.operations import OPERATIONS
+from perdure.api.audit.refusals import LEFT_OUT, Refusals
 from perdure.api.audit.sinks.making import SinkMaker
+from perdure.api.callers import identified_anew
 from perdure.api.calls import ControlCall, Method, Preparation
 from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.database import LostRace, persist
@@ -93,6 +95,7 @@ class ControlParts:
     sealer: Sealer
     sinks: SinkMaker
     rates: ControlRates = field(init=False)
+    refusals: Refusals = field(init=False, default_factory=Refusals)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rates", ControlRates(self.limits, self.runtime.clock))
@@ -191,11 +194,17 @@ class ControlService:
 
     async def _tell(self, method: MethodDescriptor, visit: Visit, request: Any, error: ServiceError | None) -> None:
         """Add a record of its own to the audit log, of what was not done, or not here."""
-        if not visit.who.principal.account_id:
+        parts, account_id = self._parts, visit.who.principal.account_id
+        if not account_id:
+            return
+        left_out = parts.refusals.tell(account_id, parts.runtime.clock.now_ns()) if error else 0
+        if left_out is None:
             return
         try:
-            async with self._parts.database.writing() as transaction:
-                call = self._parts.call(visit, transaction)
+            async with parts.database.writing() as transaction:
+                call = parts.call(visit, transaction)
+                if left_out:
+                    call.notes[LEFT_OUT] = str(left_out)
                 call.operation_id = getattr(request, "async_operation_id", "")[:_OPERATION_ID_LENGTH_MAX]
                 await transaction.audit.add([record_of(method.name, call, request, error)])
         except StoreError as failure:
@@ -216,7 +225,8 @@ class ControlService:
     ) -> Message:
         parts = self._parts
         async with parts.database.writing() as transaction:
-            call = self._parts.call(visit, transaction, prepared)
+            who = await identified_anew(transaction, visit.who, visit.address, parts.runtime.clock.now_ns())
+            call = parts.call(replace(visit, who=who), transaction, prepared)
             is_operation = not _OPERATION_FIELDS.isdisjoint(method.output_type.fields_by_name)
             if is_operation:
                 call.operation_id = request.async_operation_id or call.entropy.uuid()
@@ -279,6 +289,7 @@ class ControlService:
     async def _handle(self, method: MethodDescriptor, row: Method, call: ControlCall, request: Any) -> Message:
         target = await row.aim(call, request)
         call.only_visible = self._decide(method, Identified(call.principal, call.grants), target)
+        call.payloads = method.full_name not in self._parts.policy.without_payloads(call.grants.scope)
         return await row.handle(call, request)
 
     def _decide(self, method: MethodDescriptor, who: Identified, target: Target) -> bool:

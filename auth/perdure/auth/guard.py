@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from perdure.auth import secrets
-from perdure.auth.access.records import CredentialRecord
 from perdure.auth.access.uses import CredentialUses
-from perdure.auth.access.view import AccessView, NamespaceAccess, Somebody, Sources
+from perdure.auth.access.view import AccessView, Credential, NamespaceAccess, Somebody, Sources
 from perdure.auth.access.watch import AccessWatch
 from perdure.auth.certificates.authorities import UNREADABLE
 from perdure.auth.certificates.verification import CertificateRefused
@@ -105,18 +104,12 @@ class GatewayGuard:
         if found is None or found.record.kind != shown.kind or not secrets.matches(shown, found.record.secret_hash):
             raise _unknown("The API key is not valid.")
         # From here on it is the owner who asks, and he may know what is wrong.
-        record, now_ns = found.record, self._clock.now_ns()
-        if record.disabled:
-            raise _unknown("The API key is disabled.")
-        if record.expires_at_ns <= now_ns:
-            raise _unknown("The API key has expired." if record.kind == _API_KEY else "The session has ended.")
-        if not found.sources.accept(self.address_of(caller)):
-            raise _unknown("The API key is not accepted from this address.")
-        owner = self._view.principals.get(record.owner_id)
-        if owner is None or not owner.active or not self._view.account_is_active(owner.principal.account_id):
-            raise _unknown("The owner of the API key is not active.")
-        self._uses.note(record.id, now_ns)
-        return _identified(owner, record)
+        owner = self._view.principals.get(found.record.owner_id)
+        is_active = owner is not None and self._view.account_is_active(owner.principal.account_id)
+        now_ns, address = self._clock.now_ns(), self.address_of(caller)
+        who = identified(found, owner, account_is_active=is_active, address=address, now_ns=now_ns)
+        self._uses.note(found.record.id, now_ns)
+        return who
 
     async def admit(self, rpc: str, caller: Caller, namespace: NamespaceName | None) -> Admission:
         metadata = caller.metadata
@@ -198,7 +191,23 @@ class GatewayGuard:
             raise _unchecked()
 
 
-def _identified(owner: Somebody, record: CredentialRecord) -> Identified:
+def identified(
+    credential: Credential, owner: Somebody | None, *, account_is_active: bool, address: str, now_ns: int
+) -> Identified:
+    """Whoever has shown the secret of this credential, from this address. `owner` is whose it is, if he is anybody.
+
+    Raises:
+        Unauthenticated: it is not good any more, or not there.
+    """
+    record = credential.record
+    if record.disabled:
+        raise _unknown("The API key is disabled.")
+    if record.expires_at_ns <= now_ns:
+        raise _unknown("The API key has expired." if record.kind == _API_KEY else "The session has ended.")
+    if not credential.sources.accept(address):
+        raise _unknown("The API key is not accepted from this address.")
+    if owner is None or not owner.active or not account_is_active:
+        raise _unknown("The owner of the API key is not active.")
     principal, grants = owner.principal, owner.grants
     named = Principal(principal.kind, principal.id, principal.name, principal.account_id, record.id)
     signed_in = record.kind == secrets.SecretKind.SESSION

@@ -1,7 +1,8 @@
 """Has calls told to the log of acts: those that the table of RPCs says so of, and on servers that know who calls.
 
 An act is told when it was done or has failed in the hands of whoever does it, and when it was not permitted. What was
-wrong in itself, or too much, is not: nothing came of it, and it would fill the log at no cost to the caller.
+wrong in itself, or too much, is not: nothing came of it, and it would fill the log at no cost to the caller. For that
+reason the log takes only so many refusals of an account.
 """
 
 from __future__ import annotations
@@ -117,12 +118,14 @@ async def _tell(
     # Strangers do not write into the log of an account.
     if principal is None or (namespace and namespace.rpartition(".")[2] != principal.account_id):
         return
-    if witness.log.is_full:
-        await witness.log.room()
     address = witness.guard.address_of(caller)
     # What was refused was not checked either: it may be of any length.
     namespace, workflow_id, run_id = (text[:_TEXT_LENGTH_MAX] for text in (namespace, *subject))
-    witness.log.add(Act(witness.clock.now_ns(), rpc, principal, namespace, workflow_id, run_id, address, result))
+    act = Act(witness.clock.now_ns(), rpc, principal, namespace, workflow_id, run_id, address, result)
+    if result == OK:
+        witness.log.add(act)
+    else:
+        witness.log.add_refusal(act)
 
 
 def subject_of(request: Descriptor) -> Callable[[Any], tuple[str, str]]:

@@ -31,6 +31,10 @@ class Namespaces:
         """The namespace if it can be had without waiting."""
         return self._by_name.get(name)
 
+    def cached_by_id(self, namespace_id: str) -> Namespace | None:
+        """The same by its id."""
+        return self._by_id.get(namespace_id)
+
     def name_of(self, namespace_id: str) -> str:
         """The namespace's name if it can be had without waiting, else its id. For people to read."""
         namespace = self._by_id.get(namespace_id)

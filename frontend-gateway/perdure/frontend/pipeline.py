@@ -18,7 +18,7 @@ from perdure.frontend import longpoll
 from perdure.frontend.acts import Witness, told, told_if_denied, told_whole
 from perdure.frontend.attribute_names import give_out, take_in
 from perdure.frontend.endings import ENDINGS
-from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, NamespaceGates, toll_of
+from perdure.frontend.limits.namespaces import NO_NAMESPACE, Holds, Meter, NamespaceGates, Toll, toll_of
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.redaction import redact
 from perdure.frontend.routes import Priority, Role, Route
@@ -27,7 +27,13 @@ from perdure.frontend.validation.rules import Scene
 from perdure.kernel import tokens
 from perdure.kernel.acts import ActLog
 from perdure.kernel.call import Call
-from perdure.kernel.errors import InvalidArgument, NamespaceInvalidState, PermissionDenied, Unimplemented
+from perdure.kernel.errors import (
+    InvalidArgument,
+    NamespaceInvalidState,
+    NamespaceNotFound,
+    PermissionDenied,
+    Unimplemented,
+)
 from perdure.kernel.identity import ANYBODY, Admission, Caller, Guard
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import Limits
@@ -49,6 +55,8 @@ _STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution
 _WATCHING = {"GetWorkflowExecutionHistory": "wait_new_event", "DescribeActivityExecution": "long_poll_token"}
 #: By which some requests name their namespace if not by its name.
 _ID_FIELDS = ("namespace_id", "id")
+#: What it costs to look for a namespace whose id may be made up.
+_LOOKING_UP = Toll("", Meter.REQUESTS, Priority.SYSTEM, Holds.NOTHING, None, None)
 _OPEN = Admission(ANYBODY)
 _STATES_FOR_STARTS = (REGISTERED,)
 _STATES = (REGISTERED, DEPRECATED)
@@ -125,12 +133,13 @@ class Pipeline:
         async def serve(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             check_names(request)
             name: str = request.namespace
+            _check_length(name)
             if has_token and not name:
-                # Whose it is decides on who may hand it in, but nobody makes us look things up who is nobody.
+                # Whose it is decides on who may hand it in.
                 if guard is not None:
                     await guard.authenticate(caller)
                 _check_token(request)
-                name = (await namespaces.by_id(tokens.namespace_of(request.task_token))).name
+                name = await self._name_of(tokens.namespace_of(request.task_token))
             admission = _OPEN if guard is None else await guard.admit(full_name, caller, NamespaceName(name))
             if not admission.endings and ends is not None and ends(request):
                 raise PermissionDenied("Request unauthorized.", "the API key may start workflows and not end them")
@@ -177,9 +186,10 @@ class Pipeline:
             if guard is None:
                 return
             name = request.namespace if "namespace" in fields else ""
+            _check_length(name)
             if not name and id_field and (namespace_id := getattr(request, id_field)):
                 await guard.authenticate(caller)
-                name = (await namespaces.by_id(NamespaceId(namespace_id))).name
+                name = await self._name_of(NamespaceId(namespace_id))
             await guard.admit(full_name, caller, NamespaceName(name) if name else None)
 
         if toll is None:
@@ -199,6 +209,28 @@ class Pipeline:
 
         return serve
 
+    async def _name_of(self, namespace_id: NamespaceId) -> str:
+        """What the guard is asked about, for somebody who is known to it. Of ids of others' namespaces, and of those of
+        none, he hears the same.
+
+        Raises:
+            NamespaceNotFound: nobody guards anything, and there is none.
+            PermissionDenied: there is none.
+            OverLimit: too many have been looked for.
+        """
+        namespace = self._namespaces.cached_by_id(namespace_id)
+        if namespace is not None:
+            return namespace.name
+        if self._guard is None:
+            return (await self._namespaces.by_id(namespace_id)).name
+        # Ids can be made up, and each is looked for in the store.
+        now_ns = self._runtime.clock.now_ns()
+        self._gates.of(NO_NAMESPACE, now_ns).enter(_LOOKING_UP, None, now_ns)
+        try:
+            return (await self._namespaces.by_id(namespace_id)).name
+        except NamespaceNotFound:
+            raise PermissionDenied("Request unauthorized.") from None
+
 
 def _check_token(request: Any) -> None:
     if not request.task_token:
@@ -209,6 +241,11 @@ def check_namespace_name(name: str, when_empty: str = "Namespace not set on requ
     """Raises InvalidArgument for a name that no namespace can have."""
     if not name:
         raise InvalidArgument(when_empty)
+    _check_length(name)
+
+
+def _check_length(name: str) -> None:
+    # Before anybody is asked who may use it: refusals are told with the name.
     if len(name.encode()) > NAMESPACE_LENGTH_MAX:
         raise InvalidArgument("Namespace length exceeds limit.")
 

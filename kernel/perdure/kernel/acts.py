@@ -23,6 +23,8 @@ class Act(NamedTuple):
     run_id: str
     address: str
     result: str
+    #: Refusals of the same account before this one, of which nothing was told.
+    left_out: int = 0
 
 
 class ActLog(Protocol):
@@ -42,3 +44,7 @@ class ActLog(Protocol):
         ...
 
     def add(self, act: Act) -> None: ...
+
+    def add_refusal(self, act: Act) -> None:
+        """Take in what came to nothing. There need not be room: of too many the log is told only their number."""
+        ...

@@ -9,6 +9,7 @@ from temporalio.api.workflowservice.v1 import QueryWorkflowResponse, RespondQuer
 
 from perdure.kernel.errors import DeadlineExceeded, InvalidArgument, NotFound, QueryFailed, ServiceError
 from perdure.kernel.rpc import QueryTask, TaskObsolete
+from perdure.kernel.tokens import QueryToken
 
 
 class PendingQuery:
@@ -47,15 +48,16 @@ class PendingQueries:
         """Nobody waits for this attempt any more; a late answer is refused."""
         self._pending.pop(query.id, None)
 
-    def complete(self, query_id: str, request: RespondQueryTaskCompletedRequest, result_size_max: int) -> None:
-        """Deliver a worker's answer.
+    def complete(self, token: QueryToken, request: RespondQueryTaskCompletedRequest, result_size_max: int) -> None:
+        """Deliver the answer of a worker in the token's namespace.
 
         Raises:
             NotFound: nobody waits for it (any more).
             InvalidArgument: the answer is neither a result nor a failure.
         """
-        query = self._pending.get(query_id)
-        if query is None or query.answer.done():
+        query = self._pending.get(token.query_id)
+        # A token says what whoever shows it likes, also about which query it is of.
+        if query is None or query.answer.done() or query.task.key.namespace_id != token.namespace_id:
             raise NotFound("query task not found, or already expired")
         if request.query_result.ByteSize() > result_size_max:
             query.fail(QueryFailed("Blob data size exceeds limit."))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from perdure.kernel.clock import VirtualClock
+from perdure.kernel.runtime import Runtime
 from tests.support.control_plane import ControlBench, control_bench
 from tests.support.postgres import PostgresForTests
 
@@ -22,6 +24,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def bench(database_url: str) -> AsyncIterator[ControlBench]:
     async with control_bench(database_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def clocked_bench(database_url: str) -> AsyncIterator[ControlBench]:
+    """Nothing happens by itself, and no time passes."""
+    async with control_bench(database_url, still=True, runtime=Runtime(clock=VirtualClock())) as running:
         yield running
 
 

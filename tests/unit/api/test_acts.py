@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from perdure.api.audit import acts
+from perdure.api.audit import acts, refusals
 from perdure.api.audit.acts import ActWriter
+from perdure.api.audit.refusals import LEFT_OUT
 from perdure.kernel import errors
 from perdure.kernel.acts import OK, Act
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.identity import Principal, PrincipalKind
 from perdure.kernel.persistence.executions import StoreError
 from tests.support.control_plane import ControlBench, Owner
@@ -96,3 +98,34 @@ async def test_while_nothing_can_be_written_calls_are_refused(
     # It was kept.
     await writer.write()
     assert len(await _acts(bench, owner)) == 1
+
+
+async def test_refusals_are_told_in_numbers_only_beyond_some(
+    clocked_bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "TOLD_AT_ONCE", 3)
+    bench = clocked_bench
+    owner, stranger = await bench.account(), await bench.account("stranger@example.com")
+    writer = ActWriter(bench.database, bench.runtime)
+    for _ in range(3 + 7):
+        writer.add_refusal(_act(bench, owner, result="PERMISSION_DENIED"))
+    writer.add_refusal(_act(bench, stranger, result="PERMISSION_DENIED"))
+    await bench.pass_time(SECOND_NS)
+    writer.add_refusal(_act(bench, owner, result="PERMISSION_DENIED"))
+    await writer.write()
+    told = [dict(log.raw_details) for log in await _acts(bench, owner)]
+    assert [details.get(LEFT_OUT) for details in told] == [None, None, None, "7"]
+    assert len(await _acts(bench, stranger)) == 1
+    assert writer.refusals.left_out == 7
+
+
+async def test_refusals_leave_room_for_what_is_done(still_bench: ControlBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acts, "WAITING_MAX", 4)
+    bench = still_bench
+    owner = await bench.account()
+    writer = ActWriter(bench.database, bench.runtime)
+    for _ in range(10):
+        writer.add_refusal(_act(bench, owner, result="PERMISSION_DENIED"))
+    assert not writer.is_full
+    await writer.write()
+    assert len(await _acts(bench, owner)) == 2

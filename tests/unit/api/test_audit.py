@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from perdure.api.audit import chain, records
+from perdure.api.audit.refusals import LEFT_OUT, TOLD_AT_ONCE
 from perdure.api.data import ControlDatabase
 from perdure.api.data.database import LostRace
 from perdure.api.founding import INSTALLATION
+from perdure.api.protos import sign_on_pb2
 from perdure.infra.tenancy import accounts
 from perdure.kernel import errors
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DAY_NS, Namespace
 from tests.support.control_plane import ControlBench, Owner, control_bench
@@ -98,6 +103,58 @@ async def test_what_was_refused_is_told_too(bench: ControlBench) -> None:
     assert denied.raw_details["error"]["code"] == "PERMISSION_DENIED"
     assert (invalid.status, invalid.raw_details["error"]["code"]) == ("ERROR", "INVALID_ARGUMENT")
     assert (tried.operation, tried.status) == ("ValidateAccountAuditLogSink", "ERROR")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_of"),
+    [
+        ("CreateNamespace", lambda pem: {"spec": {**NAMESPACE, "mtlsAuth": {"acceptedClientCa": pem}}}),
+        ("CreateNamespace", lambda pem: {"spec": {**NAMESPACE, "mtlsAuth": {"acceptedClientCaDeprecated": pem}}}),
+        ("UpdateAccount", lambda pem: {"spec": {"metrics": {"acceptedClientCa": pem}}}),
+    ],
+)
+async def test_a_private_key_that_was_refused_is_not_kept(
+    bench: ControlBench, rpc: str, request_of: Callable[[str], dict[str, Any]]
+) -> None:
+    owner = await bench.account()
+    key = base64.b64encode(b"-----BEGIN PRIVATE KEY-----\nMIGHAgEA\n-----END PRIVATE KEY-----\n").decode()
+    with pytest.raises((errors.InvalidArgument, errors.FailedPrecondition)):
+        await bench.call(owner.token, rpc, request_of(key))
+    record = (await _logs(bench, owner))[-1]
+    assert record.status == "ERROR"
+    assert key not in str(record)
+    assert "sha256:" in str(record)
+
+
+def test_certificates_of_a_refused_provider_are_digests() -> None:
+    request = sign_on_pb2.CreateSignOnConnectionRequest()
+    request.spec.display_name = "acme"
+    request.spec.saml.signing_certificates.append("-----BEGIN PRIVATE KEY-----")
+    assert "PRIVATE" in str(records.details_of(request))
+    refused = records.details_of(request, refused=True)
+    assert refused["spec"]["displayName"] == "acme"
+    digest = sha256(b"-----BEGIN PRIVATE KEY-----").hexdigest()
+    assert refused["spec"]["saml"]["signingCertificates"] == [f"sha256:{digest}"]
+
+
+async def test_refusals_do_not_fill_it(clocked_bench: ControlBench) -> None:
+    bench = clocked_bench
+    owner = await bench.account()
+
+    async def refused(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(errors.InvalidArgument):
+                await bench.call(owner.token, "CreateNamespace", {"spec": {"name": "?"}})
+            await bench.pass_time(SECOND_NS // 10)
+
+    await refused(TOLD_AT_ONCE * 2)
+    told = await _logs(bench, owner)
+    assert TOLD_AT_ONCE <= len(told) < TOLD_AT_ONCE * 1.5
+    await bench.pass_time(SECOND_NS)
+    await refused(1)
+    left_out = [int(dict(record.raw_details).get(LEFT_OUT, 0)) for record in await _logs(bench, owner)]
+    assert left_out[-1] > 0
+    assert len(left_out) + sum(left_out) == TOLD_AT_ONCE * 2 + 1
 
 
 async def test_a_repeated_request_is_told_once_and_reads_are_not(bench: ControlBench) -> None:

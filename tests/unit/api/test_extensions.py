@@ -138,6 +138,27 @@ async def test_a_key_for_workers_only_and_from_one_network(bench: ControlBench) 
         await bench.control_plane.endpoint(method)(message, worker)
 
 
+async def test_who_reads_without_payloads_sees_no_descriptions(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    machine, full = await bench.service_account(owner, "ROLE_READ")
+    request = {"serviceAccountId": machine, "displayName": "r", "expiryTime": bench.time_in(10**12), "scope": "reader"}
+    reader = (await _call(bench, owner.token, "CreateServiceAccountApiKey", request)).token
+    spec = {
+        "name": "nexus",
+        "targetSpec": {"workerTargetSpec": {"namespaceId": name, "taskQueue": "q"}},
+        "description": {"data": "c2VjcmV0"},
+        "descriptionDeprecated": "secret",
+    }
+    endpoint_id = (await bench.done(owner.token, "CreateNexusEndpoint", {"spec": spec})).endpoint_id
+    for token, is_shown in ((full, True), (reader, False)):
+        (listed,) = (await bench.call(token, "GetNexusEndpoints")).endpoints
+        found = (await bench.call(token, "GetNexusEndpoint", {"endpointId": endpoint_id})).endpoint
+        for endpoint in (listed, found):
+            assert endpoint.spec.name == "nexus"
+            assert ("secret" in str(endpoint)) == is_shown
+
+
 async def test_what_somebody_may_do_and_why(bench: ControlBench) -> None:
     owner, stranger = await bench.account(), await bench.account("stranger@example.com")
     name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace

@@ -94,6 +94,28 @@ async def test_a_deleted_namespace_takes_permissions_and_its_own_machines_along(
     assert bench.access.view.principals[user_id].grants.namespaces == {}
 
 
+async def test_a_custom_role_forgets_a_deleted_namespace(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    kept = (await bench.done(owner.token, "CreateNamespace", {"spec": {**NAMESPACE, "name": "kept"}})).namespace
+    actions = ["cloud.namespace.setUserAccess"]
+    permissions = [
+        {"resources": {"resourceType": "namespace", "resourceIds": ids}, "actions": actions}
+        for ids in ([name], [name, kept])
+    ]
+    spec = {"name": "role", "permissions": permissions}
+    role_id = (await bench.done(owner.token, "CreateCustomRole", {"spec": spec})).role_id
+    access = {"accountAccess": {"role": "ROLE_READ", "customRoles": [role_id]}}
+    made = await bench.done(owner.token, "CreateServiceAccount", {"spec": {"name": "machine", "access": access}})
+    version = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace.resource_version
+    await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
+    await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
+    role = (await bench.call(owner.token, "GetCustomRole", {"roleId": role_id})).custom_role
+    assert [list(each.resources.resource_ids) for each in role.spec.permissions] == [[kept]]
+    (custom,) = bench.access.view.principals[made.service_account_id].grants.custom
+    assert custom.resource_ids == {kept}
+
+
 async def test_the_last_owner_stays(bench: ControlBench) -> None:
     owner = await bench.account()
     user = (await bench.call(owner.token, "GetUser", {"userId": owner.user_id})).user
@@ -103,6 +125,22 @@ async def test_the_last_owner_stays(bench: ControlBench) -> None:
     with pytest.raises(errors.FailedPrecondition, match="owner"):
         spec = {"email": "owner@example.com", "access": READ}
         await bench.call(owner.token, "UpdateUser", {**request, "spec": spec})
+
+
+async def test_owners_by_a_group_are_deleted_by_owners_only(bench: ControlBench) -> None:
+    owner = await bench.account()
+    _, admin = await bench.service_account(owner, "ROLE_ADMIN")
+    made = await bench.call(owner.token, "CreateUser", {"spec": {"email": "ann@example.com", "access": READ}})
+    owners = {"displayName": "owners", "access": {"accountAccess": {"role": "ROLE_OWNER"}}, "cloudGroup": {}}
+    group = await bench.call(owner.token, "CreateUserGroup", {"spec": owners})
+    member = {"groupId": group.group_id, "memberId": {"userId": made.user_id}}
+    await bench.call(owner.token, "AddUserGroupMember", member)
+    user = (await bench.call(owner.token, "GetUser", {"userId": made.user_id})).user
+    request = {"userId": made.user_id, "resourceVersion": user.resource_version}
+    with pytest.raises(errors.PermissionDenied, match="gains or loses the role Owner"):
+        await bench.call(admin, "DeleteUser", request)
+    await bench.call(owner.token, "RemoveUserGroupMember", member)
+    await bench.call(admin, "DeleteUser", request)
 
 
 async def test_nobody_rises_by_himself(bench: ControlBench) -> None:
@@ -163,3 +201,31 @@ async def test_keys_are_disabled_and_deleted_at_once(bench: ControlBench) -> Non
     await bench.done(owner.token, "DeleteApiKey", {"keyId": key.id, "resourceVersion": version})
     with pytest.raises(errors.Unauthenticated):
         await bench.call(token, "GetAccount")
+
+
+async def test_a_service_account_switches_no_key_off_or_on(bench: ControlBench) -> None:
+    """Else a stolen one would switch off all others, and one for a token what an admin has switched off."""
+    owner = await bench.account()
+    machine, token = await bench.service_account(owner, "ROLE_READ")
+    await bench.key(owner, machine)
+    for key in (await bench.call(owner.token, "GetApiKeys", {"ownerId": machine})).api_keys:
+        spec = {"displayName": "key", "disabled": True}
+        with pytest.raises(errors.PermissionDenied, match="no service account"):
+            request = {"keyId": key.id, "spec": spec, "resourceVersion": key.resource_version}
+            await bench.call(token, "UpdateApiKey", request)
+
+
+async def test_what_is_asked_of_a_namespace_is_for_those_who_see_it(bench: ControlBench) -> None:
+    owner = await bench.account()
+    made = await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})
+    name, asked = made.namespace, made.async_operation.id
+    _, stranger = await bench.service_account(owner, "ROLE_READ")
+    machine, seeing = await bench.service_account(owner, "ROLE_READ", **{name: "PERMISSION_READ"})
+    version = (await bench.call(owner.token, "GetServiceAccount", {"serviceAccountId": machine})).service_account
+    given = {"namespace": name, "serviceAccountId": machine, "access": {"permission": "PERMISSION_WRITE"}}
+    request = {**given, "resourceVersion": version.resource_version}
+    changed = (await bench.done(owner.token, "SetServiceAccountNamespaceAccess", request)).async_operation.id
+    for operation in (asked, changed):
+        await bench.call(seeing, "GetAsyncOperation", {"asyncOperationId": operation})
+        with pytest.raises(errors.NotFound, match=f"operation {operation} is not found"):
+            await bench.call(stranger, "GetAsyncOperation", {"asyncOperationId": operation})

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+import pytest
+
 from perdure.api.audit import chain
 from perdure.api.data.database import LostRace
 from perdure.kernel import errors
@@ -102,3 +104,46 @@ async def test_the_chain_is_made_by_one_of_several(database_url: str) -> None:
             pass
         # Each account was made, and given a key.
         assert await chain.verify(bench.database) == (len(owners) * (2 + rounds), [])
+
+
+@pytest.mark.parametrize(
+    ("rpc", "change", "error"),
+    [
+        (
+            "UpdateServiceAccount",
+            {"spec": {"name": "m", "access": {"accountAccess": {"role": "ROLE_READ"}}}},
+            errors.PermissionDenied,
+        ),
+        ("DeleteServiceAccount", {}, errors.Unauthenticated),
+    ],
+)
+async def test_decisions_are_by_what_holds_when_they_are_made(
+    bench: ControlBench, monkeypatch: pytest.MonkeyPatch, rpc: str, change: dict[str, Any], error: type[Exception]
+) -> None:
+    """A process hears of changes a little later, and what is made in between would stay."""
+    owner = await bench.account()
+    machine, token = await bench.service_account(owner, "ROLE_ADMIN")
+    about = {"serviceAccountId": machine}
+    version = (await bench.call(owner.token, "GetServiceAccount", about)).service_account.resource_version
+    monkeypatch.setattr(bench.access.view, "learn", lambda changes: None)
+    await bench.call(owner.token, rpc, {**about, **change, "resourceVersion": version})
+    await bench.call(token, "GetServiceAccounts")
+    with pytest.raises(error):
+        await bench.call(token, "CreateServiceAccount", {"spec": {"name": "other", "access": READ}})
+
+
+async def test_a_key_that_was_just_switched_off_changes_nothing(
+    bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await bench.account()
+    machine, token = await bench.service_account(owner, "ROLE_ADMIN")
+    (key,) = (await bench.call(owner.token, "GetApiKeys", {"ownerId": machine})).api_keys
+    monkeypatch.setattr(bench.access.view, "learn", lambda changes: None)
+    request = {
+        "keyId": key.id,
+        "spec": {"displayName": "key", "disabled": True},
+        "resourceVersion": key.resource_version,
+    }
+    await bench.call(owner.token, "UpdateApiKey", request)
+    with pytest.raises(errors.Unauthenticated, match="disabled"):
+        await bench.call(token, "CreateServiceAccount", {"spec": {"name": "other", "access": READ}})

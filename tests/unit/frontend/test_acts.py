@@ -46,6 +46,7 @@ class MemoryActs:
 
     def __init__(self) -> None:
         self.acts: list[Act] = []
+        self.refusals: list[Act] = []
         self.is_full = False
         self.asked = asyncio.Event()
 
@@ -55,6 +56,9 @@ class MemoryActs:
 
     def add(self, act: Act) -> None:
         self.acts.append(act)
+
+    def add_refusal(self, act: Act) -> None:
+        self.refusals.append(act)
 
 
 @pytest.fixture
@@ -110,9 +114,10 @@ async def test_what_is_not_permitted_is_told_to_the_account_that_it_is_about(
     async with running(bench) as client:
         await _terminate(client, NAMESPACE)
         await _terminate(client, "orders.other")
-    assert [(act.rpc, act.run_id, act.result) for act in acts.acts] == [
+    assert [(act.rpc, act.run_id, act.result) for act in acts.refusals] == [
         ("TerminateWorkflowExecution", "r", "PERMISSION_DENIED")
     ]
+    assert not acts.acts
 
 
 async def test_what_was_refused_is_told_in_few_words(bench: GatewayBench, acts: MemoryActs) -> None:
@@ -120,12 +125,29 @@ async def test_what_was_refused_is_told_in_few_words(bench: GatewayBench, acts: 
     async with running(bench) as client:
         account = NAMESPACE.rpartition(".")[2]
         about = {"workflowId": "w" * 100_000, "runId": "r" * 100_000}
-        request = {"namespace": f"{'n' * 100_000}.{account}", "workflowExecution": about}
+        request = {"namespace": f"{'n' * 900}.{account}", "workflowExecution": about}
         await client.call("TerminateWorkflowExecution", request)
         await _terminate(client, NAMESPACE)
-    assert acts.acts
-    for act in acts.acts:
+    assert len(acts.refusals) == 2
+    for act in acts.refusals:
         assert max(map(len, (act.namespace, act.workflow_id, act.run_id))) <= 1_000
+
+
+async def test_names_that_no_namespace_can_have_are_nobodys(bench: GatewayBench, acts: MemoryActs) -> None:
+    async with running(bench) as client:
+        request = {
+            "namespace": f"{'n' * 1000}.{NAMESPACE.rpartition('.')[2]}",
+            "workflowExecution": {"workflowId": "w"},
+        }
+        assert (await client.call("TerminateWorkflowExecution", request)).code == "INVALID_ARGUMENT"
+    assert not acts.refusals
+
+
+async def test_a_refusal_does_not_wait_for_the_log(bench: GatewayBench, acts: MemoryActs) -> None:
+    acts.is_full = True
+    async with running(bench) as client:
+        await _terminate(client, NAMESPACE)
+    assert len(acts.refusals) == 1
 
 
 async def test_reads_and_what_is_wrong_in_itself_are_not_told(bench: GatewayBench, acts: MemoryActs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from perdure.kernel import tokens
 from perdure.kernel.errors import PermissionDenied, ServiceError, Unauthenticated
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.ids import NamespaceId, NamespaceName, RunId, WorkflowId
-from perdure.kernel.limits import DEVELOPMENT, Limits
+from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
 from tests.support.fakes import MemoryNamespaces, RecordingRole
@@ -59,8 +60,16 @@ class Gateway:
             dict.fromkeys(names, self._reached.handle),
             dict.fromkeys(names, own),
         )
-        gates = NamespaceGates(lambda name: DEVELOPMENT, lambda: 1, {})  # type: ignore[arg-type]
+        limits = NamespaceLimits(requests_per_second=10, request_burst_s=2)
+        gates = NamespaceGates(lambda name: DEVELOPMENT if name else limits, lambda: 1, Counter())
         self._pipeline = Pipeline(Runtime(), Limits(), Namespaces(store), gates, handlers, bench.guard)
+
+    async def code(self, method: MethodDescriptor, route: Route, request: Any, key: str) -> str:
+        """Of the error."""
+        caller = KnownCaller({"authorization": f"Bearer {key}"}, "10.1.2.3")
+        with pytest.raises(ServiceError) as raised:
+            await self._pipeline.endpoint(method, route)(request, 1.0, caller)
+        return f"{raised.value.code.name} {raised.value.message}"
 
     async def outcome(self, method: MethodDescriptor, route: Route, request: Any, key: str) -> str:
         """`refused`, or `let in` if it got as far as to a check or handler."""
@@ -126,6 +135,30 @@ async def test_a_task_token_does_not_carry_anybody_into_its_namespace(method: Me
     assert await gateway.outcome(method, route, request(OTHERS), key) == "refused"
     assert await gateway.outcome(method, route, request(OTHERS, OTHERS), key) == "refused"
     assert await gateway.outcome(method, route, request(ORDERS), "") == "refused"
+
+
+@pytest.mark.parametrize("rpc", ["RespondWorkflowTaskCompleted", "DescribeNamespace"])
+async def test_ids_that_are_made_up_tell_nothing_and_cost_little(rpc: str) -> None:
+    bench = GuardBench()
+    gateway = Gateway(bench)
+    key = bench.key({ORDERS: 2})
+    method, route = next(each for each in METHODS if each[0].name == rpc)
+
+    def request(namespace_id: str) -> Any:
+        made = _request(method, None)
+        if rpc == "DescribeNamespace":
+            made.id = namespace_id
+        else:
+            token = tokens.WorkflowTaskToken(NamespaceId(namespace_id), WorkflowId("w"), RunId("r"), 2, 3, 1, 0)
+            made.task_token = tokens.encode(token)
+        return made
+
+    others = await gateway.code(method, route, request(IDS[OTHERS]), key)
+    assert others == "PERMISSION_DENIED Request unauthorized."
+    found = Counter([await gateway.code(method, route, request(f"{n:036}"), key) for n in range(40)])
+    assert found.pop(others) < 30
+    assert all(each.startswith("RESOURCE_EXHAUSTED") for each in found)
+    assert await gateway.outcome(method, route, request(IDS[OTHERS]), key) == "refused"
 
 
 async def test_whoever_may_only_start_does_not_end_what_runs() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from temporalio.api.enums.v1 import QueryResultType, TaskQueueKind
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
@@ -12,9 +13,12 @@ from temporalio.api.workflowservice.v1 import (
     ListTaskQueuePartitionsRequest,
     ListTaskQueuePartitionsResponse,
     PollWorkflowTaskQueueResponse,
+    RespondQueryTaskCompletedRequest,
     ShutdownWorkerRequest,
 )
 
+from perdure.kernel import tokens
+from perdure.kernel.call import Call
 from perdure.kernel.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -25,12 +29,14 @@ from perdure.kernel.errors import (
     Unavailable,
     Unimplemented,
 )
+from perdure.kernel.ids import NamespaceId
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import StickyWorkerUnavailable, TaskObsolete
 from tests.support.matching import (
     ACTIVITIES,
     ANSWERED,
     ENHANCED,
+    NAMESPACE,
     STICKY,
     WORKFLOWS,
     World,
@@ -237,6 +243,21 @@ class TestQueries:
             assert (await query).query_result.payloads[0].data == b"42"
             with pytest.raises(NotFound):
                 await world.answer(poll.task_token, **ANSWERED)
+
+        scenario(main)
+
+    def test_no_answer_comes_from_another_namespace(self) -> None:
+        async def main(world: World) -> None:
+            query = await started(world.matching.query(world.call(), world.query_task()))
+            token = (await world.poll()).task_token
+            elsewhere = replace(NAMESPACE, id=NamespaceId("elsewhere"))
+            own = replace(tokens.decode_query(token, NAMESPACE.id), namespace_id=elsewhere.id)
+            call = Call(elsewhere, world.call().deadline_ns)
+            forged = RespondQueryTaskCompletedRequest(task_token=tokens.encode(own), **ANSWERED)
+            with pytest.raises(NotFound):
+                await world.matching.handle("RespondQueryTaskCompleted", call, forged)
+            await world.answer(token, **ANSWERED)
+            assert (await query).query_result.payloads
 
         scenario(main)
 

@@ -3,7 +3,7 @@
 A gateway adds to a list in memory; every so often, and at once when there are many, the list is written in one
 transaction. So an act costs a call next to nothing, and a crash of the process loses the acts of the last `DELAY_S`
 and of the write in flight. When acts cannot be written the list fills up, and then calls wait and are refused: nobody
-does anything of which the log would not know.
+does anything of which the log would not know. Refusals never fill it, since whoever is refused could stop all others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import structlog
 
 from perdure.api.audit import records
+from perdure.api.audit.refusals import LEFT_OUT, Refusals
 from perdure.api.data import ControlDatabase
 from perdure.api.data.audit import NewRecord
 from perdure.kernel.acts import OK, Act
@@ -26,6 +27,8 @@ DELAY_S = 0.2
 #: Acts in memory, those that are being written included.
 WAITING_MAX = 20_000
 _BATCH_MAX = 2_000
+#: The part of them beyond which refusals are left out.
+_REFUSALS_PART = 0.5
 _PATIENCE_S = 5.0
 _RETRY_S = 0.5
 _ID_LENGTH_MAX = 1_000
@@ -39,6 +42,7 @@ class ActWriter:
     def __init__(self, database: ControlDatabase, runtime: Runtime) -> None:
         self._database = database
         self._entropy = runtime.entropy
+        self.refusals = Refusals()
         self._waiting: list[Act] = []
         self._wanted = asyncio.Event()
         self._room = asyncio.Event()
@@ -64,6 +68,12 @@ class ActWriter:
         self._waiting.append(act)
         if len(self._waiting) >= _BATCH_MAX:
             self._wanted.set()
+
+    def add_refusal(self, act: Act) -> None:
+        has_room = len(self._waiting) < _REFUSALS_PART * WAITING_MAX
+        left_out = self.refusals.tell(act.principal.account_id, act.at_ns, has_room=has_room)
+        if left_out is not None:
+            self.add(act._replace(left_out=left_out))
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="acts")
@@ -120,6 +130,8 @@ class ActWriter:
             details["runId"] = act.run_id[:_ID_LENGTH_MAX]
         if act.result != OK:
             details["error"] = act.result
+        if act.left_out:
+            details[LEFT_OUT] = str(act.left_out)
         return records.record(
             self._entropy,
             act.at_ns,

@@ -17,7 +17,8 @@ _MESSAGE_LENGTH_MAX = 1000
 
 def record_of(rpc: str, call: ControlCall, request: Any, error: ServiceError | None = None) -> NewRecord:
     """The record of a call that was done, or that came to nothing because of `error`."""
-    details: dict[str, Any] = {"rpc": rpc, "request": records.details_of(request), **call.notes}
+    asked = records.details_of(request, refused=error is not None)
+    details: dict[str, Any] = {"rpc": rpc, "request": asked, **call.notes}
     if error is not None:
         details["error"] = {"code": error.code.name, "message": error.message[:_MESSAGE_LENGTH_MAX]}
     elif call.changed is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ VERSION = 1
 _MESSAGE_LENGTH_MAX = 16 * 1024
 #: What a field of such a name has is never written: clientSecret, newPassword, deviceCode.
 _SECRET_FIELD = re.compile("token|secret|password|ticket|privatekey|verifier|assertion|scimbody|code$", re.IGNORECASE)
+#: What is to have certificates or what revokes them. While nobody has looked at it, it may be a private key.
+_PEM_FIELD = re.compile("acceptedclientca|revocationlists|signingcertificates", re.IGNORECASE)
 _KINDS = {PrincipalKind.SERVICE_ACCOUNT: "serviceaccount"}
 
 
@@ -96,8 +99,10 @@ def columns(record: str) -> tuple[str, int]:
     return decoded.log_id, _instant(decoded.emit_time)
 
 
-def details_of(message: Message) -> dict[str, Any]:
-    """A message for a record: without secrets, and not at any length."""
+def details_of(message: Message, *, refused: bool = False) -> dict[str, Any]:
+    """A message for a record: without secrets, and not at any length. Of one that was `refused`, certificates are named
+    by the SHA-256 of what stood there, as JSON has it.
+    """
     size = message.ByteSize()
     if size > _MESSAGE_LENGTH_MAX:
         return {"leftOut": f"{size} bytes"}
@@ -107,7 +112,7 @@ def details_of(message: Message) -> dict[str, Any]:
         # A time that is none, for which it was refused.
         return {"leftOut": "it has no form in JSON"}
     kept: dict[str, Any] = _without_secrets(details)
-    return kept
+    return _with_digests(kept) if refused else kept
 
 
 def _without_secrets(details: Any) -> Any:
@@ -116,6 +121,18 @@ def _without_secrets(details: Any) -> Any:
             return {key: _without_secrets(value) for key, value in details.items() if not _SECRET_FIELD.search(key)}
         case list():
             return [_without_secrets(each) for each in details]
+    return details
+
+
+def _with_digests(details: Any, within: bool = False) -> Any:
+    """`within` a field of certificates every text is replaced by its digest."""
+    match details:
+        case dict():
+            return {key: _with_digests(value, bool(_PEM_FIELD.search(key))) for key, value in details.items()}
+        case list():
+            return [_with_digests(each, within) for each in details]
+        case str() if within:
+            return f"sha256:{sha256(details.encode()).hexdigest()}"
     return details
 
 

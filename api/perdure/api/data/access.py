@@ -22,9 +22,11 @@ class PublishedAccess:
         async with self._database.reading() as transaction:
             rows = await transaction.changed_since(revision, limit)
         changes: list[AccessRecord | Removed] = []
-        for _, found in rows:
+        for _, kind, record_id, record in rows:
             try:
-                changes.append(found if isinstance(found, Removed) else decode(found))
+                changes.append(Removed(kind, record_id) if record is None else decode(record))
             except DamagedAccess as error:
-                _log.error("damaged access record", error=str(error))
+                # It may have said less than the one before, which must not stay.
+                changes.append(Removed(kind, record_id))
+                _log.error("damaged access record", kind=kind, id=record_id, error=str(error))
         return (rows[-1][0] if rows else revision), changes

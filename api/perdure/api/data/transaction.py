@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from perdure.api.data.audit import AuditTables
@@ -19,9 +20,18 @@ from perdure.api.data.tables import (
     OperationRow,
     ResourceRow,
 )
-from perdure.auth.access.records import AccessRecord, Removed, encode, id_of, kind_of
+from perdure.auth.access.records import AccessRecord, decode, encode, id_of, kind_of
 
 _SOLE = 1
+
+
+class PublishedChange(NamedTuple):
+    """Of an access record; None if there is none any more."""
+
+    revision: int
+    kind: str
+    id: str
+    record: bytes | None
 
 
 class Transaction:
@@ -207,11 +217,22 @@ class Transaction:
     def publishes(self) -> bool:
         return bool(self._published)
 
-    async def changed_since(self, revision: int, limit: int) -> Sequence[tuple[int, Removed | bytes]]:
+    async def published(self, *keys: tuple[str, str]) -> list[AccessRecord | None]:
+        """What gateways are to know now of each kind and id; what this transaction publishes is not among it.
+
+        Raises:
+            DamagedAccess: one of them cannot be read.
+        """
+        found = select(AccessRow.kind, AccessRow.id, AccessRow.record).where(
+            tuple_(AccessRow.kind, AccessRow.id).in_(keys)
+        )
+        records = {(kind, record_id): record for kind, record_id, record in await self._session.execute(found)}
+        return [decode(record) if (record := records.get(key)) is not None else None for key in keys]
+
+    async def changed_since(self, revision: int, limit: int) -> Sequence[PublishedChange]:
         found = select(AccessRow).where(AccessRow.revision > revision).order_by(AccessRow.revision).limit(limit)
         return [
-            (row.revision, Removed(row.kind, row.id) if row.record is None else row.record)
-            for row in await self._session.scalars(found)
+            PublishedChange(row.revision, row.kind, row.id, row.record) for row in await self._session.scalars(found)
         ]
 
     async def finish(self) -> None:

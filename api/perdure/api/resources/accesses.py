@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from temporalio.api.cloud.identity.v1 import Access, AccountAccess, NamespaceAccess
@@ -139,6 +139,16 @@ def lenient(access: Access) -> Access:
         if permission in NamespaceAccess.Permission.values():
             result.namespace_accesses[namespace].permission = NamespaceAccess.Permission.ValueType(permission)
     return result
+
+
+def target_of_loss(account_id: str, held: Sequence[Access]) -> Target:
+    """What somebody decides on who takes all of these from an identity."""
+    return Target(
+        account_id,
+        assigns=roles_of(*held),
+        assigns_custom=custom_roles_of(*held),
+        opens=frozenset(permissions_of(held)),
+    )
 
 
 def target_of_change(account_id: str, before: Access, after: Access) -> Target:

@@ -29,7 +29,7 @@ from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import MemberRow, ResourceRow
 from perdure.api.resources import accesses, emails, kinds, names, rows
 from perdure.api.resources.paging import page, pages
-from perdure.api.resources.publishing import access_of, publish_group, publish_identity
+from perdure.api.resources.publishing import access_of, is_provisioned, publish_group, publish_identity
 from perdure.auth.policy.grants import Target
 from perdure.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 
@@ -86,7 +86,7 @@ async def _update(call: ControlCall, request: UpdateUserGroupRequest) -> UpdateU
 
 async def _delete(call: ControlCall, request: DeleteUserGroupRequest) -> DeleteUserGroupResponse:
     row = await rows.find(call, kinds.USER_GROUP, request.group_id, field=_FIELD)
-    if rows.spec_of(row, UserGroupSpec).HasField("scim_group"):
+    if is_provisioned(row):
         raise FailedPrecondition("The group belongs to the identity provider: delete it there.")
     await remove(call, row, request.resource_version)
     return DeleteUserGroupResponse()

@@ -45,7 +45,7 @@ async def _create(call: ControlCall, request: CreateNexusEndpointRequest) -> Cre
 
 async def _get(call: ControlCall, request: GetNexusEndpointRequest) -> GetNexusEndpointResponse:
     row = await rows.find(call, kinds.NEXUS_ENDPOINT, request.endpoint_id, field=_FIELD)
-    return GetNexusEndpointResponse(endpoint=_shown(row))
+    return GetNexusEndpointResponse(endpoint=_shown(call, row))
 
 
 async def _list(call: ControlCall, request: GetNexusEndpointsRequest) -> GetNexusEndpointsResponse:
@@ -58,7 +58,7 @@ async def _list(call: ControlCall, request: GetNexusEndpointsRequest) -> GetNexu
         )
 
     found, token = await page(call, request, kinds.NEXUS_ENDPOINT, wanted)
-    return GetNexusEndpointsResponse(endpoints=[_shown(row) for row in found], next_page_token=token)
+    return GetNexusEndpointsResponse(endpoints=[_shown(call, row) for row in found], next_page_token=token)
 
 
 async def _update(call: ControlCall, request: UpdateNexusEndpointRequest) -> UpdateNexusEndpointResponse:
@@ -75,8 +75,11 @@ async def _delete(call: ControlCall, request: DeleteNexusEndpointRequest) -> Del
     return DeleteNexusEndpointResponse()
 
 
-def _shown(row: ResourceRow) -> Endpoint:
+def _shown(call: ControlCall, row: ResourceRow) -> Endpoint:
     result = Endpoint(spec=rows.spec_of(row, EndpointSpec))
+    if not call.payloads:
+        result.spec.ClearField("description")
+        result.spec.ClearField("description_deprecated")
     rows.show(row, result)
     return result
 

@@ -22,6 +22,7 @@ from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
 from perdure.api.resources.rows import spec_of
 from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
+from perdure.auth.policy.grants import ResourceKind
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
@@ -34,6 +35,11 @@ _IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
 def is_active(row: ResourceRow) -> bool:
     """Whether a user is anybody: he has accepted his invitation, and the identity provider has not switched him off."""
     return not row.details.get("invitation") and not row.details.get(DEACTIVATED)
+
+
+def is_provisioned(group: ResourceRow) -> bool:
+    """Whether it is a group of the identity provider's, which decides who is in it."""
+    return spec_of(group, UserGroupSpec).HasField("scim_group")
 
 
 def access_of(row: ResourceRow) -> Access:
@@ -78,14 +84,17 @@ async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
         await end_by_password(transaction, record)
 
 
+async def groups_of(transaction: Transaction, row: ResourceRow) -> list[ResourceRow]:
+    """The groups of an identity; service accounts are in none."""
+    if row.kind != kinds.USER:
+        return []
+    found = [await transaction.resource(kinds.USER_GROUP, group_id) for group_id in await transaction.groups_of(row.id)]
+    return [group for group in found if group is not None]
+
+
 async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRecord:
     """What gateways are told of a user or service account."""
-    accesses = [access_of(row)]
-    if row.kind == kinds.USER:
-        for group_id in await transaction.groups_of(row.id):
-            group = await transaction.resource(kinds.USER_GROUP, group_id)
-            if group is not None:
-                accesses.append(access_of(group))
+    accesses = [access_of(each) for each in (row, *await groups_of(transaction, row))]
     return PrincipalRecord(
         id=row.id,
         account_id=row.account_id,
@@ -129,7 +138,27 @@ async def forget_namespace(transaction: Transaction, account_id: str, namespace:
                 del granted.namespace_permissions[namespace]
                 row.spec = connection.SerializeToString(deterministic=True)
                 row.version += 1
+    for row in await transaction.resources(account_id, kinds.CUSTOM_ROLE):
+        role = spec_of(row, CustomRoleSpec)
+        if _without_namespace(role, namespace):
+            row.spec = role.SerializeToString(deterministic=True)
+            row.version += 1
     await publish_all(transaction, account_id)
+
+
+def _without_namespace(role: CustomRoleSpec, namespace: str) -> bool:
+    """Whether a custom role named it. Permissions that were about nothing else go as a whole."""
+    naming = [
+        each.resources
+        for each in role.permissions
+        if each.resources.resource_type == ResourceKind.NAMESPACE and namespace in each.resources.resource_ids
+    ]
+    for resources in naming:
+        resources.resource_ids[:] = [other for other in resources.resource_ids if other != namespace]
+    left = [each for each in role.permissions if each.resources.allow_all or each.resources.resource_ids]
+    del role.permissions[:]
+    role.permissions.extend(left)
+    return bool(naming)
 
 
 async def _custom(

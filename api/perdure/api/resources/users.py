@@ -26,7 +26,7 @@ from perdure.api.people.endings import end_all
 from perdure.api.people.sessions import MADE_BY
 from perdure.api.resources import accesses, api_keys, emails, kinds, rows
 from perdure.api.resources.paging import page
-from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
+from perdure.api.resources.publishing import DEACTIVATED, access_of, groups_of, is_active, publish_identity
 from perdure.auth.policy.grants import Target
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
 
@@ -134,8 +134,12 @@ async def _at_changed(call: ControlCall, request: UpdateUserRequest) -> Target:
 
 
 async def _at_deleted(call: ControlCall, request: DeleteUserRequest) -> Target:
+    """He loses what he has by his groups as well."""
     row = await call.transaction.resource(kinds.USER, request.user_id)
-    return accesses.target_of_change(call.account_id, _access(call, row), accesses.NOTHING)
+    if row is None or row.account_id != call.account_id:
+        return Target(call.account_id)
+    held = [access_of(each) for each in (row, *await groups_of(call.transaction, row))]
+    return accesses.target_of_loss(call.account_id, held)
 
 
 def _access(call: ControlCall, row: ResourceRow | None) -> Access:

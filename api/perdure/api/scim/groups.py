@@ -11,7 +11,7 @@ from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import MemberRow, ResourceRow
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.resources import groups, kinds, names, rows
-from perdure.api.resources.publishing import publish_identity
+from perdure.api.resources.publishing import is_provisioned, publish_identity
 from perdure.api.scim import bodies, users, views
 from perdure.api.scim.errors import INVALID_VALUE, BadScim
 from perdure.api.scim.filters import attributes_of
@@ -51,7 +51,7 @@ async def _get(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
 
 async def _list(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
     wanted = views.filter_of(request)
-    found = [row for row in await call.transaction.resources(call.account_id, kinds.USER_GROUP) if _is_theirs(row)]
+    found = [row for row in await call.transaction.resources(call.account_id, kinds.USER_GROUP) if is_provisioned(row)]
     members: dict[str, list[Shown]] = {}
     if views.wants(request, _MEMBERS) or (wanted is not None and _MEMBERS in attributes_of(wanted)):
         members = {row.id: await _members(call, row, request.base) for row in found}
@@ -86,13 +86,9 @@ async def _delete(call: ControlCall, request: api.ScimRequest) -> api.ScimRespon
 async def _find(call: ControlCall, group_id: str) -> ResourceRow:
     """Raises NotFound: the identity provider has no such group here. Those of others are none of its business."""
     row = await rows.find(call, kinds.USER_GROUP, group_id, field="id")
-    if not _is_theirs(row):
+    if not is_provisioned(row):
         raise NotFound(f"id: {kinds.USER_GROUP} {group_id} is not found.")
     return row
-
-
-def _is_theirs(row: ResourceRow) -> bool:
-    return rows.spec_of(row, UserGroupSpec).HasField("scim_group")
 
 
 async def _change(call: ControlCall, row: ResourceRow, before: Shown, given: Mapping[str, Any]) -> None:

@@ -13,12 +13,21 @@ from perdure.api.people.endings import end_all
 from perdure.api.people.sessions import MADE_BY
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.resources import emails, kinds, rows, users
-from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
+from perdure.api.resources.accesses import roles_of
+from perdure.api.resources.publishing import (
+    DEACTIVATED,
+    access_of,
+    groups_of,
+    is_active,
+    is_provisioned,
+    publish_identity,
+)
 from perdure.api.scim import bodies, views
 from perdure.api.scim.errors import INVALID_VALUE, MUTABILITY, BadScim
 from perdure.api.scim.filters import Compare, Filter, attributes_of
 from perdure.api.scim.patch import apply
 from perdure.api.scim.views import Shown
+from perdure.auth.policy.grants import AccountRole
 from perdure.kernel.errors import AlreadyExists, InvalidArgument, PermissionDenied
 
 SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -85,7 +94,7 @@ async def _patch(call: ControlCall, request: api.ScimRequest) -> api.ScimRespons
 async def _delete(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
     row = await find(call, request.id)
     views.check_version(row, request)
-    _refuse_owner(row)
+    await _refuse_owner(call, row)
     _note(call, row)
     await users.remove(call, row, None)
     return views.nothing()
@@ -102,7 +111,7 @@ async def _change(call: ControlCall, row: ResourceRow, given: Mapping[str, Any])
     said, active = _said(given), given["active"]
     if said == row.details.get(_SAID, {}) and active == is_active(row):
         return
-    _refuse_owner(row)
+    await _refuse_owner(call, row)
     details = {**row.details, _SAID: said}
     if active:
         details[DEACTIVATED] = False
@@ -118,8 +127,10 @@ async def _change(call: ControlCall, row: ResourceRow, given: Mapping[str, Any])
     await publish_identity(call.transaction, row)
 
 
-def _refuse_owner(row: ResourceRow) -> None:
-    if access_of(row).account_access.role == AccountAccess.ROLE_OWNER:
+async def _refuse_owner(call: ControlCall, row: ResourceRow) -> None:
+    # Who is in the identity provider's own groups it decides in any case.
+    groups = [group for group in await groups_of(call.transaction, row) if not is_provisioned(group)]
+    if AccountRole.OWNER in roles_of(*(access_of(each) for each in (row, *groups))):
         raise PermissionDenied(f"{row.name} owns the account: owners are not changed by the identity provider.")
 
 

@@ -138,12 +138,9 @@ class AccessView:
             case AccountRecord():
                 self._accounts[record.id] = record.active
             case PrincipalRecord():
-                kind = PrincipalKind(record.kind)
-                principal = Principal(kind, record.id, record.name, record.account_id)
-                self.principals[record.id] = Somebody(principal, grants_of(record), record.active)
+                self.principals[record.id] = somebody_of(record)
             case CredentialRecord():
-                KeyScope(record.scope)
-                self.credentials[record.id] = Credential(record, Sources(record.sources))
+                self.credentials[record.id] = credential_of(record)
             case NamespaceAccessRecord():
                 authorities = _authorities(record)
                 self.namespaces[record.name] = NamespaceAccess(
@@ -159,6 +156,18 @@ class AccessView:
         # Of those that are no longer trusted nothing needs to be known at the door: their calls are refused.
         if not set(authorities) <= set(before):
             self.authorities_revision = next(self._revisions)
+
+
+def credential_of(record: CredentialRecord) -> Credential:
+    """Raises ValueError: its scope is unknown, or one of its sources is not a network."""
+    KeyScope(record.scope)
+    return Credential(record, Sources(record.sources))
+
+
+def somebody_of(record: PrincipalRecord) -> Somebody:
+    """Raises ValueError: its kind, a role or a permission is unknown."""
+    principal = Principal(PrincipalKind(record.kind), record.id, record.name, record.account_id)
+    return Somebody(principal, grants_of(record), record.active)
 
 
 def grants_of(record: PrincipalRecord) -> Grants:

@@ -40,7 +40,7 @@ from perdure.frontend.services import Service
 from perdure.infra.mail import NoMailer
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.chores import chores
-from perdure.infra.tenancy.metrics import operation_samples
+from perdure.infra.tenancy.metrics import control_samples
 from perdure.infra.tenancy.services import METHODS, applications, served
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
@@ -93,14 +93,8 @@ class ControlPlane:
         access.policy.verify([*METHODS, SCIM_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
-        self._runner = OperationRunner(
-            access.database,
-            data_plane,
-            runtime,
-            news,
-            {**STEPS, **reports.steps(access.database, usage)},
-            FAILED_STATES,
-        )
+        steps = {**STEPS, **reports.steps(access.database, usage)}
+        self._runner = OperationRunner(access.database, data_plane, runtime, news, steps, FAILED_STATES)
         self.calls = calls = calls or GuardedCalls(AllowedAddresses())
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)
@@ -126,6 +120,7 @@ class ControlPlane:
             sealer=sealer,
             sinks=self.sinks,
         )
+        self._refusals = parts.refusals
         self._sign_on = SignOnSite(parts, calls)
         self._chores = chores(parts, data_plane, self._exporter, self._failures, audit.days)
         self._services = {service: ControlService(service, methods, parts) for service, methods in METHODS.items()}
@@ -149,8 +144,8 @@ class ControlPlane:
         return self._services[method.containing_service].endpoint(method)
 
     def samples(self) -> Iterable[Sample]:
-        """What this process counts of operations."""
-        return operation_samples(self._runner)
+        """What this process counts of operations and refusals."""
+        return control_samples(self._runner, self._refusals)
 
     def start(self) -> None:
         self._runner.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from perdure.api.audit.refusals import Refusals
 from perdure.api.operations import OperationRunner
 from perdure.infra.tenancy.access import Access
 from perdure.kernel.metrics import Family, Kind, Sample
@@ -33,6 +34,13 @@ OPERATIONS_FINISHED = Family(
 OPERATIONS_RETRIED = Family(
     "operations_retried", Kind.COUNTER, "Tries at operations that are to be repeated.", ("operation",)
 )
+REFUSALS_NOT_RECORDED = Family(
+    "audit_refusals_not_recorded",
+    Kind.COUNTER,
+    "Refusals that are missing in the audit log, since their account had more than it is told of, by the plane: data, "
+    "control.",
+    ("plane",),
+)
 
 FAMILIES = (
     ACCESS_AGE,
@@ -43,6 +51,7 @@ FAMILIES = (
     OPERATIONS_AGE,
     OPERATIONS_FINISHED,
     OPERATIONS_RETRIED,
+    REFUSALS_NOT_RECORDED,
 )
 
 
@@ -52,9 +61,11 @@ def access_samples(access: Access) -> Iterable[Sample]:
         yield Sample(ACCESS_RECORDS, (kind,), count)
     yield Sample(ACCESS_FAILURES, (), access.watch.failures)
     yield Sample(DATABASE_REACHABLE, (), int(access.watch.is_answered))
+    yield Sample(REFUSALS_NOT_RECORDED, ("data",), access.acts.refusals.left_out)
 
 
-def operation_samples(runner: OperationRunner) -> Iterable[Sample]:
+def control_samples(runner: OperationRunner, refusals: Refusals) -> Iterable[Sample]:
+    yield Sample(REFUSALS_NOT_RECORDED, ("control",), refusals.left_out)
     pending = runner.pending
     yield Sample(OPERATIONS_PENDING, (), pending.number)
     yield Sample(OPERATIONS_AGE, (), pending.age_s)

@@ -63,7 +63,7 @@ async def respond_query_task_completed(
         NotFound: nobody waits for the answer (any more).
     """
     token = tokens.decode_query(request.task_token, NamespaceId(call.namespace_id))
-    queues.pending_queries.complete(token.query_id, request, queues.limits.blob_size_max)
+    queues.pending_queries.complete(token, request, queues.limits.blob_size_max)
     return RespondQueryTaskCompletedResponse()
 
 

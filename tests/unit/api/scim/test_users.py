@@ -220,6 +220,28 @@ async def test_the_same_user_at_once(idp: ScimClient) -> None:
     assert await idp.found("Users", f'userName eq "{BOB}"') == [BOB]
 
 
+async def test_owners_by_a_group_that_is_not_the_providers(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
+    user_id, _, key = await _joined(bench, owner)
+    provided = (await idp.group("theirs", user_id))["id"]
+    group = (await bench.call(owner.token, "GetUserGroup", {"groupId": provided})).group
+    owners = {"accountAccess": {"role": "ROLE_OWNER"}}
+    spec = {"displayName": "theirs", "access": owners, "scimGroup": {"idpId": group.spec.scim_group.idp_id}}
+    request = {"groupId": provided, "spec": spec, "resourceVersion": group.resource_version}
+    await bench.done(owner.token, "UpdateUserGroup", request)
+    ours = await bench.call(
+        owner.token, "CreateUserGroup", {"spec": {"displayName": "ours", "access": owners, "cloudGroup": {}}}
+    )
+    member = {"groupId": ours.group_id, "memberId": {"userId": user_id}}
+    await bench.call(owner.token, "AddUserGroupMember", member)
+    assert (await idp.refused("DELETE", f"/Users/{user_id}"))[0] == 403
+    assert (await idp.refused("PUT", f"/Users/{user_id}", {"userName": BOB, "active": False}))[0] == 403
+    assert await _is_good(bench, key)
+    # Who is in its own groups it decides in any case.
+    await bench.call(owner.token, "RemoveUserGroupMember", member)
+    await idp.ok("DELETE", f"/Users/{user_id}")
+    assert not await _is_good(bench, key)
+
+
 async def test_each_change_is_told_without_what_is_secret(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
     bob = await idp.user(BOB, password="hunter2", name={"givenName": "Robertino"})
     await idp.patch(f"/Users/{bob['id']}", {"op": "replace", "value": {"active": False, "password": "hunter2"}})

@@ -182,9 +182,11 @@ ONLY_OWNERS_GIVE_THEIR_ROLES = {
     *("BeginTestSignIn", "SetSignOnEnforcement"),
 }
 OF_OWN_KEYS = {
-    *("GetApiKey", "CreateApiKey", "UpdateApiKey", "RotateApiKey", "GetApiKeyDetails"),
+    *("GetApiKey", "CreateApiKey", "RotateApiKey", "GetApiKeyDetails"),
     "CreateServiceAccountApiKey",
 }
+#: Service accounts do this to none of their keys.
+OF_OWN_KEYS_OF_PEOPLE = {"UpdateApiKey", "DeleteApiKey"}
 #: For whoever has no credentials.
 FOR_NOBODY = {
     *("SignUp", "VerifyEmail", "SignIn", "AcceptInvitation", "RequestPasswordReset", "ResetPassword"),
@@ -229,7 +231,7 @@ def control_plane(
             return False
     if method in BY_SESSION and not signed_in:
         return False
-    if own_key and letter in MEMBERS and (method in OF_OWN_KEYS or (method == "DeleteApiKey" and person)):
+    if own_key and letter in MEMBERS and (method in OF_OWN_KEYS or (method in OF_OWN_KEYS_OF_PEOPLE and person)):
         return True
     of_owners = assigns & {AccountRole.OWNER, AccountRole.FINANCE_ADMIN}
     if method in ONLY_OWNERS_GIVE_THEIR_ROLES and of_owners and letter != "O":

@@ -51,7 +51,7 @@ async def test_a_control_plane_comes_back(tmp_path: Path, urls: tuple[str, str])
     await accounts.create(new, "another@example.com", 9)
     database = await ControlDatabase.open(new)
     async with database.reading() as transaction:
-        revisions = [revision for revision, _ in await transaction.changed_since(0, 100)]
+        revisions = [change.revision for change in await transaction.changed_since(0, 100)]
     await database.aclose()
     assert len(revisions) == len(set(revisions)) == 6
 
