@@ -89,6 +89,8 @@ class Normaliser:
     def text(self, text: str) -> str:
         """A text in which times, generated ids and the scenario's nonce are replaced."""
         text = _TIME.sub("<time>", text.replace(self._nonce, ""))
+        # Go's protobuf library uses one space or the other, by chance.
+        text = text.replace("proto:\xa0", "proto: ")
         text = _POSITION.sub("", text)
         text = _RUN.sub(lambda match: f"<{len(match[0])} times {match[1]}>", text)
         return _UUID.sub(lambda match: self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>"), text)

@@ -153,7 +153,7 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "QueryWorkflow": _QUERY,
     "UpdateWorkflowExecution": _EVENT_AND_WAIT,
     "PollWorkflowExecutionUpdate": _WATCH,
-    "UpdateWorkflowExecutionOptions": _LATER_WRITE,
+    "UpdateWorkflowExecutionOptions": _CHANGE,
     "PauseWorkflowExecution": _CHANGE,
     "UnpauseWorkflowExecution": _CHANGE,
     "PollWorkflowExecutionTimeSkipping": _LATER_READ,

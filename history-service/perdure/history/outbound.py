@@ -36,6 +36,7 @@ from perdure.history.kinds.workflow import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
+from perdure.kernel.options import merged
 from perdure.kernel.rpc import MatchingClient, Task
 from perdure.kernel.serving import named
 
@@ -170,7 +171,7 @@ def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
     if activity is None or not activity.waiting or not state.running or state.holds_tasks:
         return None
     scheduled = activity.scheduled
-    priority = scheduled.priority if scheduled.HasField("priority") else state.priority
+    priority = merged(state.priority, scheduled.priority) if scheduled.HasField("priority") else state.priority
     return Task(
         queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
         key=loaded.key,

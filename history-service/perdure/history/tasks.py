@@ -26,6 +26,7 @@ from perdure.kernel import tokens
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import ExecutionKey
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.options import merged
 from perdure.kernel.prototime import duration, timestamp
 
 
@@ -169,6 +170,8 @@ def activity_task(namespace: Namespace, state: Execution, activity: Activity) ->
     response.workflow_type.CopyFrom(state.started.workflow_type)
     response.workflow_execution.workflow_id = state.workflow_id
     response.workflow_execution.run_id = state.run_id
+    if state.priority.ByteSize():
+        response.priority.CopyFrom(merged(state.priority, activity.scheduled.priority))
     return response
 
 

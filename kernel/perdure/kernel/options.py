@@ -89,6 +89,15 @@ def _check_timeout_type(name: str) -> None:
         raise InvalidArgument(f"Invalid timeout type value: {name}.")
 
 
+def merged(base: Priority, override: Priority) -> Priority:
+    """A priority of which some may be said for all, and some for the one."""
+    return Priority(
+        priority_key=override.priority_key or base.priority_key,
+        fairness_key=override.fairness_key or base.fairness_key,
+        fairness_weight=override.fairness_weight or base.fairness_weight,
+    )
+
+
 def check_priority(priority: Priority) -> None:
     if priority.priority_key < 0:
         raise InvalidArgument("priority key can't be negative")

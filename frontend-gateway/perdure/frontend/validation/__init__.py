@@ -30,6 +30,7 @@ CHECKS: Mapping[str, Check] = {
     "QueryWorkflow": executions.check_query,
     "RequestCancelWorkflowExecution": executions.check_request_cancel,
     "ResetWorkflowExecution": executions.check_reset,
+    "UpdateWorkflowExecutionOptions": executions.check_update_options,
     "PauseWorkflowExecution": executions.check_pause,
     "UnpauseWorkflowExecution": executions.check_pause,
     "TerminateWorkflowExecution": executions.check_terminate,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from temporalio.api.enums.v1 import HistoryEventFilterType, QueryRejectCondition, ResetReapplyType
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     DescribeWorkflowExecutionRequest,
@@ -16,6 +18,7 @@ from temporalio.api.workflowservice.v1 import (
     SignalWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
     UnpauseWorkflowExecutionRequest,
+    UpdateWorkflowExecutionOptionsRequest,
 )
 
 from perdure.frontend.validation.rules import (
@@ -28,6 +31,7 @@ from perdure.frontend.validation.rules import (
     too_long,
 )
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.options import check_priority
 
 _DEFAULT_TERMINATE_REASON = "terminated by user via frontend"
 _DEFAULT_TERMINATE_IDENTITY = "frontend-service"
@@ -97,6 +101,8 @@ def check_reset(request: ResetWorkflowExecutionRequest, scene: Scene) -> None:
     check_execution(request, "workflow_execution")
     if request.reset_reapply_type not in ResetReapplyType.values():
         raise InvalidArgument(f"unknown reset reapply type: {request.reset_reapply_type}")
+    for operation in request.post_reset_operations:
+        check_options_mask(operation.update_workflow_options.update_mask)
 
 
 def check_pause(request: PauseWorkflowExecutionRequest | UnpauseWorkflowExecutionRequest, scene: Scene) -> None:
@@ -109,6 +115,24 @@ def check_pause(request: PauseWorkflowExecutionRequest | UnpauseWorkflowExecutio
     ):
         if too_long(text, scene.limits):
             raise InvalidArgument(f"{name} is too long.")
+
+
+def check_update_options(request: UpdateWorkflowExecutionOptionsRequest, scene: Scene) -> None:
+    check_workflow_id(request.workflow_execution.workflow_id, scene.limits)
+    check_run_id(request.workflow_execution.run_id)
+    if not request.HasField("update_mask"):
+        raise InvalidArgument("UpdateMask is required")
+    if not request.HasField("workflow_execution_options"):
+        raise InvalidArgument("WorkflowExecutionOptions is required")
+    check_options_mask(request.update_mask)
+    check_priority(request.workflow_execution_options.priority)
+
+
+def check_options_mask(mask: FieldMask) -> None:
+    for path in mask.paths:
+        if not FieldMask(paths=[path]).IsValidForDescriptor(WorkflowExecutionOptions.DESCRIPTOR):
+            name = WorkflowExecutionOptions.DESCRIPTOR.full_name
+            raise InvalidArgument(f'error parsing UpdateMask: proto: invalid path "{path}" for message "{name}"')
 
 
 def check_query(request: QueryWorkflowRequest, scene: Scene) -> None:

@@ -45,6 +45,8 @@ def _options_updated(state: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_options_updated_event_attributes
     if attributes.attached_request_id:
         state.requests[attributes.attached_request_id] = RequestOrigin(event.event_type, event.event_id)
+    if attributes.HasField("priority"):
+        state.changed_priority = attributes.priority
 
 
 def _signaled(state: Execution, event: HistoryEvent) -> None:

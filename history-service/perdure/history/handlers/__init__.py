@@ -20,6 +20,7 @@ from perdure.history.handlers import (
     start,
     update,
     workflow,
+    workflow_options,
     workflow_task,
 )
 
@@ -34,6 +35,7 @@ HANDLERS: dict[str, Callable[..., Awaitable[Any]]] = {
     "DeleteWorkflowExecution": workflow.delete_workflow_execution,
     "PauseWorkflowExecution": pause.pause_workflow_execution,
     "UnpauseWorkflowExecution": pause.unpause_workflow_execution,
+    "UpdateWorkflowExecutionOptions": workflow_options.update_workflow_execution_options,
     "ResetWorkflowExecution": reset.reset_workflow_execution,
     "ResetStickyTaskQueue": workflow.reset_sticky_task_queue,
     "DescribeWorkflowExecution": describe.describe_workflow_execution,

@@ -96,8 +96,8 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
     if started.parent_workflow_namespace_id:
         info.parent_namespace_id = started.parent_workflow_namespace_id
         info.parent_execution.CopyFrom(started.parent_workflow_execution)
-    if started.HasField("priority"):
-        info.priority.CopyFrom(started.priority)
+    if started.HasField("priority") or state.changed_priority is not None:
+        info.priority.CopyFrom(state.priority)
     if state.closed_at:
         info.close_time.CopyFrom(timestamp(state.closed_at))
         info.execution_duration.CopyFrom(duration(max(state.closed_at - state.execution_at, 0)))

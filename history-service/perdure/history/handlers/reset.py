@@ -14,7 +14,7 @@ from perdure.history.fold import replay
 from perdure.history.handlers.start import create_request_id
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.kinds.workflow_agenda import Agenda
-from perdure.history.machines import reset, workflow, workflow_task
+from perdure.history.machines import reset, workflow, workflow_options, workflow_task
 from perdure.history.state.changes import EventsInherited, RunSuperseded
 from perdure.history.state.codec import encode_events
 from perdure.history.state.execution import Execution
@@ -51,7 +51,7 @@ async def reset_workflow_execution(
     if current is not None and current.state.running:
         engine.decide(call.namespace, current, lambda tx: _replace(tx, new, plan, request, current is base))
     else:
-        _go_on(new, plan)
+        _go_on(new, plan, request)
         base.shard.create(LoadedExecution, new)
     if base.state.reset_run_id != new.state.run_id:
         engine.decide(call.namespace, base, lambda tx: tx.change(RunSuperseded(new.state.run_id, base=True)))
@@ -63,7 +63,8 @@ def _check(request: ResetWorkflowExecutionRequest, base: Execution) -> None:
     if not 1 < request.workflow_task_finish_event_id < base.next_event_id:
         raise InvalidArgument("Workflow task finish ID must be > 1 && <= workflow last event ID.")
     for operation in request.post_reset_operations:
-        raise InvalidArgument(f"unsupported post reset operation: {operation.WhichOneof('variant')}")
+        if not operation.HasField("update_workflow_options"):
+            raise InvalidArgument(f"unsupported post reset operation: {operation.WhichOneof('variant')}")
 
 
 @dataclass
@@ -142,13 +143,18 @@ def _replace(
     chain = {loaded.key.run_id for loaded in plan.read}
     if tx.state.run_id in chain:
         plan.later += reset.from_outside(tx.events, request)
-    _go_on(new, plan)
+    _go_on(new, plan, request)
     tx.successor = new
 
 
-def _go_on(new: Transition, plan: _Plan) -> None:
-    """What came in later, the next workflow task, and all that is owed by what was inherited."""
+def _go_on(new: Transition, plan: _Plan, request: ResetWorkflowExecutionRequest) -> None:
+    """What came in later, the options that are wanted, the next workflow task, and all that is owed by what was
+    inherited.
+    """
     reset.repeat(new, plan.later)
+    for operation in request.post_reset_operations:
+        wanted = operation.update_workflow_options
+        workflow_options.update(new, wanted.workflow_execution_options, wanted.update_mask.paths, "")
     workflow_task.schedule(new)
     for effect in Agenda(new.state).outstanding(new.now):
         new.effect(effect)

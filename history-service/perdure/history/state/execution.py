@@ -271,6 +271,8 @@ class Execution(msgspec.Struct):
     superseded: bool = False
 
     pause: Pause | None = None
+    #: Of the run's tasks, if it was changed since the start.
+    changed_priority: Priority | None = None
 
     @property
     def key(self) -> ExecutionKey:
@@ -288,7 +290,7 @@ class Execution(msgspec.Struct):
     @property
     def priority(self) -> Priority:
         """That of tasks that have none of their own."""
-        return self.started.priority
+        return self.started.priority if self.changed_priority is None else self.changed_priority
 
     @property
     def task_queue(self) -> str:

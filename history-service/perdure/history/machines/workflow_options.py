@@ -1,0 +1,63 @@
+"""Options of a run that can be changed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflow.v1 import WorkflowExecutionOptions
+
+from perdure.history.effects import OfferWorkflowTask
+from perdure.history.machines import workflow
+from perdure.history.transition import Transition
+from perdure.kernel.errors import InvalidArgument, Unimplemented
+
+
+def update(
+    tx: Transition, given: WorkflowExecutionOptions, mask: Iterable[str], identity: str
+) -> WorkflowExecutionOptions:
+    """Take over the options that the mask names. Returns all of them as they are now.
+
+    Raises:
+        NotFound: the run is closed.
+        InvalidArgument: the mask names a part of what is changed as a whole.
+        Unimplemented: it names an option that does not exist here.
+    """
+    state = tx.state
+    if not state.running:
+        raise workflow.already_completed()
+    before, after = WorkflowExecutionOptions(), WorkflowExecutionOptions()
+    if state.priority.ByteSize():
+        before.priority.CopyFrom(state.priority)
+    after.CopyFrom(before)
+    for path in mask:
+        _merge(after, given, path)
+    if after == before:
+        return after
+    tx.arrive(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
+        unset_versioning_override=True,
+        identity=identity,
+        priority=after.priority if after.HasField("priority") else None,
+    )
+    if state.workflow_task is not None and not state.workflow_task.started_event_id:
+        tx.effect(OfferWorkflowTask())
+    return after
+
+
+def _merge(into: WorkflowExecutionOptions, given: WorkflowExecutionOptions, path: str) -> None:
+    option, _, part = path.partition(".")
+    if option == "versioning_override":
+        raise Unimplemented("Versioning overrides are not implemented yet.")
+    if option == "time_skipping_config":
+        if part:
+            raise InvalidArgument("error applying update_options: time_skipping_config doesn't support partial update")
+        if given.HasField("time_skipping_config"):
+            raise Unimplemented("The Time-Skipping feature is not enabled for namespace.")
+    if option == "priority":
+        if part:
+            setattr(into.priority, part, getattr(given.priority, part))
+        elif given.HasField("priority"):
+            into.priority.CopyFrom(given.priority)
+        else:
+            into.ClearField("priority")
