@@ -16,10 +16,10 @@ from temporalio.api.cloud.identity.v1 import (
 
 from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.endings import end_by_password
 from perdure.api.protos.sign_on_pb2 import SignOnConnectionSpec
 from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
+from perdure.api.resources.endings import end_by_password, end_unvouched
 from perdure.api.resources.rows import spec_of
 from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
 from perdure.kernel.identity import PrincipalKind
@@ -74,8 +74,9 @@ async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
     record = await identity_of(transaction, row)
     transaction.publish(record)
     if row.kind == kinds.USER:
-        # He may have been an owner until now.
+        # He may have been an owner until now, or may be one from now on.
         await end_by_password(transaction, record)
+        await end_unvouched(transaction, record)
 
 
 async def identity_of(transaction: Transaction, row: ResourceRow) -> PrincipalRecord:

@@ -22,9 +22,9 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people import invitations
-from perdure.api.people.endings import end_all
 from perdure.api.people.sessions import MADE_BY
 from perdure.api.resources import accesses, api_keys, emails, kinds, rows
+from perdure.api.resources.endings import end_all
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
 from perdure.auth.policy.grants import Target

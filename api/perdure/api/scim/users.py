@@ -9,10 +9,10 @@ from temporalio.api.cloud.identity.v1 import AccountAccess, UserGroupSpec, UserS
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.endings import end_all
 from perdure.api.people.sessions import MADE_BY
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.resources import emails, kinds, rows, users
+from perdure.api.resources.endings import end_all
 from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
 from perdure.api.scim import bodies, views
 from perdure.api.scim.errors import INVALID_VALUE, MUTABILITY, BadScim

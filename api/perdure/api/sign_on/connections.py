@@ -10,11 +10,12 @@ import msgspec
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people import tickets
-from perdure.api.people.endings import SIGN_ON_REQUIRED, end_all
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.resources import accesses, kinds, names, rows
+from perdure.api.resources.endings import BY_OWNER, SIGN_ON_REQUIRED, end_all, end_unvouched, vouches_for_owners
 from perdure.api.resources.paging import page
+from perdure.api.resources.publishing import identity_of
 from perdure.api.sign_on import specs
 from perdure.api.sign_on.addresses import ConnectionAddresses, check_pages
 from perdure.auth.policy.grants import AccountRole, Target
@@ -25,9 +26,8 @@ CONNECTIONS_MAX: Final = 10
 #: For opening the address of a test.
 TEST_NS: Final = 600 * SECOND_NS
 _FIELD: Final = "connection_id"
-#: In a connection's details: the client secret, sealed; whether an owner has said what proves identity; the last test.
+#: In a connection's details: the client secret, sealed; the last test.
 _SECRET: Final = "client_secret"
-_BY_OWNER: Final = "by_owner"
 _TEST: Final = "test"
 
 
@@ -48,7 +48,7 @@ async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest)
     secret = _taken_out(spec)
     details: dict[str, Any] = {
         _SECRET: call.sealer.seal(secret, _about(connection_id)),
-        _BY_OWNER: _is_owner(call),
+        BY_OWNER: _is_owner(call),
     }
     row = await rows.create(call, kinds.SIGN_ON_CONNECTION, connection_id, spec.display_name, spec, **details)
     return api.CreateSignOnConnectionResponse(connection=shown(call, row))
@@ -74,11 +74,13 @@ async def _update(call: ControlCall, request: api.UpdateSignOnConnectionRequest)
         # Whoever is asked now must not be told what another one was given.
         details[_SECRET] = ""
     if not specs.proves_no_more(before, spec):
-        details[_BY_OWNER] = _is_owner(call)
+        details[BY_OWNER] = _is_owner(call)
     await names.rename(call, row, spec.display_name)
     rows.change(call, row, request.resource_version, spec, details=details)
     if not specs.proves_as_much(before, spec):
         await _end_sessions(call, row)
+    elif not vouches_for_owners(row):
+        await _end_sessions_of_owners(call, row)
     return api.UpdateSignOnConnectionResponse(connection=shown(call, row))
 
 
@@ -113,11 +115,6 @@ def spec_of(row: ResourceRow) -> api.SignOnConnectionSpec:
 def secret_of(call: ControlCall, row: ResourceRow) -> str:
     """The client secret, empty if there is none. Raises CannotOpen: see there."""
     return call.sealer.open(str(row.details.get(_SECRET, "")), _about(row.id))
-
-
-def vouches_for_owners(row: ResourceRow) -> bool:
-    """Whether owners may come by it: whoever cannot make somebody an owner must not be able to come as one either."""
-    return bool(row.details.get(_BY_OWNER))
 
 
 def is_tested(row: ResourceRow) -> bool:
@@ -168,6 +165,14 @@ async def _end_sessions(call: ControlCall, row: ResourceRow) -> None:
     """Also those that are about to begin."""
     await end_all(call.transaction, await call.transaction.people.sessions(connection_id=row.id))
     await call.transaction.people.forget_sign_ons(row.id)
+
+
+async def _end_sessions_of_owners(call: ControlCall, row: ResourceRow) -> None:
+    sessions = await call.transaction.people.sessions(connection_id=row.id)
+    for user_id in sorted({session.user_id for session in sessions}):
+        user = await call.transaction.resource(kinds.USER, user_id)
+        if user is not None:
+            await end_unvouched(call.transaction, await identity_of(call.transaction, user))
 
 
 def _checked(call: ControlCall, spec: api.SignOnConnectionSpec) -> api.SignOnConnectionSpec:
