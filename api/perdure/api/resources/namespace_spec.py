@@ -13,6 +13,7 @@ from temporalio.api.cloud.namespace.v1 import CodecServerSpec, NamespaceSpec
 
 from perdure.auth.certificates.authorities import parse_authorities
 from perdure.auth.certificates.filters import CertificateFilter, check_filters
+from perdure.auth.certificates.revocation import parse_revocations
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
 from perdure.kernel.visibility.attributes import is_reserved
 
@@ -140,6 +141,23 @@ def _check_authentication(spec: NamespaceSpec) -> None:
     elif mtls.enabled:
         raise InvalidArgument("spec.mtls_auth.accepted_client_ca: must be given if mtls_auth is enabled.")
     check_filters(filters_of(spec))
+
+
+def check_revocations(spec: NamespaceSpec, lists: bytes) -> None:
+    """That the revocation lists of the namespace's settings are of authorities that it is to trust.
+
+    Raises:
+        InvalidArgument: it would be closed to all certificates, since nobody could tell which are revoked.
+    """
+    if not spec.mtls_auth.enabled:
+        return
+    try:
+        parse_revocations(lists, parse_authorities(spec.mtls_auth.accepted_client_ca))
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"spec.mtls_auth.accepted_client_ca: does not fit the namespace's settings, of which {error.message} "
+            "Remove the lists of the old authority there first, or trust both until that is done."
+        ) from None
 
 
 def filters_of(spec: NamespaceSpec) -> list[CertificateFilter]:
