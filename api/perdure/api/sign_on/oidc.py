@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, Final
 
 from authlib.oauth2.auth import ClientAuth
@@ -15,6 +14,7 @@ from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.sign_on.asserted import Asserted, of_claims
 from perdure.api.sign_on.flows import Flow
 from perdure.api.sign_on.refusals import SignOnRefused
+from perdure.auth.oidc.documents import read_object
 from perdure.auth.oidc.issuers import Discovered, FetchFailed, Issuers
 from perdure.auth.oidc.sign_in import check_sign_in
 from perdure.auth.oidc.tokens import TokenRefused
@@ -139,7 +139,6 @@ def _client_method(discovered: Discovered, secret: str) -> str:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
+        return read_object(content)
+    except ValueError:
+        return {}

@@ -6,7 +6,6 @@ After OpenID Connect Discovery 1.0.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from perdure.auth.oidc.documents import read_object
 from perdure.auth.oidc.tokens import Claims, UnknownKey, verified
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import InvalidArgument
@@ -136,12 +136,9 @@ class Issuers:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        raise FetchFailed(f"{what} is not JSON") from None
-    if not isinstance(found, dict):
-        raise FetchFailed(f"{what} is not a JSON object")
-    return found
+        return read_object(data)
+    except ValueError as error:
+        raise FetchFailed(f"{what} {error}") from None
 
 
 def _url(document: dict[str, Any], name: str) -> str:
