@@ -91,6 +91,7 @@ class Preparation:
     address: str
     user_agent: str
     now_ns: int
+    entropy: Entropy
     database: ControlDatabase
     people: People
     federation: Federation
