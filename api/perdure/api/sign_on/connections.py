@@ -26,18 +26,20 @@ CONNECTIONS_MAX: Final = 10
 #: For opening the address of a test.
 TEST_NS: Final = 600 * SECOND_NS
 _FIELD: Final = "connection_id"
-#: In a connection's details: the client secret, sealed; the last test.
+#: In a connection's details: the client secret, sealed; the last test; see `edition`.
 _SECRET: Final = "client_secret"
 _TEST: Final = "test"
+#: The version that somebody gave it last; namespaces that go change it as well, but nothing that is proven by it.
+_EDITION: Final = "edition"
 
 
 class TestOutcome(msgspec.Struct, frozen=True):
-    """What came of a test sign-in, of the connection in this version."""
+    """What came of a test sign-in, of the connection in this edition."""
 
     at_ns: int
     succeeded: bool
     message: str
-    version: int
+    edition: int = msgspec.field(name="version")
 
 
 async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest) -> api.CreateSignOnConnectionResponse:
@@ -49,6 +51,7 @@ async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest)
     details: dict[str, Any] = {
         _SECRET: call.sealer.seal(secret, _about(connection_id)),
         BY_OWNER: _is_owner(call),
+        _EDITION: 1,
     }
     row = await rows.create(call, kinds.SIGN_ON_CONNECTION, connection_id, spec.display_name, spec, **details)
     return api.CreateSignOnConnectionResponse(connection=shown(call, row))
@@ -66,7 +69,7 @@ async def _list(call: ControlCall, request: api.GetSignOnConnectionsRequest) -> 
 async def _update(call: ControlCall, request: api.UpdateSignOnConnectionRequest) -> api.UpdateSignOnConnectionResponse:
     row = await _find(call, request.connection_id)
     spec, before = _checked(call, request.spec), spec_of(row)
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = {_EDITION: row.version + 1}
     secret = _taken_out(spec)
     if secret:
         details[_SECRET] = call.sealer.seal(secret, _about(row.id))
@@ -87,9 +90,12 @@ async def _update(call: ControlCall, request: api.UpdateSignOnConnectionRequest)
 async def _delete(call: ControlCall, request: api.DeleteSignOnConnectionRequest) -> api.DeleteSignOnConnectionResponse:
     row = await _find(call, request.connection_id)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
-    is_last = await call.transaction.count(call.account_id, kinds.SIGN_ON_CONNECTION) == 1
-    if is_last and account.details.get(SIGN_ON_REQUIRED):
-        raise FailedPrecondition("The account asks for single sign-on: let it ask no more before its last connection.")
+    if account.details.get(SIGN_ON_REQUIRED):
+        every = await call.transaction.resources(call.account_id, kinds.SIGN_ON_CONNECTION)
+        if not any(is_tested(other) for other in every if other.id != row.id):
+            raise FailedPrecondition(
+                "The account asks for single sign-on: test another connection first, or let it ask no more."
+            )
     await rows.delete(call, row, request.resource_version)
     await _end_sessions(call, row)
     return api.DeleteSignOnConnectionResponse()
@@ -117,10 +123,15 @@ def secret_of(call: ControlCall, row: ResourceRow) -> str:
     return call.sealer.open(str(row.details.get(_SECRET, "")), _about(row.id))
 
 
+def edition(row: ResourceRow) -> int:
+    """Grows whenever somebody changes it: what was begun with another is not gone on with."""
+    return int(row.details.get(_EDITION, row.version))
+
+
 def is_tested(row: ResourceRow) -> bool:
     """Whether somebody has come by it as it is now."""
     test = _test_of(row)
-    return test is not None and test.succeeded and test.version == row.version
+    return test is not None and test.succeeded and test.edition == edition(row)
 
 
 def note_test(row: ResourceRow, test: TestOutcome) -> None:
@@ -147,7 +158,7 @@ def shown(call: ControlCall, row: ResourceRow) -> api.SignOnConnection:
         result.last_modified_time.FromNanoseconds(row.modified_at_ns)
     if (test := _test_of(row)) is not None:
         result.last_test.succeeded, result.last_test.message = test.succeeded, test.message
-        result.last_test.is_current = test.version == row.version
+        result.last_test.is_current = test.edition == edition(row)
         result.last_test.time.FromNanoseconds(test.at_ns)
     return result
 

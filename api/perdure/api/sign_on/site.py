@@ -85,7 +85,9 @@ class SignOnSite:
                 raise pending.refused()
             browser = page_browser.of(request, secure=call.endpoints.pages.startswith("https://"))
             await pending.confirmed(call.transaction, pending_id, browser, call.now_ns)
-        flow = flows.begin(call.transaction, call.entropy, row, pending_id, browser, call.now_ns)
+        flow = flows.begin(
+            call.transaction, call.entropy, row.id, connections.edition(row), pending_id, browser, call.now_ns
+        )
         return flow, connections.spec_of(row)
 
     async def _provider_url(self, spec: api.SignOnConnectionSpec, flow: Flow) -> str:
