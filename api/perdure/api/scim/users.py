@@ -59,8 +59,10 @@ async def _list(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse
     wanted = views.filter_of(request)
     found = await _candidates(call, wanted)
     looks_at_groups = wanted is not None and _GROUPS in attributes_of(wanted)
-    show = await _shower(call, found, request, needs_groups=looks_at_groups)
-    return views.page(found, show, wanted, request)
+    found = views.matching(found, await _shower(call, found, request, needs_groups=looks_at_groups), wanted)
+    shown = views.on_page(found, request)
+    show = await _shower(call, shown, request, needs_groups=views.wants(request, _GROUPS))
+    return views.page([show(row) for row in shown], len(found), request)
 
 
 async def _replace(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
@@ -154,14 +156,14 @@ async def _candidates(call: ControlCall, wanted: Filter | None) -> Sequence[Reso
 
 
 async def _shown(call: ControlCall, row: ResourceRow, request: api.ScimRequest) -> Shown:
-    return (await _shower(call, [row], request))(row)
+    return (await _shower(call, [row], request, needs_groups=views.wants(request, _GROUPS)))(row)
 
 
 async def _shower(
-    call: ControlCall, found: Sequence[ResourceRow], request: api.ScimRequest, *, needs_groups: bool = False
+    call: ControlCall, found: Sequence[ResourceRow], request: api.ScimRequest, *, needs_groups: bool
 ) -> Callable[[ResourceRow], Shown]:
     groups: dict[str, list[Shown]] = {}
-    if needs_groups or views.wants(request, _GROUPS):
+    if needs_groups:
         groups = await _groups(call, found, request.base)
 
     def show(row: ResourceRow) -> Shown:
