@@ -14,7 +14,8 @@ from perdure.api.notices import Expiry, Notice
 from perdure.api.people import mails
 from perdure.api.people.mails import Links
 from perdure.api.resources import kinds, rows
-from perdure.api.resources.publishing import identity_of, is_active
+from perdure.api.resources.publishing import identity_of
+from perdure.api.resources.user_states import is_active
 from perdure.auth.access.records import PrincipalRecord
 from perdure.kernel.clock import Clock
 from perdure.kernel.ids import NamespaceName

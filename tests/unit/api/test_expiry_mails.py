@@ -13,7 +13,7 @@ import pytest
 from perdure.api.expiry_mails import ExpiryMails
 from perdure.api.people.mails import Links
 from perdure.api.resources import kinds
-from perdure.api.resources.publishing import DEACTIVATED
+from perdure.api.resources.user_states import DEACTIVATED
 from perdure.auth.certificates.issuing import generate_authority
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.mailer import Mail

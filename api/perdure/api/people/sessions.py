@@ -27,7 +27,8 @@ from perdure.api.resources.endings import (
     is_owners,
     vouches_for_owners,
 )
-from perdure.api.resources.publishing import identity_of, is_active
+from perdure.api.resources.publishing import identity_of
+from perdure.api.resources.user_states import MADE_BY, is_active
 from perdure.auth import secrets
 from perdure.auth.access.records import CredentialRecord
 from perdure.auth.policy.grants import KeyScope
@@ -37,8 +38,6 @@ from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound,
 MFA_REQUIRED: Final = "mfa_required"
 #: What people call it.
 TITLE: Final = "title"
-#: In a user's details: which connection has made him. Nobody has said by mail that he wants to be in this account.
-MADE_BY: Final = "made_by_connection"
 _TOO_LATE: Final = "The sign-in is not good any more: begin again."
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,13 +12,12 @@ from perdure.api.calls import ControlCall, Method
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import api_keys, endings, kinds, rows
 from perdure.api.resources.endings import UNVOUCHED
+from perdure.api.resources.key_terms import check_overlap, checked_networks, checked_scope
 from perdure.auth.policy.grants import KeyScope, Target
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated
+from perdure.kernel.errors import FailedPrecondition, PermissionDenied, Unauthenticated
 from perdure.kernel.identity import PrincipalKind
 
-OVERLAP_S_MAX: Final = 30 * 86400
-NETWORKS_MAX: Final = 20
 _FIELD: Final = "key_id"
 _REPLACED_BY: Final = "replaced_by"
 _REPLACES: Final = "replaces"
@@ -50,8 +48,7 @@ async def _rotate(call: ControlCall, request: api.RotateApiKeyRequest) -> api.Ro
         if old.owner_id != call.principal.id:
             raise PermissionDenied("RotateApiKey: a key of a person is rotated by himself only.")
         unvouched = old.details.get(UNVOUCHED) or await _unvouched(call)
-    if not 0 <= request.overlap_seconds <= OVERLAP_S_MAX:
-        raise InvalidArgument(f"overlap_seconds: must be from 0 to {OVERLAP_S_MAX}.")
+    check_overlap(request.overlap_seconds)
     if old.details.get(_REPLACED_BY):
         raise FailedPrecondition(f"key_id: has been rotated already, see {old.details[_REPLACED_BY]}.")
     ends_at_ns = spec.expiry_time.ToNanoseconds()
@@ -102,27 +99,6 @@ async def _details(call: ControlCall, request: api.GetApiKeyDetailsRequest) -> a
         replaced_by=row.details.get(_REPLACED_BY, ""),
         replaces=row.details.get(_REPLACES, ""),
     )
-
-
-def checked_scope(name: str) -> KeyScope:
-    """Raises InvalidArgument: there is none of this name."""
-    possible = [scope for scope in KeyScope if scope is not KeyScope.ENROLMENT]
-    if name and name not in possible:
-        raise InvalidArgument(f"scope: must be one of {', '.join(possible)}.")
-    return KeyScope(name or KeyScope.FULL)
-
-
-def checked_networks(names: Iterable[str]) -> tuple[str, ...]:
-    """Raises InvalidArgument: one is not a network, or there are too many."""
-    found = []
-    for name in names:
-        try:
-            found.append(str(ip_network(name)))
-        except ValueError:
-            raise InvalidArgument("source_networks: must be networks, such as 10.0.0.0/8 or 2001:db8::/32.") from None
-    if len(found) > NETWORKS_MAX:
-        raise InvalidArgument(f"source_networks: at most {NETWORKS_MAX}.")
-    return tuple(dict.fromkeys(found))
 
 
 def _time(at_ns: int) -> Timestamp:

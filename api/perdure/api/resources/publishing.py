@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from temporalio.api.cloud.identity.v1 import (
     Access,
@@ -21,19 +20,12 @@ from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
 from perdure.api.resources.endings import end_by_password, end_unvouched
 from perdure.api.resources.rows import spec_of
+from perdure.api.resources.user_states import is_active
 from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
-#: In the details of a user: that the identity provider has switched him off.
-DEACTIVATED: Final = "deactivated"
-
 _IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
-
-
-def is_active(row: ResourceRow) -> bool:
-    """Whether a user is anybody: he has accepted his invitation, and the identity provider has not switched him off."""
-    return not row.details.get("invitation") and not row.details.get(DEACTIVATED)
 
 
 def access_of(row: ResourceRow) -> Access:

@@ -10,15 +10,15 @@ from google.protobuf.empty_pb2 import Empty
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data import ControlDatabase
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.user_keys import OVERLAP_S_MAX
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.rates import ControlRates
 from perdure.api.resources import kinds, names, rows
+from perdure.api.resources.key_terms import check_overlap
 from perdure.auth import secrets
 from perdure.auth.guard import Identified
 from perdure.auth.policy.grants import Grants
 from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument, Unauthenticated, Unavailable
+from perdure.kernel.errors import FailedPrecondition, Unauthenticated, Unavailable
 from perdure.kernel.identity import Caller, Principal, PrincipalKind
 from perdure.kernel.persistence.executions import StoreError
 
@@ -103,8 +103,7 @@ async def _rotate(
     call: ControlCall, request: api.RotateProvisioningTokenRequest
 ) -> api.RotateProvisioningTokenResponse:
     old = await rows.find(call, kinds.PROVISIONING_TOKEN, request.token_id, field=_FIELD)
-    if not 0 <= request.overlap_seconds <= OVERLAP_S_MAX:
-        raise InvalidArgument(f"overlap_seconds: must be from 0 to {OVERLAP_S_MAX}.")
+    check_overlap(request.overlap_seconds)
     if old.details.get(_ENDS):
         raise FailedPrecondition(f"token_id: {old.id} has been rotated already.")
     row, token = await _give(call, old.details["title"], instead_of=old)

@@ -9,11 +9,11 @@ from temporalio.api.cloud.identity.v1 import AccountAccess, UserGroupSpec, UserS
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.sessions import MADE_BY
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.resources import emails, kinds, rows, users
 from perdure.api.resources.endings import end_all
-from perdure.api.resources.publishing import DEACTIVATED, access_of, is_active, publish_identity
+from perdure.api.resources.publishing import access_of, publish_identity
+from perdure.api.resources.user_states import DEACTIVATED, INVITATION, MADE_BY, is_active
 from perdure.api.scim import bodies, views
 from perdure.api.scim.errors import INVALID_VALUE, MUTABILITY, BadScim
 from perdure.api.scim.filters import Compare, Filter, attributes_of
@@ -25,7 +25,6 @@ SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 KIND: Final = "User"
 #: In the details of a user: what the identity provider says of him that we have no use for ourselves.
 _SAID: Final = "provisioned"
-_INVITATION: Final = "invitation"
 _GROUPS: Final = "groups"
 
 
@@ -108,7 +107,7 @@ async def _change(call: ControlCall, row: ResourceRow, given: Mapping[str, Any])
     details = {**row.details, _SAID: said}
     if active:
         details[DEACTIVATED] = False
-        if details.pop(_INVITATION, None):
+        if details.pop(INVITATION, None):
             # The invitation itself stays good: until he accepts it he is known here by a provider only.
             details[MADE_BY] = call.principal.id
     elif is_active(row):

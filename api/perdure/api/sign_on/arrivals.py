@@ -7,10 +7,10 @@ from temporalio.api.cloud.identity.v1 import Access, AccountAccess, UserSpec
 from perdure.api.audit import records
 from perdure.api.calls import ControlCall
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.sessions import MADE_BY
 from perdure.api.resources import accesses, kinds, rows
 from perdure.api.resources.endings import is_owners, vouches_for_owners
-from perdure.api.resources.publishing import DEACTIVATED, access_of, identity_of, publish_identity, set_access
+from perdure.api.resources.publishing import access_of, identity_of, publish_identity, set_access
+from perdure.api.resources.user_states import DEACTIVATED, INVITATION, MADE_BY
 from perdure.api.sign_on.asserted import Asserted
 from perdure.api.sign_on.connections import spec_of
 from perdure.api.sign_on.mapping import mapped
@@ -105,7 +105,7 @@ async def _create(call: ControlCall, connection: ResourceRow, email: str, access
 async def _renew(call: ControlCall, connection: ResourceRow, user: ResourceRow, access: Access | None) -> None:
     """What he may follows from his groups, if anything does; owners are made and unmade by owners only."""
     details = dict(user.details)
-    if details.pop("invitation", None):
+    if details.pop(INVITATION, None):
         # The invitation itself stays good: until he accepts it he is known here by the provider only.
         details[MADE_BY] = connection.id
     spec, is_owner = user.spec, access_of(user).account_access.role == AccountAccess.ROLE_OWNER
