@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import KeySet, RSAKey
 
 from perdure.kernel.clock import Clock
@@ -116,7 +116,8 @@ class OidcProvider:
         header = {"alg": "RS256", "kid": self.key.kid, **self.header}
         if header["alg"] in ("none", "HS256"):
             return self._unsigned(header, said)
-        return jwt.encode(header, said, self.signs_with or self.key, algorithms=[header["alg"]])
+        key = self.signs_with or self.key
+        return jws.serialize_compact({"typ": "JWT", **header}, json.dumps(said), key, algorithms=[header["alg"]])
 
     def _unsigned(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
         """The oldest tricks: no signature, and one with the public key as if it were a shared one. No library helps."""

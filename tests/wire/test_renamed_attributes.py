@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -121,6 +122,26 @@ async def test_a_renamed_attribute_is_known_by_its_new_name(installation: Instal
     assert list(await perdure.found("Customer = 'ann'")) == []
     assert await perdure.found("Customer = 'bob'") == {"new": ["Buyer", "Customer"]}
     assert sorted(await perdure.found("Buyer = 'ann'")) == ["after", "before", "new"]
+
+
+async def test_a_worker_that_uses_the_old_name_fails_its_task_with_a_reason(installation: Installation) -> None:
+    perdure = installation
+    await perdure.set_attributes("Customer")
+    rename = {"existingCustomSearchAttributeName": "Customer", "newCustomSearchAttributeName": "Buyer"}
+    await perdure.change("RenameCustomSearchAttribute", **rename)
+    await perdure.start("w", Buyer="ann")
+    task = await perdure.call("PollWorkflowTaskQueue", taskQueue={"name": "q"}, identity="worker")
+    fields = {"Customer": {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": _base64('"bob"')}}
+    upsert = {
+        "commandType": "COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+        "upsertWorkflowSearchAttributesCommandAttributes": {"searchAttributes": {"indexedFields": fields}},
+    }
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await perdure.call("RespondWorkflowTaskCompleted", taskToken=task["taskToken"], commands=[upsert])
+    history = await perdure.call("GetWorkflowExecutionHistory", execution={"workflowId": "w"})
+    failed = [each.get("workflowTaskFailedEventAttributes", {}) for each in history["history"]["events"]]
+    assert "WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES" in [each.get("cause") for each in failed]
+    assert await perdure.found("Buyer = 'ann'") == {"w": ["Buyer"]}
 
 
 async def test_names_can_be_swapped(installation: Installation) -> None:

@@ -93,6 +93,7 @@ class Preparation:
     address: str
     user_agent: str
     now_ns: int
+    entropy: Entropy
     database: ControlDatabase
     people: People
     federation: Federation

@@ -15,6 +15,7 @@ from perdure.api.people import mails
 from perdure.api.people.mails import Links
 from perdure.api.resources import kinds, rows
 from perdure.api.resources.publishing import identity_of
+from perdure.api.resources.user_states import is_active
 from perdure.auth.access.records import PrincipalRecord
 from perdure.kernel.clock import Clock
 from perdure.kernel.ids import NamespaceName
@@ -81,7 +82,7 @@ async def _recipients(transaction: Transaction, account_id: str, expiry: Expiry)
     if expiry.kind == kinds.API_KEY:
         owner = await transaction.resource(kinds.USER, expiry.of)
         if owner is not None:
-            return [owner.name]
+            return [owner.name] if is_active(owner) else []
     found = []
     for user in await transaction.resources(account_id, kinds.USER):
         identity = await identity_of(transaction, user)

@@ -279,6 +279,7 @@ class ControlService:
             visit.address,
             visit.user_agent,
             now_ns,
+            parts.runtime.entropy,
             parts.database,
             parts.people,
             parts.federation,

@@ -29,7 +29,7 @@ def run(chosen: Options) -> None:
             tenancy = await _tenancy(chosen, runtime)
             server = EmbeddedServer(chosen, runtime, tenancy)
             ports = await server.start()
-        except (StoreError, OSError) as error:
+        except (StoreError, OSError, ValueError) as error:
             raise StartFailed(one_line(error)) from error
         except InvalidArgument as error:
             raise StartFailed(error.message) from error

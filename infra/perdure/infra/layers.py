@@ -171,8 +171,12 @@ def _first_of(error: ValidationError, origins: Mapping[TreePath, str]) -> str:
     """What is wrong first, and who said so. The value is left out: it may be a secret."""
     fault = error.errors(include_url=False, include_input=False)[0]
     path = tuple(str(part) for part in fault["loc"])
-    origin = next(
-        (name for known, name in origins.items() if known[: len(path)] == path or path[: len(known)] == known), ""
-    )
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(path)}: {message}{f' ({origin})' if origin else ''}"
+    place = f"{'.'.join(path)}: " if path else ""
+    origin = _origin_of(path, origins)
+    return place + fault["msg"].removeprefix("Value error, ") + (f" ({origin})" if origin else "")
+
+
+def _origin_of(path: TreePath, origins: Mapping[TreePath, str]) -> str:
+    """Who said what is there, or nothing if several did: of values that do not go together, none is the wrong one."""
+    said = {name for known, name in origins.items() if known[: len(path)] == path or path[: len(known)] == known}
+    return said.pop() if len(said) == 1 else ""

@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from perdure.api.audit.sinks.webhooks import is_secret
+from perdure.api.outgoing.addresses import AllowedAddresses
 from perdure.api.services import EXTENSION_SERVICE
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
@@ -99,5 +100,21 @@ async def test_validation_says_why_nothing_would_arrive(still_bench: ControlBenc
         assert sink.requests == []
     with pytest.raises(errors.InvalidArgument, match="must have one of"):
         await _call(bench, token, "ValidateAuditExport", {"spec": {"name": "x"}})
+    spec = {"name": "hook", "webhook": {"url": "https://hooks.example.com", "secret": "short"}}
     with pytest.raises(errors.InvalidArgument, match="secret"):
-        await _call(bench, token, "ValidateAuditExport", {"spec": HOOK})
+        await _call(bench, token, "ValidateAuditExport", {"spec": spec})
+
+
+async def test_a_webhook_is_validated_before_it_has_a_secret(
+    still_bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = still_bench
+    token = (await bench.account()).token
+    monkeypatch.setattr(bench.control_plane.calls, "_allowed", AllowedAddresses(["127.0.0.0/8"]))
+    async with HttpSink() as sink:
+        spec = {"name": "hook", "webhook": {"url": sink.url}}
+        await _call(bench, token, "ValidateAuditExport", {"spec": spec})
+        (request,) = sink.requests
+        assert request.body == b""
+        assert request.headers["webhook-signature"].startswith("v1,")
+        assert await _listed(bench, token) == []

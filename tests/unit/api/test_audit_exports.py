@@ -23,11 +23,12 @@ from moto.server import ThreadedMotoServer
 
 from perdure.api.audit import chain
 from perdure.api.audit.export import AuditExporter
-from perdure.api.audit.sinks.batches import Batch
+from perdure.api.audit.sinks.batches import Batch, Sink
 from perdure.api.audit.sinks.files import FileSpec
 from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, about, decode, secret_of
 from perdure.api.audit.sinks.s3 import S3Sink, S3Spec, signed
 from perdure.api.audit.sinks.webhooks import WebhookSpec, new_secret
+from perdure.api.data.tables import ResourceRow
 from perdure.api.outgoing.addresses import AllowedAddresses, is_public
 from perdure.api.outgoing.calls import CallFailed, GuardedCalls
 from perdure.api.resources import audit_exports
@@ -109,6 +110,30 @@ async def test_a_webhook_gets_everything_signed_and_in_order(still_bench: Contro
     shown = await _shown(still_bench, owner, "hook")
     assert (shown.waiting, shown.failure, shown.succeeded_at_ns) == (0, "", clock.now_ns())
     assert shown.spec == WebhookSpec(sink.url, "")
+
+
+async def test_what_goes_wrong_with_one_sink_holds_up_no_other(
+    still_bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await still_bench.account(), await still_bench.account("second@example.com")
+    clock, make_stored = _clock(still_bench), SinkMaker.make_stored
+
+    def make(maker: SinkMaker, row: ResourceRow) -> Sink:
+        if row.account_id == first.account_id:
+            raise RuntimeError("a defect")
+        return make_stored(maker, row)
+
+    async with HttpSink() as sink, _exporter(still_bench, clock) as exporter:
+        for owner in (first, second):
+            await _create(still_bench, owner, "hook", WebhookSpec(sink.url, SECRET))
+            await _act(still_bench, owner, ["m1"])
+        with monkeypatch.context() as broken:
+            broken.setattr(SinkMaker, "make_stored", make)
+            assert await exporter.export() == FOUNDING + 1
+        shown = await _shown(still_bench, first, "hook")
+        assert (shown.failure, shown.is_theirs) == ("an internal error", False)
+        clock.advance(60 * SECOND_NS)
+        assert await exporter.export() == FOUNDING + 1
 
 
 async def test_what_did_not_arrive_comes_again_later(still_bench: ControlBench) -> None:

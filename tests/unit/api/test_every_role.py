@@ -13,11 +13,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
-from perdure.api.services import CLOUD_SERVICE, EXTENSION_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE
+from perdure.api.services import IDENTITY_SERVICE, SERVICES
 from perdure.auth.policy.grants import AccountRole, KeyScope, Permission
 from perdure.kernel import errors
 from perdure.kernel.identity import KnownCaller
 from perdure.kernel.limits import ControlLimits
+from tests.support import oidc_provider
 from tests.support.control_plane import ControlBench, Owner, control_bench
 from tests.unit.auth.policy import expectations
 
@@ -25,9 +26,10 @@ from tests.unit.auth.policy import expectations
 ELSEWHERE = {"ExchangeToken", "RotateProvisioningToken", "DeleteProvisioningToken"}
 METHODS = [
     method
-    for service in (CLOUD_SERVICE, EXTENSION_SERVICE, FEDERATION_SERVICE, PROVISIONING_SERVICE)
+    for service in SERVICES
     for method in service.methods
-    if method.name not in ELSEWHERE
+    # What people ask for is about themselves.
+    if service is not IDENTITY_SERVICE and method.name not in ELSEWHERE
 ]
 LIMITS = ControlLimits(
     account_requests_per_second=10**6,
@@ -107,7 +109,9 @@ async def _account(bench: ControlBench) -> Account:
         "conditions": [{"claim": "sub", "value": "worker"}],
     }
     trusted = await _call(bench, owner.token, _method("CreateTrustedIssuer"), {"spec": trust})
+    connection = await _call(bench, owner.token, _method("CreateSignOnConnection"), {"spec": oidc_provider.spec()})
     fields = {
+        "connection_id": connection.connection.id,
         "trusted_issuer_id": trusted.trusted_issuer_id,
         "namespace": namespace,
         "user_id": invited.user_id,

@@ -12,6 +12,8 @@ import pytest
 
 from perdure.api.expiry_mails import ExpiryMails
 from perdure.api.people.mails import Links
+from perdure.api.resources import kinds
+from perdure.api.resources.user_states import DEACTIVATED
 from perdure.auth.certificates.issuing import generate_authority
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.mailer import Mail
@@ -83,6 +85,15 @@ async def test_of_a_key_of_his_own_somebody_is_told_himself(bench: ControlBench)
     await bench.account()
     mails = _Mails(bench)
     assert await mails.after(0) == ["owner@example.com"], "his key is for a day"
+
+
+async def test_whoever_was_switched_off_is_told_nothing(bench: ControlBench) -> None:
+    owner = await bench.account()
+    async with bench.own_call(owner) as call:
+        user = await call.transaction.resource(kinds.USER, owner.user_id)
+        assert user is not None
+        user.details = {**user.details, DEACTIVATED: True}
+    assert await _Mails(bench).after(0) == []
 
 
 async def test_of_a_certificate_the_admins_of_its_namespace_are_told(bench: ControlBench) -> None:

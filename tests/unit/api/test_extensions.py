@@ -83,6 +83,39 @@ async def test_revocation_lists_are_those_of_a_trusted_authority(bench: ControlB
     assert bench.access.view.namespaces[NamespaceName(name)].record.revocation_lists == lists
 
 
+async def test_an_authority_stays_as_long_as_its_revocation_lists(bench: ControlBench) -> None:
+    owner = await bench.account()
+    old, new = (generate_authority(name, timedelta(days=9), NOW) for name in ("old", "new"))
+
+    def spec(*authorities: Issued, enabled: bool = True) -> dict[str, Any]:
+        bundle = b"".join(each.certificate_pem for each in authorities)
+        return {**NAMESPACE, "mtlsAuth": {"enabled": enabled, "acceptedClientCa": _base64(bundle)}}
+
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": spec(old)})).namespace
+
+    async def set_lists(lists: bytes) -> None:
+        version = (await _call(bench, owner.token, "GetNamespaceSettings", {"namespace": name})).resource_version
+        settings = {"revocationLists": _base64(lists)}
+        request = {"namespace": name, "settings": settings, "resourceVersion": version}
+        await _call(bench, owner.token, "UpdateNamespaceSettings", request)
+
+    async def trust(*authorities: Issued, enabled: bool = True) -> None:
+        version = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace.resource_version
+        request = {"namespace": name, "spec": spec(*authorities, enabled=enabled), "resourceVersion": version}
+        await bench.done(owner.token, "UpdateNamespace", request)
+
+    await set_lists(_list(old))
+    with pytest.raises(errors.InvalidArgument, match=r"accepted_client_ca: .*revocation_lists"):
+        await trust(new)
+    await trust(new, enabled=False)
+    with pytest.raises(errors.InvalidArgument, match=r"accepted_client_ca: .*revocation_lists"):
+        await trust(new)
+    await trust(old, new)
+    await set_lists(_list(new))
+    await trust(new)
+    assert bench.access.view.namespaces[NamespaceName(name)].certificates is not None
+
+
 async def test_a_deleted_namespace_comes_back(bench: ControlBench) -> None:
     owner, stranger = await bench.account(), await bench.account("stranger@example.com")
     name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace

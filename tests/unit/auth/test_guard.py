@@ -242,11 +242,23 @@ def test_records_survive_their_bytes(bench: GuardBench) -> None:
 
 def test_a_record_that_is_not_understood_lets_nobody_in(bench: GuardBench) -> None:
     good = bench.namespace(ORDERS)
-    for changes in ({"authorities": b"x"}, {"sources": ("x",)}, {"revocation_lists": b"x"}):
+    for field in ("sources", "networks"):
         bench.publish(good)
         assert ORDERS in bench.view.namespaces
-        bench.publish(bench.namespace(ORDERS, **changes))
+        bench.publish(bench.namespace(ORDERS, **{field: ("x",)}))
         assert ORDERS not in bench.view.namespaces
+
+
+@pytest.mark.parametrize("field", ["authorities", "revocation_lists"])
+async def test_certificates_that_are_not_understood_close_nothing_else(bench: GuardBench, field: str) -> None:
+    key, leaf = bench.key(), bench.leaf()
+    await bench.by_certificate(leaf)
+    bench.publish(bench.namespace(ORDERS, **{field: b"x", "limits": {"limit.actionsPerSecond": 7}}))
+    with pytest.raises(PermissionDenied):
+        await bench.by_certificate(leaf)
+    assert bench.view.authorities() == b""
+    await bench.by_key(key)
+    assert bench.view.namespaces[ORDERS].record.limits == {"limit.actionsPerSecond": 7}
 
 
 def test_authorities_of_all_namespaces_are_let_through_the_door(bench: GuardBench) -> None:

@@ -83,3 +83,34 @@ def test_a_database_that_this_version_cannot_use(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert f"database {path}: no such column" in result.stderr
+
+
+def _refused(directory: Path) -> str:
+    """What `perdure dev --secure` says that cannot start in this directory."""
+    result = run(
+        "dev",
+        "--port",
+        "0",
+        "--http-port",
+        "0",
+        "--mtls-port",
+        "0",
+        "--ephemeral",
+        "--secure-dir",
+        str(directory),
+        "--secure",
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    return result.stderr
+
+
+def test_sealing_keys_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "sealing.keys").write_text("not a key\n")
+    assert f"{tmp_path}/sealing.keys: must have lines of 32 bytes" in _refused(tmp_path)
+
+
+def test_a_control_plane_that_was_restored_without_its_sealing_keys(tmp_path: Path) -> None:
+    (tmp_path / "control-plane.db").touch()
+    assert f"{tmp_path}/sealing.keys is missing" in _refused(tmp_path)
+    assert not (tmp_path / "sealing.keys").exists()

@@ -182,6 +182,23 @@ def test_an_environment_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         load(None, {})
 
 
+def test_of_values_that_do_not_go_together_none_is_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_LOG_LEVEL", "error")
+    monkeypatch.setenv("PERDURE_ROLES", "control-plane")
+    with pytest.raises(BadSettings) as caught:
+        load(None, {})
+    assert str(caught.value) == "control_plane.database is needed for the role control-plane"
+    monkeypatch.setenv("PERDURE_ROLES", "gateway")
+    monkeypatch.setenv("PERDURE_INTERNAL_TLS__KEY", "k")
+    monkeypatch.setenv("PERDURE_INTERNAL_TLS__AUTHORITY", "a")
+    with pytest.raises(BadSettings) as caught:
+        load(None, {})
+    assert str(caught.value) == "internal_tls: certificate must be set too"
+    monkeypatch.delenv("PERDURE_INTERNAL_TLS__AUTHORITY")
+    with pytest.raises(BadSettings, match=r"must be set too \(environment PERDURE_INTERNAL_TLS__KEY\)$"):
+        load(None, {})
+
+
 def test_the_documented_file_is_one(tmp_path: Path) -> None:
     [text] = re.findall(r"```toml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     path = tmp_path / "perdure.toml"

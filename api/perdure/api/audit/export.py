@@ -18,6 +18,7 @@ from perdure.api.data.tables import ResourceRow, SinkProgressRow
 from perdure.api.outgoing.calls import CallFailed
 from perdure.api.resources import kinds
 from perdure.kernel.clock import SECOND_NS, Clock
+from perdure.kernel.persistence.executions import StoreError
 
 PERIOD_S = 1.0
 #: Records of one delivery, and their bytes.
@@ -77,19 +78,28 @@ class AuditExporter:
     async def _serve(self, sink: ResourceRow) -> int:
         async with self._turns:
             try:
-                batch = await self._claim(sink)
-            except LostRace:
-                # Another process has it.
-                return 0
-            if batch is None:
-                return 0
-            try:
-                await self._maker.make_stored(sink).deliver(batch)
+                return await self._deliver(sink)
             except CallFailed as error:
                 await self._failed(sink, error)
-                return 0
-            await self._arrived(sink, batch)
-            return batch.last - batch.first + 1
+            except LostRace:
+                # Another process has it.
+                pass
+            except StoreError:
+                raise
+            except Exception:
+                # A defect of ours, and of this sink: those of others are to be served.
+                _log.exception("audit log is not exported", sink=sink.id)
+                await self._failed(sink, CallFailed("an internal error", is_theirs=False))
+            return 0
+
+    async def _deliver(self, sink: ResourceRow) -> int:
+        """Raises CallFailed: it did not arrive, and LostRace, StoreError."""
+        batch = await self._claim(sink)
+        if batch is None:
+            return 0
+        await self._maker.make_stored(sink).deliver(batch)
+        await self._arrived(sink, batch)
+        return batch.last - batch.first + 1
 
     async def _claim(self, sink: ResourceRow) -> Batch | None:
         """What is to be delivered next, and nobody else does that meanwhile."""

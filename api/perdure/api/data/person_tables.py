@@ -64,14 +64,14 @@ class SignOnFlowRow(Base):
     """Somebody's way to an identity provider and back. His browser has the secret whose hash this is, and with it all
     else that is secret about it. See `perdure.api.sign_on.flows`.
 
-    `version` is the connection's, `request_id` the sign-in that waits for it; without one it is a test.
+    `edition` is the connection's, `request_id` the sign-in that waits for it; without one it is a test.
     """
 
     __tablename__ = "sign_on_flows"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     connection_id: Mapped[str] = mapped_column(String(128), index=True)
-    version: Mapped[int]
+    edition: Mapped[int] = mapped_column("version")
     request_id: Mapped[str] = mapped_column(String(64), default="")
     secret_hash: Mapped[bytes]
     expires_at_ns: Mapped[int] = mapped_column(index=True)

@@ -77,6 +77,12 @@ class Transaction:
             found = found.where(ResourceRow.owner_id == owner_id)
         return (await self._session.scalars(found)).all()
 
+    async def resources_by_id(self, kind: str, ids: Sequence[str]) -> Sequence[ResourceRow]:
+        """Those that there are. As long as they are held, `resource` finds them without asking."""
+        await self._session.flush()
+        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.id.in_(ids))
+        return (await self._session.scalars(found.order_by(ResourceRow.id))).all()
+
     async def everywhere(self, kind: str, name: str) -> Sequence[ResourceRow]:
         """Those of this name in any account."""
         await self._session.flush()
@@ -122,6 +128,12 @@ class Transaction:
         await self._session.flush()
         found = select(MemberRow).where(MemberRow.group_id == group_id, MemberRow.user_id > after)
         return (await self._session.scalars(found.order_by(MemberRow.user_id).limit(limit))).all()
+
+    async def members_of(self, group_ids: Sequence[str]) -> Sequence[MemberRow]:
+        """Of each of these groups, in the order of users' ids."""
+        await self._session.flush()
+        found = select(MemberRow).where(MemberRow.group_id.in_(group_ids))
+        return (await self._session.scalars(found.order_by(MemberRow.user_id))).all()
 
     async def groups_of(self, user_id: str) -> Sequence[str]:
         await self._session.flush()

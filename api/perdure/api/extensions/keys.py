@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from temporalio.api.cloud.identity.v1 import ApiKeySpec, OwnerType
 
 from perdure.api.calls import ControlCall, Method
-from perdure.api.people.user_keys import checked_networks, checked_scope
 from perdure.api.protos import extensions_pb2 as api
 from perdure.api.resources import api_keys, kinds, rows
+from perdure.api.resources.key_terms import checked_networks, checked_scope
 from perdure.auth.policy.grants import Target
 
 

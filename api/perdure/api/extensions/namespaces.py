@@ -10,9 +10,9 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account, at_namespace
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.user_keys import checked_networks
 from perdure.api.protos import extensions_pb2 as api
 from perdure.api.resources import kinds, namespace_steps, rows
+from perdure.api.resources.key_terms import checked_networks
 from perdure.api.resources.paging import page
 from perdure.auth.certificates.authorities import parse_authorities
 from perdure.auth.certificates.revocation import parse_revocations

@@ -22,6 +22,8 @@ AT_ONCE_PER_ISSUER_MAX: Final = 32
 #: Refusals that an account is told of a trusted issuer: strangers are not to fill its log.
 _TOLD_AT_ONCE: Final = 10
 _TOLD_PER_SECOND: Final = 0.1
+#: For a document of an issuer: whoever has sent a token waits.
+FETCH_S: Final = 4.0
 #: Beyond it all begin anew.
 _KNOWN_MAX: Final = 10_000
 

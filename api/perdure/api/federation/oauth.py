@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from perdure.api import asgi
+from perdure.api.forms import NotAForm, read_form
 from perdure.api.protos import federation_pb2 as api
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import Aborted, ResourceExhausted, ServiceError, Unavailable
@@ -16,11 +16,9 @@ from perdure.kernel.identity import Caller
 
 PATH: Final = "/oauth/token"
 BODY_BYTES_MAX: Final = 32 * 1024
-FIELDS_MAX: Final = 20
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
 SUBJECT_TYPES: Final = ("urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token")
-_FORM: Final = "application/x-www-form-urlencoded"
 
 #: ExchangeToken.
 Exchange = Callable[[Any, Caller], Awaitable[Any]]
@@ -45,8 +43,6 @@ class TokenEndpoint:
         headers: list[tuple[str, str]] = [("pragma", "no-cache")]
         try:
             status, answer = 200, await self._answer(scope, receive)
-        except asgi.ClientGone:
-            return
         except _Refused as refused:
             status, answer = refused.status, {"error": refused.error, "error_description": refused.description}
             if status == 405:
@@ -62,9 +58,13 @@ class TokenEndpoint:
             raise _Refused(405, "invalid_request", "must be sent by POST")
         try:
             caller = asgi.caller_of(scope)
-            form = _read(caller.metadata, await asgi.read_body(receive, BODY_BYTES_MAX))
+            form = await read_form(caller.metadata.get("content-type", ""), receive, BODY_BYTES_MAX)
         except asgi.TooLarge as error:
             raise _Refused(413, "invalid_request", str(error)) from None
+        except NotAForm as error:
+            # The status of RFC 6749 for whatever is wrong with a request; proxies know that of what is too large.
+            raise _Refused(413 if error.status == 413 else 400, "invalid_request", str(error)) from None
+        _check(form)
         request = api.ExchangeTokenRequest(trusted_issuer_id=form["audience"], token=form["subject_token"])
         try:
             given = await self._exchange(request, caller)
@@ -79,17 +79,8 @@ class TokenEndpoint:
         }
 
 
-def _read(metadata: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-    """Its fields. Those that are not known are left alone, as RFC 6749 has it."""
-    if metadata.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise _bad(f"must be {_FORM}")
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
-    except ValueError:
-        raise _bad("is not a form") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise _bad("has a field twice")
+def _check(form: Mapping[str, str]) -> None:
+    """Fields that are not known are left alone, as RFC 6749 has it."""
     if form.get("grant_type") != GRANT_TYPE:
         raise _Refused(400, "unsupported_grant_type", f"grant_type must be {GRANT_TYPE}")
     if "actor_token" in form:
@@ -101,7 +92,6 @@ def _read(metadata: Mapping[str, str], body: bytes) -> Mapping[str, str]:
     for field, meaning in (("audience", "the id of the trusted issuer"), ("subject_token", "its token")):
         if not form.get(field):
             raise _bad(f"{field} must be {meaning}")
-    return form
 
 
 def _refused(error: ServiceError) -> _Refused:

@@ -8,9 +8,9 @@ from typing import Final
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.federation import conditions, keys
-from perdure.api.people.user_keys import checked_networks, checked_scope
 from perdure.api.protos import federation_pb2 as api
 from perdure.api.resources import api_keys, kinds, names, rows
+from perdure.api.resources.key_terms import checked_networks, checked_scope
 from perdure.api.resources.paging import page
 from perdure.auth.oidc.issuers import check_issuer
 from perdure.auth.policy.grants import Target

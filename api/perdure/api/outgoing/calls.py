@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,11 +81,8 @@ class GuardedCalls:
         Raises:
             CallFailed: there is none, or the address may not be called.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._send(method, url, body, headers)
-        except TimeoutError:
-            raise CallFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+        async with self._opened(method, url, body, headers) as response:
+            return response.status_code
 
     async def get(self, url: str, bytes_max: int) -> bytes:
         """What is there.
@@ -92,19 +90,11 @@ class GuardedCalls:
         Raises:
             CallFailed: nothing, or more than that, or the address may not be called.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._open(
-                    "GET", url, b"", {"accept": "application/json", "accept-encoding": "identity"}
-                )
-                try:
-                    if response.status_code != _OK:
-                        raise CallFailed(f"{url} answers with status {response.status_code}", is_theirs=True)
-                    return await _body(response, bytes_max, url)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise CallFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        async with self._opened("GET", url, b"", headers) as response:
+            if response.status_code != _OK:
+                raise CallFailed(f"{url} answers with status {response.status_code}", is_theirs=True)
+            return await _body(response, bytes_max, url)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> tuple[int, bytes]:
         """The status of the answer, and what it says.
@@ -112,20 +102,23 @@ class GuardedCalls:
         Raises:
             CallFailed: there is none, or it is longer than that, or the address may not be called.
         """
+        async with self._opened("POST", url, body, {**headers, "accept-encoding": "identity"}) as response:
+            return response.status_code, await _body(response, bytes_max, url)
+
+    @asynccontextmanager
+    async def _opened(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer, of which only the head has been read, and time for reading the rest."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._open("POST", url, body, {**headers, "accept-encoding": "identity"})
+                response = await self._open(method, url, body, headers)
                 try:
-                    return response.status_code, await _body(response, bytes_max, url)
+                    yield response
                 finally:
                     await response.aclose()
         except TimeoutError:
             raise CallFailed(f"there was no answer within {self._timeout_s:g} seconds", is_theirs=False) from None
-
-    async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        response = await self._open(method, url, body, headers)
-        await response.aclose()
-        return response.status_code
 
     async def _open(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         try:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 from http import HTTPStatus
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from perdure.api import forms
 from perdure.api.people import browsers
 
 FORM_BYTES_MAX = 16 * 1024
 TOKEN_FIELD = "token"
-_FIELDS_MAX = 16
-_FORM_TYPE = "application/x-www-form-urlencoded"
 _COOKIE = "perdure-browser"
 #: With it browsers take the cookie over TLS only, for this host only, and from nobody else.
 _HOST_PREFIX = "__Host-"
@@ -55,31 +53,15 @@ async def read_form(request: Request, browser: str, page: str) -> dict[str, str]
     # Browsers say so if another site's page sends it.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Refused(HTTPStatus.FORBIDDEN, "This form was sent by a page of another site.")
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This is not a form.")
     try:
-        fields = parse_qsl(
-            (await _body(request)).decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict"
-        )
-    except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from None
-    form = dict(fields)
-    if len(form) != len(fields):
-        raise Refused(HTTPStatus.BAD_REQUEST, "The form has a field twice.")
+        form = await forms.read_form(request.headers.get("content-type", ""), request.receive, FORM_BYTES_MAX)
+    except forms.NotAForm as error:
+        raise Refused(error.status, str(error)) from None
     if not browser or not hmac.compare_digest(form.pop(TOKEN_FIELD, "").encode(), token(browser, page).encode()):
         raise Refused(
             HTTPStatus.FORBIDDEN, "This form is not from a page that was opened in this browser. Cookies are needed."
         )
     return form
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The form has more than {FORM_BYTES_MAX} bytes.")
-    return bytes(body)
 
 
 def _name(secure: bool) -> str:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from perdure.api.pages import browser
 from perdure.api.pages.identity import IdentityCalls
 from perdure.api.pages.rendering import page, problem, problem_of, see_other, sentence, status_of
-from perdure.api.pages.visits import Visit, Visits
+from perdure.api.pages.visits import PageVisit, Visits
 from perdure.api.people import user_codes
 from perdure.kernel.errors import ServiceError
 
@@ -50,7 +50,7 @@ class DevicePages:
                 return visit.keep(await self._confirm(request, visit, form, deny=True))
         return problem(HTTPStatus.BAD_REQUEST, "The form has no such step.")
 
-    async def _look(self, request: Request, visit: Visit, user_code: str) -> Response:
+    async def _look(self, request: Request, visit: PageVisit, user_code: str) -> Response:
         try:
             asked = await self._identity.call(
                 request, "DescribeBrowserSignIn", user_code=user_code, browser=visit.browser
@@ -60,7 +60,7 @@ class DevicePages:
         shown = user_codes.shown(user_codes.read(user_code))
         return page("confirm.html", asked=asked, user_code=shown, action=DEVICE_PATH, token=_token(visit))
 
-    async def _confirm(self, request: Request, visit: Visit, form: dict[str, str], *, deny: bool) -> Response:
+    async def _confirm(self, request: Request, visit: PageVisit, form: dict[str, str], *, deny: bool) -> Response:
         fields: dict[str, Any] = {"pending_id": form.get("pending", ""), "user_code": form.get("user_code", "")}
         try:
             answer = await self._identity.call(
@@ -71,7 +71,7 @@ class DevicePages:
         return see_other(answer.url if deny else f"/sign-in/{fields['pending_id']}")
 
 
-def _ask(visit: Visit, user_code: str, error: ServiceError | None = None) -> Response:
+def _ask(visit: PageVisit, user_code: str, error: ServiceError | None = None) -> Response:
     return page(
         "device.html",
         status_of(error) if error else HTTPStatus.OK,
@@ -82,5 +82,5 @@ def _ask(visit: Visit, user_code: str, error: ServiceError | None = None) -> Res
     )
 
 
-def _token(visit: Visit) -> str:
+def _token(visit: PageVisit) -> str:
     return browser.token(visit.browser, DEVICE_PATH)

@@ -14,7 +14,7 @@ from perdure.api.pages import browser
 from perdure.api.pages.device import DEVICE_PATH
 from perdure.api.pages.identity import IdentityCalls
 from perdure.api.pages.rendering import onward, page, problem, problem_of, see_other, sentence, status_of
-from perdure.api.pages.visits import Visit, Visits
+from perdure.api.pages.visits import PageVisit, Visits
 from perdure.api.people import pending
 from perdure.kernel.errors import NotFound, ServiceError
 
@@ -71,7 +71,7 @@ class SignInPages:
         except NotFound as error:
             return problem_of(error)
 
-    async def _describe(self, request: Request, visit: Visit) -> Any:
+    async def _describe(self, request: Request, visit: PageVisit) -> Any:
         return await self._identity.call(
             request,
             "DescribeBrowserSignIn",
@@ -81,7 +81,7 @@ class SignInPages:
             account_id=request.query_params.get("account", ""),
         )
 
-    async def _password(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
+    async def _password(self, request: Request, visit: PageVisit, asked: Any, form: dict[str, str]) -> Response:
         fields = {"email": form.get("email", ""), "password": form.get("password", "")}
         try:
             await self._confirm(request, visit, asked)
@@ -93,7 +93,7 @@ class SignInPages:
             return _first(request, visit, asked, error, email=fields["email"])
         return _next(visit, asked, answer)
 
-    async def _code(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
+    async def _code(self, request: Request, visit: PageVisit, asked: Any, form: dict[str, str]) -> Response:
         try:
             answer = await self._approve(request, visit, asked, code=form.get("code", ""))
         except NotFound:
@@ -102,14 +102,14 @@ class SignInPages:
             return _step("code.html", visit, asked, error)
         return _next(visit, asked, answer)
 
-    async def _account(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
+    async def _account(self, request: Request, visit: PageVisit, asked: Any, form: dict[str, str]) -> Response:
         try:
             answer = await self._approve(request, visit, asked, account_id=form.get("account", ""))
         except ServiceError as error:
             return problem_of(error)
         return _next(visit, asked, answer)
 
-    async def _sign_on(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
+    async def _sign_on(self, request: Request, visit: PageVisit, asked: Any, form: dict[str, str]) -> Response:
         chosen = form.get("connection", "")
         if chosen not in {each.connection_id for each in asked.sign_on}:
             return problem(HTTPStatus.BAD_REQUEST, "The account has no such connection.")
@@ -119,7 +119,7 @@ class SignInPages:
             return problem_of(error)
         return onward(_SIGN_ON_PATH.format(connection=quote(chosen, safe=""), pending=quote(asked.pending_id, safe="")))
 
-    async def _deny(self, request: Request, visit: Visit, asked: Any, form: dict[str, str]) -> Response:
+    async def _deny(self, request: Request, visit: PageVisit, asked: Any, form: dict[str, str]) -> Response:
         if asked.by_user_code:
             return problem(HTTPStatus.BAD_REQUEST, "Refuse it where the code is typed.")
         try:
@@ -130,14 +130,14 @@ class SignInPages:
             return problem_of(error)
         return onward(answer.url)
 
-    async def _confirm(self, request: Request, visit: Visit, asked: Any) -> None:
+    async def _confirm(self, request: Request, visit: PageVisit, asked: Any) -> None:
         """Where a code is typed, that was the confirmation."""
         if not asked.by_user_code:
             await self._identity.call(
                 request, "ConfirmBrowserSignIn", pending_id=asked.pending_id, browser=visit.browser
             )
 
-    async def _approve(self, request: Request, visit: Visit, asked: Any, **fields: str) -> Any:
+    async def _approve(self, request: Request, visit: PageVisit, asked: Any, **fields: str) -> Any:
         answer = await self._identity.call(
             request, "ApproveBrowserSignIn", pending_id=asked.pending_id, browser=visit.browser, **fields
         )
@@ -145,7 +145,7 @@ class SignInPages:
         return answer
 
 
-def _next(visit: Visit, asked: Any, answer: Any) -> Response:
+def _next(visit: PageVisit, asked: Any, answer: Any) -> Response:
     if answer.url:
         return onward(answer.url)
     if answer.code_required:
@@ -154,7 +154,7 @@ def _next(visit: Visit, asked: Any, answer: Any) -> Response:
 
 
 def _first(
-    request: Request, visit: Visit, asked: Any, error: ServiceError | None = None, *, email: str = ""
+    request: Request, visit: PageVisit, asked: Any, error: ServiceError | None = None, *, email: str = ""
 ) -> Response:
     """The page where somebody says who he is. Its address has what he has said of the way."""
     said = {name: request.query_params[name] for name in ("account", "owner") if name in request.query_params}
@@ -173,7 +173,7 @@ def _first(
     )
 
 
-def _step(template: str, visit: Visit, asked: Any, error: ServiceError | None = None, **context: Any) -> Response:
+def _step(template: str, visit: PageVisit, asked: Any, error: ServiceError | None = None, **context: Any) -> Response:
     context.setdefault("action", f"{SIGN_IN_PATH}/{asked.pending_id}")
     return page(
         template,

@@ -14,7 +14,7 @@ from perdure.kernel.entropy import Entropy
 
 
 @dataclass(slots=True)
-class Visit:
+class PageVisit:
     """`browser` is the secret that it is known by from now on, `came_with` the one in the request."""
 
     browser: str
@@ -35,7 +35,7 @@ class Visits:
         self._entropy = entropy
         self._is_secure = is_secure
 
-    def begin(self, request: Request) -> Visit:
+    def begin(self, request: Request) -> PageVisit:
         secure = self._is_secure()
         known = browser.of(request, secure=secure)
-        return Visit(known or browsers.new(self._entropy), known, secure)
+        return PageVisit(known or browsers.new(self._entropy), known, secure)

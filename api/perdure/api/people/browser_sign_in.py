@@ -9,13 +9,13 @@ from hashlib import sha256
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.data.person_tables import PendingSignInRow, PersonRow
 from perdure.api.people import attempts, browsers, loopback, pending, proofs, sessions, user_codes
-from perdure.api.people.endings import is_open_to_passwords
+from perdure.api.people.choices import choices
 from perdure.api.people.pending import Approval, Exchange, Outcome, PendingState
 from perdure.api.people.proofs import Proven
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails, kinds, rows
+from perdure.api.resources.endings import is_open_to_passwords
 from perdure.api.resources.publishing import identity_of
-from perdure.api.sign_on.choices import choices
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 
 _CLIENT_NAME_LENGTH_MAX = 64

@@ -14,8 +14,8 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 from perdure.api.calls import ControlCall
 from perdure.api.data import Transaction
 from perdure.api.data.tables import OperationRow, ResourceRow
-from perdure.api.people.endings import end_all
 from perdure.api.resources import kinds, operations, rows
+from perdure.api.resources.endings import end_all
 from perdure.auth.access.records import AccountRecord
 from perdure.kernel.namespace import DAY_NS
 

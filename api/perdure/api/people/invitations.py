@@ -17,12 +17,12 @@ from perdure.api.people.tickets import Purpose
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import accesses, kinds, rows
 from perdure.api.resources.publishing import access_of, publish_identity
+from perdure.api.resources.user_states import INVITATION, MADE_BY
 from perdure.auth.policy.grants import Target
 from perdure.kernel.errors import FailedPrecondition, PermissionDenied
 from perdure.kernel.namespace import DAY_NS
 
 LIFETIME_NS: Final = 14 * DAY_NS
-_DETAIL: Final = "invitation"
 
 
 async def invite(call: ControlCall, user: ResourceRow) -> None:
@@ -33,9 +33,9 @@ async def invite(call: ControlCall, user: ResourceRow) -> None:
     """
     await attempts.begin_mail(call.transaction, call.now_ns, user.name)
     expires_at_ns = call.now_ns + LIFETIME_NS
-    if not user.details.get(sessions.MADE_BY):
+    if not user.details.get(MADE_BY):
         # Whoever comes by the account's provider goes on doing so meanwhile.
-        user.details = {**user.details, _DETAIL: {"created_at_ns": call.now_ns, "expires_at_ns": expires_at_ns}}
+        user.details = {**user.details, INVITATION: {"created_at_ns": call.now_ns, "expires_at_ns": expires_at_ns}}
     await withdraw(call.transaction, user)
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.INVITATION, user.id, expires_at_ns, email=user.name)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
@@ -49,7 +49,7 @@ async def withdraw(transaction: Transaction, user: ResourceRow) -> None:
 
 async def _resend(call: ControlCall, request: api.ResendInvitationRequest) -> api.ResendInvitationResponse:
     user = await rows.find(call, kinds.USER, request.user_id, field="user_id")
-    if not user.details.get(_DETAIL) and not user.details.get(sessions.MADE_BY):
+    if not user.details.get(INVITATION) and not user.details.get(MADE_BY):
         raise FailedPrecondition(f"user_id: user {user.id} has accepted the invitation already.")
     await invite(call, user)
     rows.touch(call, user)
@@ -110,7 +110,7 @@ async def _join(call: ControlCall, ticket: TicketRow) -> ResourceRow:
     if user is None or account is None or account.state != rows.ACTIVE:
         raise tickets.refused()
     await tickets.use(call.transaction, ticket)
-    user.details = {name: value for name, value in user.details.items() if name not in (_DETAIL, sessions.MADE_BY)}
+    user.details = {name: value for name, value in user.details.items() if name not in (INVITATION, MADE_BY)}
     rows.touch(call, user)
     await call.transaction.people.flush()
     await publish_identity(call.transaction, user)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.people import attempts, mails, proofs, sessions, tickets
-from perdure.api.people.endings import end_all
 from perdure.api.people.mails import Links
 from perdure.api.people.persons import new_person
 from perdure.api.people.proofs import Proven
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails
+from perdure.api.resources.endings import end_all
 
 
 class _Change(NamedTuple):

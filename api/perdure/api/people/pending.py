@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from perdure.api.data import Transaction
 from perdure.api.data.person_tables import PendingSignInRow
 from perdure.api.people import browsers, loopback
-from perdure.api.people.endings import end
+from perdure.api.resources.endings import end
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied

@@ -15,12 +15,20 @@ from perdure.api.calls import ControlCall, Method, at_nothing
 from perdure.api.data import Transaction
 from perdure.api.data.person_tables import PersonRow, SessionRow
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.endings import SIGN_ON_REQUIRED, end, end_all, is_open_to_passwords
 from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.api.people.people import SessionLimits
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import kinds, rows
-from perdure.api.resources.publishing import identity_of, is_active
+from perdure.api.resources.endings import (
+    SIGN_ON_REQUIRED,
+    end,
+    end_all,
+    is_open_to_passwords,
+    is_owners,
+    vouches_for_owners,
+)
+from perdure.api.resources.publishing import identity_of
+from perdure.api.resources.user_states import MADE_BY, is_active
 from perdure.auth import secrets
 from perdure.auth.access.records import CredentialRecord
 from perdure.auth.policy.grants import KeyScope
@@ -30,8 +38,7 @@ from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound,
 MFA_REQUIRED: Final = "mfa_required"
 #: What people call it.
 TITLE: Final = "title"
-#: In a user's details: which connection has made him. Nobody has said by mail that he wants to be in this account.
-MADE_BY: Final = "made_by_connection"
+_TOO_LATE: Final = "The sign-in is not good any more: begin again."
 
 
 async def memberships(transaction: Transaction, email: str) -> Sequence[tuple[ResourceRow, ResourceRow]]:
@@ -77,7 +84,8 @@ async def begin_for_user(
     """A session of whoever has come by a connection of this account, which asks the provider for any second factor.
 
     Raises:
-        Unauthenticated: user, account or connection are not there any more.
+        Unauthenticated: user, account or connection are not there any more, or he is an owner now, whom the connection
+            does not vouch for.
     """
     connection = await call.transaction.resource(kinds.SIGN_ON_CONNECTION, connection_id)
     if (
@@ -86,7 +94,9 @@ async def begin_for_user(
         or {user.state, account.state} != {rows.ACTIVE}
         or not is_active(user)
     ):
-        raise Unauthenticated("The sign-in is not good any more: begin again.")
+        raise Unauthenticated(_TOO_LATE)
+    if is_owners(await identity_of(call.transaction, user)) and not vouches_for_owners(connection):
+        raise Unauthenticated(_TOO_LATE)
     held = [row for row in await call.transaction.people.sessions(user_id=user.id) if row.connection_id]
     return await _open(call, user, held, scope=KeyScope.FULL, email=user.name, connection_id=connection_id)
 

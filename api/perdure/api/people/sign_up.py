@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from perdure.api.calls import ControlCall, Method, Preparation, at_nothing
 from perdure.api.founding import found_account, new_account_id
 from perdure.api.people import account_names, attempts, mails, proofs, sessions, tickets
-from perdure.api.people.endings import end_all
 from perdure.api.people.mails import Links
 from perdure.api.people.persons import new_person
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import identity_pb2 as api
 from perdure.api.resources import emails
+from perdure.api.resources.endings import end_all
 from perdure.kernel.errors import PermissionDenied, Unauthenticated
 
 

@@ -10,9 +10,9 @@ from perdure.api.data import ControlDatabase, Transaction
 from perdure.api.data.person_tables import CredentialUseRow
 from perdure.api.federation import keys
 from perdure.api.people import attempts, closing, sessions
-from perdure.api.people.endings import end_all
 from perdure.api.people.people import SessionLimits
 from perdure.api.resources import kinds
+from perdure.api.resources.endings import end_all
 from perdure.auth.access.uses import DELAY_NS
 from perdure.kernel.clock import Clock
 

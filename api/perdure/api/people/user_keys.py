@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,14 +10,14 @@ from temporalio.api.cloud.identity.v1 import ApiKeySpec, OwnerType
 
 from perdure.api.calls import ControlCall, Method
 from perdure.api.protos import identity_pb2 as api
-from perdure.api.resources import api_keys, kinds, rows
+from perdure.api.resources import api_keys, endings, kinds, rows
+from perdure.api.resources.endings import UNVOUCHED
+from perdure.api.resources.key_terms import check_overlap, checked_networks, checked_scope
 from perdure.auth.policy.grants import KeyScope, Target
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from perdure.kernel.errors import FailedPrecondition, PermissionDenied, Unauthenticated
 from perdure.kernel.identity import PrincipalKind
 
-OVERLAP_S_MAX: Final = 30 * 86400
-NETWORKS_MAX: Final = 20
 _FIELD: Final = "key_id"
 _REPLACED_BY: Final = "replaced_by"
 _REPLACES: Final = "replaces"
@@ -36,17 +35,20 @@ async def _create(call: ControlCall, request: api.CreateUserApiKeyRequest) -> ap
         expiry_time=request.expiry_time if request.HasField("expiry_time") else None,
     )
     scope, networks = checked_scope(request.scope), checked_networks(request.source_networks)
-    key_id, token = await api_keys.give(call, owner, api_keys.checked(call, spec, ""), scope, networks)
+    spec, unvouched = api_keys.checked(call, spec, ""), await _unvouched(call)
+    key_id, token = await api_keys.give(call, owner, spec, scope, networks, unvouched=unvouched)
     return api.CreateUserApiKeyResponse(key_id=key_id, token=token)
 
 
 async def _rotate(call: ControlCall, request: api.RotateApiKeyRequest) -> api.RotateApiKeyResponse:
     old = await rows.find(call, kinds.API_KEY, request.key_id, field=_FIELD)
     spec = rows.spec_of(old, ApiKeySpec)
-    if spec.owner_type == OwnerType.OWNER_TYPE_USER and old.owner_id != call.principal.id:
-        raise PermissionDenied("RotateApiKey: a key of a person is rotated by himself only.")
-    if not 0 <= request.overlap_seconds <= OVERLAP_S_MAX:
-        raise InvalidArgument(f"overlap_seconds: must be from 0 to {OVERLAP_S_MAX}.")
+    unvouched = ""
+    if spec.owner_type == OwnerType.OWNER_TYPE_USER:
+        if old.owner_id != call.principal.id:
+            raise PermissionDenied("RotateApiKey: a key of a person is rotated by himself only.")
+        unvouched = old.details.get(UNVOUCHED) or await _unvouched(call)
+    check_overlap(request.overlap_seconds)
     if old.details.get(_REPLACED_BY):
         raise FailedPrecondition(f"key_id: has been rotated already, see {old.details[_REPLACED_BY]}.")
     ends_at_ns = spec.expiry_time.ToNanoseconds()
@@ -57,12 +59,33 @@ async def _rotate(call: ControlCall, request: api.RotateApiKeyRequest) -> api.Ro
     renewed.CopyFrom(spec)
     renewed.expiry_time.CopyFrom(_time(call.now_ns + ends_at_ns - old.created_at_ns))
     key_id, token = await api_keys.give(
-        call, owner, renewed, KeyScope(old.details["scope"]), tuple(old.details["sources"]), replaces=old.id
+        call,
+        owner,
+        renewed,
+        KeyScope(old.details["scope"]),
+        tuple(old.details["sources"]),
+        replaces=old.id,
+        unvouched=unvouched,
     )
     spec.expiry_time.CopyFrom(_time(min(ends_at_ns, call.now_ns + request.overlap_seconds * SECOND_NS)))
     rows.change(call, old, None, spec, details={_REPLACED_BY: key_id})
     api_keys.publish(call, old)
     return api.RotateApiKeyResponse(key_id=key_id, token=token)
+
+
+async def _unvouched(call: ControlCall) -> str:
+    """The sign-on connection by which he came, if it does not vouch for owners; with a key, by which its maker did.
+
+    Raises:
+        Unauthenticated: what he came with has just ended.
+    """
+    session = await call.transaction.people.session(call.principal.key_id)
+    if session is not None:
+        return await endings.unvouched(call.transaction, session.connection_id)
+    key = await call.transaction.resource(kinds.API_KEY, call.principal.key_id)
+    if key is None:
+        raise Unauthenticated("The session has ended, or the API key.")
+    return str(key.details.get(UNVOUCHED, ""))
 
 
 async def _details(call: ControlCall, request: api.GetApiKeyDetailsRequest) -> api.GetApiKeyDetailsResponse:
@@ -76,27 +99,6 @@ async def _details(call: ControlCall, request: api.GetApiKeyDetailsRequest) -> a
         replaced_by=row.details.get(_REPLACED_BY, ""),
         replaces=row.details.get(_REPLACES, ""),
     )
-
-
-def checked_scope(name: str) -> KeyScope:
-    """Raises InvalidArgument: there is none of this name."""
-    possible = [scope for scope in KeyScope if scope is not KeyScope.ENROLMENT]
-    if name and name not in possible:
-        raise InvalidArgument(f"scope: must be one of {', '.join(possible)}.")
-    return KeyScope(name or KeyScope.FULL)
-
-
-def checked_networks(names: Iterable[str]) -> tuple[str, ...]:
-    """Raises InvalidArgument: one is not a network, or there are too many."""
-    found = []
-    for name in names:
-        try:
-            found.append(str(ip_network(name)))
-        except ValueError:
-            raise InvalidArgument("source_networks: must be networks, such as 10.0.0.0/8 or 2001:db8::/32.") from None
-    if len(found) > NETWORKS_MAX:
-        raise InvalidArgument(f"source_networks: at most {NETWORKS_MAX}.")
-    return tuple(dict.fromkeys(found))
 
 
 def _time(at_ns: int) -> Timestamp:

@@ -22,9 +22,9 @@ from temporalio.api.cloud.identity.v1 import ApiKey, ApiKeySpec, OwnerType, Serv
 from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account
-from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
 from perdure.api.resources import accesses, kinds, names, rows
+from perdure.api.resources.endings import UNVOUCHED, end_key
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of
 from perdure.auth import secrets
@@ -68,8 +68,10 @@ async def give(
     scope: KeyScope = KeyScope.FULL,
     sources: tuple[str, ...] = (),
     replaces: str = "",
+    unvouched: str = "",
 ) -> tuple[str, str]:
-    """A new key of a user or service account: its id and its secret. `replaces` is the key that is going to end.
+    """A new key of a user or service account: its id and its secret. `replaces` is the key that is going to end,
+    `unvouched` what the key's details say under `UNVOUCHED`.
 
     Raises:
         FailedPrecondition: the account makes no keys.
@@ -91,8 +93,8 @@ async def give(
         scope=scope,
         sources=list(sources),
     )
-    if replaces:
-        row.details = {**row.details, "replaces": replaces}
+    more = {"replaces": replaces, UNVOUCHED: unvouched}
+    row.details = {**row.details, **{name: value for name, value in more.items() if value}}
     publish(call, row)
     return row.id, secret.text
 
@@ -154,13 +156,7 @@ async def _delete(call: ControlCall, request: DeleteApiKeyRequest) -> DeleteApiK
 async def remove_all(call: ControlCall, owner: ResourceRow) -> None:
     """All keys of a user or service account that goes."""
     for row in await call.transaction.resources(owner.account_id, kinds.API_KEY, owner_id=owner.id):
-        await remove(call.transaction, row)
-
-
-async def remove(transaction: Transaction, row: ResourceRow) -> None:
-    await transaction.remove(row)
-    await transaction.people.forget_use(row.id)
-    transaction.withdraw("credential", row.id)
+        await end_key(call.transaction, row)
 
 
 def shown(call: ControlCall, row: ResourceRow) -> ApiKey:

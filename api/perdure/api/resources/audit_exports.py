@@ -14,7 +14,7 @@ from perdure.api.audit.sinks.batches import Batch
 from perdure.api.audit.sinks.files import FileSpec
 from perdure.api.audit.sinks.making import SinkSpec, about, decode, encode, secret_of, with_secret
 from perdure.api.audit.sinks.s3 import S3Spec
-from perdure.api.audit.sinks.webhooks import PREFIX, WebhookSpec, is_secret
+from perdure.api.audit.sinks.webhooks import PREFIX, WebhookSpec, is_secret, new_secret
 from perdure.api.calls import ControlCall, Preparation
 from perdure.api.data.tables import ResourceRow, SinkProgressRow
 from perdure.api.outgoing.calls import CallFailed
@@ -129,6 +129,9 @@ async def validate(preparation: Preparation, name: str, spec: SinkSpec) -> None:
         row = await transaction.resource(kinds.AUDIT_EXPORT, f"{account_id}/{name}")
     if row is not None:
         spec = _with_secret_of(preparation.sinks.sealer, spec, row)
+    elif isinstance(spec, WebhookSpec) and not spec.secret:
+        # It would be given one when it is made.
+        spec = with_secret(spec, new_secret(preparation.entropy))
     check_spec(spec)
     try:
         await preparation.sinks.make(name, spec).deliver(Batch(account_id, 0, 0, preparation.now_ns, b""))

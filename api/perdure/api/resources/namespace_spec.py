@@ -13,6 +13,8 @@ from temporalio.api.cloud.namespace.v1 import CodecServerSpec, NamespaceSpec
 
 from perdure.auth.certificates.authorities import parse_authorities
 from perdure.auth.certificates.filters import CertificateFilter, check_filters
+from perdure.auth.certificates.revocation import parse_revocations
+from perdure.auth.web_addresses import is_safe
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
 from perdure.kernel.visibility.attributes import is_reserved
 
@@ -24,7 +26,6 @@ UNIT_ACTIONS_PER_SECOND = 500
 UNIT_REQUESTS_PER_SECOND = 1500
 _URL_LENGTH_MAX = 2048
 _MESSAGE_LENGTH_MAX = 1000
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,37}[a-z0-9]")
 _ATTRIBUTE = re.compile(r"[a-zA-Z0-9.,:\-_/@ ]{1,64}")
@@ -142,6 +143,23 @@ def _check_authentication(spec: NamespaceSpec) -> None:
     check_filters(filters_of(spec))
 
 
+def check_revocations(spec: NamespaceSpec, lists: bytes) -> None:
+    """That the revocation lists of the namespace's settings are of authorities that it is to trust.
+
+    Raises:
+        InvalidArgument: it would be closed to all certificates, since nobody could tell which are revoked.
+    """
+    if not spec.mtls_auth.enabled:
+        return
+    try:
+        parse_revocations(lists, parse_authorities(spec.mtls_auth.accepted_client_ca))
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"spec.mtls_auth.accepted_client_ca: does not fit the namespace's settings, of which {error.message} "
+            "Remove the lists of the old authority there first, or trust both until that is done."
+        ) from None
+
+
 def filters_of(spec: NamespaceSpec) -> list[CertificateFilter]:
     return [
         CertificateFilter(each.common_name, each.organization, each.organizational_unit, each.subject_alternative_name)
@@ -180,7 +198,7 @@ def _check_codec_server(codec: CodecServerSpec) -> None:
         host = url.hostname
     except ValueError:
         host = None
-    if not host or not (url.scheme == "https" or (url.scheme == "http" and host in _LOCAL_HOSTS)) or url.username:
+    if not host or not is_safe(url.scheme, host) or url.username:
         raise InvalidArgument("spec.codec_server.endpoint: must be an https URL without credentials.")
     message = codec.custom_error_message.default
     if len(message.message) > _MESSAGE_LENGTH_MAX or len(message.link) > _URL_LENGTH_MAX:

@@ -12,8 +12,9 @@ from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
 from perdure.api.data_plane import NameTaken
 from perdure.api.operations import OperationFailed, Outcome, Step, Work
-from perdure.api.resources import api_keys, kinds, namespace_spec
+from perdure.api.resources import kinds, namespace_spec
 from perdure.api.resources.connectivity_rules import sources_of
+from perdure.api.resources.endings import end_key
 from perdure.api.resources.export_sinks import forget_sinks
 from perdure.api.resources.publishing import forget_namespace
 from perdure.api.resources.rows import ACTIVE, spec_of
@@ -124,7 +125,7 @@ async def _remove_its_service_accounts(transaction: Transaction, namespace: Reso
     for row in await transaction.resources(namespace.account_id, kinds.SERVICE_ACCOUNT):
         if spec_of(row, ServiceAccountSpec).namespace_scoped_access.namespace == namespace.id:
             for key in await transaction.resources(row.account_id, kinds.API_KEY, owner_id=row.id):
-                await api_keys.remove(transaction, key)
+                await end_key(transaction, key)
             await transaction.remove(row)
             transaction.withdraw("principal", row.id)
 

@@ -110,6 +110,7 @@ async def _update(call: ControlCall, request: UpdateNamespaceRequest) -> UpdateN
         if kind != spec.search_attributes[attribute]:
             raise InvalidArgument(f"spec.search_attributes: the type of {attribute} cannot be changed.")
     await _check_rules(call, spec)
+    namespace_spec.check_revocations(spec, row.details.get("revocation_lists", "").encode())
     known = row.details.get("stored_attributes", {})
     stored = attribute_names.updated(known, before.search_attributes, spec.search_attributes)
     details = {"stored_attributes": stored} if stored != known else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from temporalio.api.cloud.identity.v1 import (
     Access,
@@ -16,25 +15,18 @@ from temporalio.api.cloud.identity.v1 import (
 
 from perdure.api.data import Transaction
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.endings import end_by_password
 from perdure.api.protos.sign_on_pb2 import SignOnConnectionSpec
 from perdure.api.resources import kinds
 from perdure.api.resources.accesses import permissions_of, roles_of
+from perdure.api.resources.endings import end_by_password, end_unvouched
 from perdure.api.resources.rows import spec_of
+from perdure.api.resources.user_states import is_active
 from perdure.auth.access.records import CustomPermissionRecord, PrincipalRecord
 from perdure.auth.policy.grants import ResourceKind
 from perdure.kernel.identity import PrincipalKind
 from perdure.kernel.ids import NamespaceName
 
-#: In the details of a user: that the identity provider has switched him off.
-DEACTIVATED: Final = "deactivated"
-
 _IDENTITIES = (kinds.USER, kinds.SERVICE_ACCOUNT)
-
-
-def is_active(row: ResourceRow) -> bool:
-    """Whether a user is anybody: he has accepted his invitation, and the identity provider has not switched him off."""
-    return not row.details.get("invitation") and not row.details.get(DEACTIVATED)
 
 
 def is_provisioned(group: ResourceRow) -> bool:
@@ -80,8 +72,9 @@ async def publish_identity(transaction: Transaction, row: ResourceRow) -> None:
     record = await identity_of(transaction, row)
     transaction.publish(record)
     if row.kind == kinds.USER:
-        # He may have been an owner until now.
+        # He may have been an owner until now, or may be one from now on.
         await end_by_password(transaction, record)
+        await end_unvouched(transaction, record)
 
 
 async def groups_of(transaction: Transaction, row: ResourceRow) -> list[ResourceRow]:

@@ -22,11 +22,11 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people import invitations
-from perdure.api.people.endings import end_all
-from perdure.api.people.sessions import MADE_BY
 from perdure.api.resources import accesses, api_keys, emails, kinds, rows
+from perdure.api.resources.endings import end_all
 from perdure.api.resources.paging import page
-from perdure.api.resources.publishing import DEACTIVATED, access_of, groups_of, is_active, publish_identity
+from perdure.api.resources.publishing import access_of, groups_of, publish_identity
+from perdure.api.resources.user_states import DEACTIVATED, INVITATION, MADE_BY, is_active
 from perdure.auth.policy.grants import Target
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument
 
@@ -110,7 +110,7 @@ def shown(row: ResourceRow) -> User:
     if row.details.get(DEACTIVATED):
         result.state = ResourceState.RESOURCE_STATE_SUSPENDED
         result.state_deprecated = rows.state_name(result.state)
-    if invitation := row.details.get("invitation"):
+    if invitation := row.details.get(INVITATION):
         result.invitation.created_time.FromNanoseconds(invitation["created_at_ns"])
         result.invitation.expired_time.FromNanoseconds(invitation["expires_at_ns"])
     return result

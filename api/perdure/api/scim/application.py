@@ -16,6 +16,7 @@ from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.scim.bodies import BODY_BYTES_MAX
 from perdure.api.scim.errors import INVALID_SYNTAX, INVALID_VALUE, UNIQUENESS, BadScim, VersionMismatch
 from perdure.api.verification import MissingMethod
+from perdure.auth.guard import Identified
 from perdure.kernel.errors import Aborted, AlreadyExists, ResourceExhausted, ServiceError
 from perdure.kernel.identity import Caller
 from perdure.kernel.status import HTTP_STATUS, code_of
@@ -26,6 +27,7 @@ PARAMETERS_MAX: Final = 20
 ERROR_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 _READ: Final = frozenset({"filter", "attributes", "excludedAttributes", "startIndex", "count"})
 _TYPES: Final = (CONTENT_TYPE, "application/json")
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 #: In which somebody may ask for what is not here.
 _ELSEWHERE: Final = ("Bulk", "Me", ".search")
 
@@ -69,20 +71,25 @@ class _Route(NamedTuple):
 
 
 class ScimApplication:
-    """An ASGI application, to be mounted at `PATH`. `console` is the address of the installation's web console, under
-    which it is found; empty if it has none.
+    """An ASGI application, to be mounted at `PATH`. `identify` is the service's. `console` is the address of the
+    installation's web console, under which it is found; empty if it has none.
 
     Raises:
         MissingMethod: a route leads nowhere, or a method has no route.
     """
 
     def __init__(
-        self, service: ServiceDescriptor, endpoint: Callable[[Any], Serve], console: Callable[[], str]
+        self,
+        service: ServiceDescriptor,
+        endpoint: Callable[[Any], Serve],
+        identify: Callable[[Caller], Awaitable[Identified]],
+        console: Callable[[], str],
     ) -> None:
         routed = [method for methods in ROUTES.values() for method in methods.values()]
         if sorted(routed) != sorted(method.name for method in service.methods):
             raise MissingMethod(f"routes and methods of {service.full_name} are not the same")
         self._serve = {method.name: endpoint(method) for method in service.methods}
+        self._identify = identify
         self._console = console
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -112,9 +119,15 @@ class ScimApplication:
         try:
             caller = asgi.caller_of(scope)
             route = _route(scope)
-            body = await asgi.read_body(receive, BODY_BYTES_MAX)
+            body = b""
+            if scope["method"] in _WITH_BODY:
+                # The service asks as well, since a body takes as long as whoever sends it likes.
+                await self._identify(caller)
+                body = await asgi.read_body(receive, BODY_BYTES_MAX)
         except asgi.TooLarge as error:
             raise _Refused(413, str(error)) from None
+        except ServiceError as error:
+            raise _refused(error) from None
         if body and caller.metadata.get("content-type", "").partition(";")[0].strip().lower() not in _TYPES:
             raise _Refused(415, f"content-type: must be {CONTENT_TYPE}.")
         request = api.ScimRequest(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from temporalio.api.cloud.identity.v1 import UserGroupSpec
@@ -51,11 +51,12 @@ async def _get(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
 
 async def _list(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
     wanted = views.filter_of(request)
-    found = [row for row in await call.transaction.resources(call.account_id, kinds.USER_GROUP) if is_provisioned(row)]
-    members: dict[str, list[Shown]] = {}
-    if views.wants(request, _MEMBERS) or (wanted is not None and _MEMBERS in attributes_of(wanted)):
-        members = {row.id: await _members(call, row, request.base) for row in found}
-    return views.page(found, lambda row: _show(row, members.get(row.id, []), request.base), wanted, request)
+    every = [row for row in await call.transaction.resources(call.account_id, kinds.USER_GROUP) if is_provisioned(row)]
+    looks_at_members = wanted is not None and _MEMBERS in attributes_of(wanted)
+    found = views.matching(every, await _shower(call, every, request, needs_members=looks_at_members), wanted)
+    shown = views.on_page(found, request)
+    show = await _shower(call, shown, request, needs_members=views.wants(request, _MEMBERS))
+    return views.page([show(row) for row in shown], len(found), request)
 
 
 async def _replace(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
@@ -110,16 +111,16 @@ async def _set_members(call: ControlCall, row: ResourceRow, before: Sequence[Sho
     if len(wanted) > call.limits.group_members_max:
         raise rows.too_many(call.limits, "group_members_max", "too many members")
     added, gone = sorted(wanted - held), sorted(held - wanted)
+    # To be found one by one below, without another question each.
+    involved = await call.transaction.resources_by_id(kinds.USER, [*gone, *added])
     for user_id in gone:
         if (member := await call.transaction.member(row.id, user_id)) is not None:
             await call.transaction.remove(member)
     for user_id in added:
         await _check_user(call, user_id)
         call.transaction.add(MemberRow(group_id=row.id, user_id=user_id, created_at_ns=call.now_ns))
-    for user_id in [*gone, *added]:
-        user = await call.transaction.resource(kinds.USER, user_id)
-        if user is not None:
-            await publish_identity(call.transaction, user)
+    for user in involved:
+        await publish_identity(call.transaction, user)
     if added or gone:
         call.notes.update({"added": _listed(added), "removed": _listed(gone)})
 
@@ -160,25 +161,28 @@ async def _attributes(call: ControlCall, row: ResourceRow) -> Shown:
     return found
 
 
-async def _members(call: ControlCall, row: ResourceRow, base: str) -> list[Shown]:
-    return [
-        {"value": member.user_id, "$ref": f"{base}/Users/{member.user_id}", "type": "User"}
-        for member in await call.transaction.members(row.id)
-    ]
-
-
 async def _shown(call: ControlCall, row: ResourceRow, request: api.ScimRequest) -> Shown:
-    members = await _members(call, row, request.base) if views.wants(request, _MEMBERS) else []
-    return _show(row, members, request.base)
+    return (await _shower(call, [row], request, needs_members=views.wants(request, _MEMBERS)))(row)
 
 
-def _show(row: ResourceRow, members: list[Shown], base: str) -> Shown:
-    found: Shown = {"schemas": [SCHEMA], "id": row.id, "displayName": row.name}
-    if external_id := row.details.get(_EXTERNAL_ID):
-        found["externalId"] = external_id
-    if members:
-        found[_MEMBERS] = members
-    return {**found, "meta": views.meta_of(row, KIND, base)}
+async def _shower(
+    call: ControlCall, found: Sequence[ResourceRow], request: api.ScimRequest, *, needs_members: bool
+) -> Callable[[ResourceRow], Shown]:
+    members: dict[str, list[Shown]] = {}
+    if needs_members:
+        for member in await call.transaction.members_of([row.id for row in found]):
+            user = {"value": member.user_id, "$ref": f"{request.base}/Users/{member.user_id}", "type": "User"}
+            members.setdefault(member.group_id, []).append(user)
+
+    def show(row: ResourceRow) -> Shown:
+        shown: Shown = {"schemas": [SCHEMA], "id": row.id, "displayName": row.name}
+        if external_id := row.details.get(_EXTERNAL_ID):
+            shown["externalId"] = external_id
+        if row.id in members:
+            shown[_MEMBERS] = members[row.id]
+        return {**shown, "meta": views.meta_of(row, KIND, request.base)}
+
+    return show
 
 
 METHODS: Mapping[str, Method] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from google.protobuf.empty_pb2 import Empty
@@ -10,14 +10,15 @@ from google.protobuf.empty_pb2 import Empty
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data import ControlDatabase
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.user_keys import OVERLAP_S_MAX
 from perdure.api.protos import provisioning_pb2 as api
+from perdure.api.rates import ControlRates
 from perdure.api.resources import kinds, names, rows
+from perdure.api.resources.key_terms import check_overlap
 from perdure.auth import secrets
 from perdure.auth.guard import Identified
 from perdure.auth.policy.grants import Grants
 from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument, Unauthenticated, Unavailable
+from perdure.kernel.errors import FailedPrecondition, Unauthenticated, Unavailable
 from perdure.kernel.identity import Caller, Principal, PrincipalKind
 from perdure.kernel.persistence.executions import StoreError
 
@@ -25,20 +26,31 @@ _FIELD: Final = "token_id"
 _SCHEME: Final = "bearer "
 _HASH: Final = "secret_hash"
 _ENDS: Final = "expires_at_ns"
+#: Beyond it none is known any more: each costs its address a request once.
+_KNOWN_MAX: Final = 10_000
 
 
 class ProvisioningTokens:
-    """Whose they are. They are asked for in the database, which gateways never are."""
+    """Whose they are. They are asked for in the database, which gateways never are: so an address may try out no more
+    of them than it may send requests without credentials.
+    """
 
-    def __init__(self, database: ControlDatabase, clock: Clock) -> None:
+    def __init__(
+        self, database: ControlDatabase, clock: Clock, rates: ControlRates, address_of: Callable[[Caller], str]
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._rates = rates
+        self._address_of = address_of
+        #: Those that were good when they were last shown.
+        self._known: set[tuple[str, bytes]] = set()
 
     async def identify(self, caller: Caller) -> Identified:
         """The identity provider that calls.
 
         Raises:
             Unauthenticated: it is none, or its token is not good any more.
+            ResourceExhausted: too many that were not good have come from this address.
             Unavailable: nobody can tell, since the database cannot be used.
         """
         authorization = caller.metadata.get("authorization", "")
@@ -47,6 +59,19 @@ class ProvisioningTokens:
             shown = secrets.read(authorization[len(_SCHEME) :].strip())
         if shown is None or shown.kind is not secrets.SecretKind.PROVISIONING:
             raise _unknown()
+        token = shown.id, shown.secret_hash
+        if token not in self._known:
+            self._rates.take_address(self._address_of(caller))
+        principal = await self._owner_of(shown)
+        if principal is None:
+            self._known.discard(token)
+            raise _unknown()
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known.add(token)
+        return Identified(principal, Grants(principal.account_id, provisioner=True))
+
+    async def _owner_of(self, shown: secrets.Shown) -> Principal | None:
         try:
             async with self._database.reading() as transaction:
                 row = await transaction.resource(kinds.PROVISIONING_TOKEN, shown.id)
@@ -54,11 +79,10 @@ class ProvisioningTokens:
         except StoreError:
             raise Unavailable("Provisioning tokens cannot be checked at the moment, try again.") from None
         if row is None or not secrets.matches(shown, bytes.fromhex(row.details[_HASH])):
-            raise _unknown()
+            return None
         if account is None or account.state != rows.ACTIVE or _has_ended(row, self._clock.now_ns()):
-            raise _unknown()
-        principal = Principal(PrincipalKind.PROVISIONER, row.id, f"SCIM ({row.id})", row.account_id, row.id)
-        return Identified(principal, Grants(row.account_id, provisioner=True))
+            return None
+        return Principal(PrincipalKind.PROVISIONER, row.id, f"SCIM ({row.id})", row.account_id, row.id)
 
 
 async def _create(
@@ -79,8 +103,7 @@ async def _rotate(
     call: ControlCall, request: api.RotateProvisioningTokenRequest
 ) -> api.RotateProvisioningTokenResponse:
     old = await rows.find(call, kinds.PROVISIONING_TOKEN, request.token_id, field=_FIELD)
-    if not 0 <= request.overlap_seconds <= OVERLAP_S_MAX:
-        raise InvalidArgument(f"overlap_seconds: must be from 0 to {OVERLAP_S_MAX}.")
+    check_overlap(request.overlap_seconds)
     if old.details.get(_ENDS):
         raise FailedPrecondition(f"token_id: {old.id} has been rotated already.")
     row, token = await _give(call, old.details["title"], instead_of=old)

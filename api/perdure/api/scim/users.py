@@ -9,19 +9,12 @@ from temporalio.api.cloud.identity.v1 import AccountAccess, UserGroupSpec, UserS
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.endings import end_all
-from perdure.api.people.sessions import MADE_BY
 from perdure.api.protos import provisioning_pb2 as api
 from perdure.api.resources import emails, kinds, rows, users
 from perdure.api.resources.accesses import roles_of
-from perdure.api.resources.publishing import (
-    DEACTIVATED,
-    access_of,
-    groups_of,
-    is_active,
-    is_provisioned,
-    publish_identity,
-)
+from perdure.api.resources.endings import end_all
+from perdure.api.resources.publishing import access_of, groups_of, is_provisioned, publish_identity
+from perdure.api.resources.user_states import DEACTIVATED, INVITATION, MADE_BY, is_active
 from perdure.api.scim import bodies, views
 from perdure.api.scim.errors import INVALID_VALUE, MUTABILITY, BadScim
 from perdure.api.scim.filters import Compare, Filter, attributes_of
@@ -34,7 +27,6 @@ SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 KIND: Final = "User"
 #: In the details of a user: what the identity provider says of him that we have no use for ourselves.
 _SAID: Final = "provisioned"
-_INVITATION: Final = "invitation"
 _GROUPS: Final = "groups"
 
 
@@ -68,8 +60,10 @@ async def _list(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse
     wanted = views.filter_of(request)
     found = await _candidates(call, wanted)
     looks_at_groups = wanted is not None and _GROUPS in attributes_of(wanted)
-    show = await _shower(call, found, request, needs_groups=looks_at_groups)
-    return views.page(found, show, wanted, request)
+    found = views.matching(found, await _shower(call, found, request, needs_groups=looks_at_groups), wanted)
+    shown = views.on_page(found, request)
+    show = await _shower(call, shown, request, needs_groups=views.wants(request, _GROUPS))
+    return views.page([show(row) for row in shown], len(found), request)
 
 
 async def _replace(call: ControlCall, request: api.ScimRequest) -> api.ScimResponse:
@@ -115,7 +109,7 @@ async def _change(call: ControlCall, row: ResourceRow, given: Mapping[str, Any])
     details = {**row.details, _SAID: said}
     if active:
         details[DEACTIVATED] = False
-        if details.pop(_INVITATION, None):
+        if details.pop(INVITATION, None):
             # The invitation itself stays good: until he accepts it he is known here by a provider only.
             details[MADE_BY] = call.principal.id
     elif is_active(row):
@@ -165,14 +159,14 @@ async def _candidates(call: ControlCall, wanted: Filter | None) -> Sequence[Reso
 
 
 async def _shown(call: ControlCall, row: ResourceRow, request: api.ScimRequest) -> Shown:
-    return (await _shower(call, [row], request))(row)
+    return (await _shower(call, [row], request, needs_groups=views.wants(request, _GROUPS)))(row)
 
 
 async def _shower(
-    call: ControlCall, found: Sequence[ResourceRow], request: api.ScimRequest, *, needs_groups: bool = False
+    call: ControlCall, found: Sequence[ResourceRow], request: api.ScimRequest, *, needs_groups: bool
 ) -> Callable[[ResourceRow], Shown]:
     groups: dict[str, list[Shown]] = {}
-    if needs_groups or views.wants(request, _GROUPS):
+    if needs_groups:
         groups = await _groups(call, found, request.base)
 
     def show(row: ResourceRow) -> Shown:

@@ -70,21 +70,22 @@ def filter_of(request: api.ScimRequest) -> Filter | None:
     return parse(text) if text else None
 
 
-def page(
-    rows: Sequence[ResourceRow],
-    show: Callable[[ResourceRow], Shown],
-    wanted: Filter | None,
-    request: api.ScimRequest,
-) -> api.ScimResponse:
-    """Those that the filter wants, as far as the page goes. Raises BadScim: a number is none."""
-    start = max(_number(request, "startIndex", 1), 1)
-    count = min(max(_number(request, "count", COUNT_MAX), 0), COUNT_MAX)
-    if wanted is None:
-        total, found = len(rows), [show(row) for row in rows[start - 1 : start - 1 + count]]
-    else:
-        every = [shown for shown in map(show, rows) if matches(wanted, shown)]
-        total, found = len(every), every[start - 1 : start - 1 + count]
-    return document(listed([selected(each, request) for each in found], total, start))
+def matching(
+    rows: Sequence[ResourceRow], show: Callable[[ResourceRow], Shown], wanted: Filter | None
+) -> Sequence[ResourceRow]:
+    """Those that the filter wants."""
+    return rows if wanted is None else [row for row in rows if matches(wanted, show(row))]
+
+
+def on_page(rows: Sequence[ResourceRow], request: api.ScimRequest) -> Sequence[ResourceRow]:
+    """Those that are on the page that is asked for. Raises BadScim: a number is none."""
+    before = _start(request) - 1
+    return rows[before : before + min(max(_number(request, "count", COUNT_MAX), 0), COUNT_MAX)]
+
+
+def page(resources: Sequence[Shown], total: int, request: api.ScimRequest) -> api.ScimResponse:
+    """What is on it, as far as it was asked for. Raises BadScim: that contradicts itself."""
+    return document(listed([selected(each, request) for each in resources], total, _start(request)))
 
 
 def listed(resources: Sequence[Any], total: int, start: int = 1) -> Shown:
@@ -141,6 +142,10 @@ def _names(request: api.ScimRequest, parameter: str) -> frozenset[str]:
     names = (each.strip().lower() for each in request.query.get(parameter, "").split(","))
     # Those of schemas: what is behind the last colon.
     return frozenset(name.rpartition(":")[2] for name in names if name)
+
+
+def _start(request: api.ScimRequest) -> int:
+    return max(_number(request, "startIndex", 1), 1)
 
 
 def _number(request: api.ScimRequest, parameter: str, otherwise: int) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from perdure.auth.web_addresses import is_safe
 from perdure.kernel.errors import FailedPrecondition
 
 PATH: Final = "/sign-on"
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class ConnectionAddresses:
@@ -29,5 +29,5 @@ class ConnectionAddresses:
 def check_pages(pages: str) -> None:
     """Raises FailedPrecondition: nobody can sign on there, for browsers would not keep our secrets to themselves."""
     parts = urlsplit(pages)
-    if parts.scheme != "https" and parts.hostname not in _LOCAL_HOSTS:
+    if not is_safe(parts.scheme, parts.hostname or ""):
         raise FailedPrecondition("This installation has no https address for browsers (control_plane.addresses.web).")

@@ -7,11 +7,12 @@ from temporalio.api.cloud.identity.v1 import Access, AccountAccess, UserSpec
 from perdure.api.audit import records
 from perdure.api.calls import ControlCall
 from perdure.api.data.tables import ResourceRow
-from perdure.api.people.sessions import MADE_BY
-from perdure.api.resources import kinds, rows
-from perdure.api.resources.publishing import DEACTIVATED, access_of, identity_of, publish_identity, set_access
+from perdure.api.resources import accesses, kinds, rows
+from perdure.api.resources.endings import is_owners, vouches_for_owners
+from perdure.api.resources.publishing import access_of, identity_of, publish_identity, set_access
+from perdure.api.resources.user_states import DEACTIVATED, INVITATION, MADE_BY
 from perdure.api.sign_on.asserted import Asserted
-from perdure.api.sign_on.connections import spec_of, vouches_for_owners
+from perdure.api.sign_on.connections import spec_of
 from perdure.api.sign_on.mapping import mapped
 from perdure.api.sign_on.refusals import SignOnRefused
 from perdure.auth.policy.conditions import OWNERS_ROLES
@@ -63,14 +64,16 @@ async def _check(call: ControlCall, connection: ResourceRow, asserted: Asserted,
         )
     if user is not None and user.details.get(DEACTIVATED):
         raise SignOnRefused(f"{asserted.email} is deactivated by the account's identity provider.", _NO_ACCESS)
-    is_privileged = user is not None and bool(OWNERS_ROLES & set((await identity_of(call.transaction, user)).roles))
-    if is_privileged and not vouches_for_owners(connection):
+    # Without mappings, what a user may is decided here and not at the provider.
+    access = mapped(spec, asserted.groups) if user is None or spec.group_mappings else accesses.NOTHING
+    is_privileged = user is not None and is_owners(await identity_of(call.transaction, user))
+    becomes_privileged = access is not None and not OWNERS_ROLES.isdisjoint(accesses.roles_of(access))
+    if (is_privileged or becomes_privileged) and not vouches_for_owners(connection):
         raise SignOnRefused(
-            f"{asserted.email} is an owner or finance admin, and no owner has set up the connection.",
+            f"{asserted.email} is or would be an owner or finance admin, and no owner has set up the connection.",
             "Owners and finance admins sign in with their password until an owner has set up this connection.",
         )
-    # Without mappings, what a user may is decided here and not at the provider.
-    if (user is None or spec.group_mappings) and mapped(spec, asserted.groups) is None:
+    if access is None:
         raise SignOnRefused(f"{asserted.email} is in no group that has access.", _NO_ACCESS)
 
 
@@ -102,7 +105,7 @@ async def _create(call: ControlCall, connection: ResourceRow, email: str, access
 async def _renew(call: ControlCall, connection: ResourceRow, user: ResourceRow, access: Access | None) -> None:
     """What he may follows from his groups, if anything does; owners are made and unmade by owners only."""
     details = dict(user.details)
-    if details.pop("invitation", None):
+    if details.pop(INVITATION, None):
         # The invitation itself stays good: until he accepts it he is known here by the provider only.
         details[MADE_BY] = connection.id
     spec, is_owner = user.spec, access_of(user).account_access.role == AccountAccess.ROLE_OWNER

@@ -10,11 +10,12 @@ import msgspec
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people import tickets
-from perdure.api.people.endings import SIGN_ON_REQUIRED, end_all
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.resources import accesses, kinds, names, rows
+from perdure.api.resources.endings import BY_OWNER, SIGN_ON_REQUIRED, end_all, end_unvouched, vouches_for_owners
 from perdure.api.resources.paging import page
+from perdure.api.resources.publishing import identity_of
 from perdure.api.sign_on import specs
 from perdure.api.sign_on.addresses import ConnectionAddresses, check_pages
 from perdure.auth.policy.grants import AccountRole, Target
@@ -25,19 +26,20 @@ CONNECTIONS_MAX: Final = 10
 #: For opening the address of a test.
 TEST_NS: Final = 600 * SECOND_NS
 _FIELD: Final = "connection_id"
-#: In a connection's details: the client secret, sealed; whether an owner has said what proves identity; the last test.
+#: In a connection's details: the client secret, sealed; the last test; see `edition`.
 _SECRET: Final = "client_secret"
-_BY_OWNER: Final = "by_owner"
 _TEST: Final = "test"
+#: The version that somebody gave it last; namespaces that go change it as well, but nothing that is proven by it.
+_EDITION: Final = "edition"
 
 
 class TestOutcome(msgspec.Struct, frozen=True):
-    """What came of a test sign-in, of the connection in this version."""
+    """What came of a test sign-in, of the connection in this edition."""
 
     at_ns: int
     succeeded: bool
     message: str
-    version: int
+    edition: int = msgspec.field(name="version")
 
 
 async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest) -> api.CreateSignOnConnectionResponse:
@@ -48,7 +50,8 @@ async def _create(call: ControlCall, request: api.CreateSignOnConnectionRequest)
     secret = _taken_out(spec)
     details: dict[str, Any] = {
         _SECRET: call.sealer.seal(secret, _about(connection_id)),
-        _BY_OWNER: _is_owner(call),
+        BY_OWNER: _is_owner(call),
+        _EDITION: 1,
     }
     row = await rows.create(call, kinds.SIGN_ON_CONNECTION, connection_id, spec.display_name, spec, **details)
     return api.CreateSignOnConnectionResponse(connection=shown(call, row))
@@ -66,7 +69,7 @@ async def _list(call: ControlCall, request: api.GetSignOnConnectionsRequest) -> 
 async def _update(call: ControlCall, request: api.UpdateSignOnConnectionRequest) -> api.UpdateSignOnConnectionResponse:
     row = await _find(call, request.connection_id)
     spec, before = _checked(call, request.spec), spec_of(row)
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = {_EDITION: row.version + 1}
     secret = _taken_out(spec)
     if secret:
         details[_SECRET] = call.sealer.seal(secret, _about(row.id))
@@ -74,20 +77,25 @@ async def _update(call: ControlCall, request: api.UpdateSignOnConnectionRequest)
         # Whoever is asked now must not be told what another one was given.
         details[_SECRET] = ""
     if not specs.proves_no_more(before, spec):
-        details[_BY_OWNER] = _is_owner(call)
+        details[BY_OWNER] = _is_owner(call)
     await names.rename(call, row, spec.display_name)
     rows.change(call, row, request.resource_version, spec, details=details)
     if not specs.proves_as_much(before, spec):
         await _end_sessions(call, row)
+    elif not vouches_for_owners(row):
+        await _end_sessions_of_owners(call, row)
     return api.UpdateSignOnConnectionResponse(connection=shown(call, row))
 
 
 async def _delete(call: ControlCall, request: api.DeleteSignOnConnectionRequest) -> api.DeleteSignOnConnectionResponse:
     row = await _find(call, request.connection_id)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
-    is_last = await call.transaction.count(call.account_id, kinds.SIGN_ON_CONNECTION) == 1
-    if is_last and account.details.get(SIGN_ON_REQUIRED):
-        raise FailedPrecondition("The account asks for single sign-on: let it ask no more before its last connection.")
+    if account.details.get(SIGN_ON_REQUIRED):
+        every = await call.transaction.resources(call.account_id, kinds.SIGN_ON_CONNECTION)
+        if not any(is_tested(other) for other in every if other.id != row.id):
+            raise FailedPrecondition(
+                "The account asks for single sign-on: test another connection first, or let it ask no more."
+            )
     await rows.delete(call, row, request.resource_version)
     await _end_sessions(call, row)
     return api.DeleteSignOnConnectionResponse()
@@ -115,15 +123,15 @@ def secret_of(call: ControlCall, row: ResourceRow) -> str:
     return call.sealer.open(str(row.details.get(_SECRET, "")), _about(row.id))
 
 
-def vouches_for_owners(row: ResourceRow) -> bool:
-    """Whether owners may come by it: whoever cannot make somebody an owner must not be able to come as one either."""
-    return bool(row.details.get(_BY_OWNER))
+def edition(row: ResourceRow) -> int:
+    """Grows whenever somebody changes it: what was begun with another is not gone on with."""
+    return int(row.details.get(_EDITION, row.version))
 
 
 def is_tested(row: ResourceRow) -> bool:
     """Whether somebody has come by it as it is now."""
     test = _test_of(row)
-    return test is not None and test.succeeded and test.version == row.version
+    return test is not None and test.succeeded and test.edition == edition(row)
 
 
 def note_test(row: ResourceRow, test: TestOutcome) -> None:
@@ -150,7 +158,7 @@ def shown(call: ControlCall, row: ResourceRow) -> api.SignOnConnection:
         result.last_modified_time.FromNanoseconds(row.modified_at_ns)
     if (test := _test_of(row)) is not None:
         result.last_test.succeeded, result.last_test.message = test.succeeded, test.message
-        result.last_test.is_current = test.version == row.version
+        result.last_test.is_current = test.edition == edition(row)
         result.last_test.time.FromNanoseconds(test.at_ns)
     return result
 
@@ -168,6 +176,14 @@ async def _end_sessions(call: ControlCall, row: ResourceRow) -> None:
     """Also those that are about to begin."""
     await end_all(call.transaction, await call.transaction.people.sessions(connection_id=row.id))
     await call.transaction.people.forget_sign_ons(row.id)
+
+
+async def _end_sessions_of_owners(call: ControlCall, row: ResourceRow) -> None:
+    sessions = await call.transaction.people.sessions(connection_id=row.id)
+    for user_id in sorted({session.user_id for session in sessions}):
+        user = await call.transaction.resource(kinds.USER, user_id)
+        if user is not None:
+            await end_unvouched(call.transaction, await identity_of(call.transaction, user))
 
 
 def _checked(call: ControlCall, spec: api.SignOnConnectionSpec) -> api.SignOnConnectionSpec:

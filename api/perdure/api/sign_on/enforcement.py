@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
 from perdure.api.people import sessions
-from perdure.api.people.endings import SIGN_ON_REQUIRED, end_by_password
 from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.resources import kinds, rows
+from perdure.api.resources.endings import SIGN_ON_REQUIRED, end_by_password
 from perdure.api.resources.publishing import identity_of
 from perdure.api.sign_on.connections import is_tested
 from perdure.kernel.errors import FailedPrecondition

@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 
 from perdure.api.data import Transaction
 from perdure.api.data.person_tables import SignOnFlowRow
-from perdure.api.data.tables import ResourceRow
 from perdure.api.people import browsers
 from perdure.api.sign_on.refusals import SignOnRefused
 from perdure.kernel.clock import SECOND_NS
@@ -28,13 +27,13 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Flow(NamedTuple):
-    """`secret` is the browser's, of this flow alone. `browser` is what the pages on which people sign in know it by;
-    it is empty in a test, which has no `request_id` either.
+    """`secret` is the browser's, of this flow alone, and `edition` the connection's. `browser` is what the pages on
+    which people sign in know it by; it is empty in a test, which has no `request_id` either.
     """
 
     id: str
     connection_id: str
-    version: int
+    edition: int
     request_id: str
     secret: str
     browser: str
@@ -62,13 +61,19 @@ class Flow(NamedTuple):
 
 
 def begin(
-    transaction: Transaction, entropy: Entropy, connection: ResourceRow, request_id: str, browser: str, now_ns: int
+    transaction: Transaction,
+    entropy: Entropy,
+    connection_id: str,
+    edition: int,
+    request_id: str,
+    browser: str,
+    now_ns: int,
 ) -> Flow:
     """A new one, for a pending sign-in or, without a `request_id`, for a test."""
     flow = Flow(
         f"{entropy.bits(_ID_BITS):032x}",
-        connection.id,
-        connection.version,
+        connection_id,
+        edition,
         request_id,
         browsers.new(entropy),
         browser,
@@ -77,7 +82,7 @@ def begin(
         SignOnFlowRow(
             id=flow.id,
             connection_id=flow.connection_id,
-            version=flow.version,
+            edition=flow.edition,
             request_id=flow.request_id,
             secret_hash=browsers.digest(flow.secret),
             expires_at_ns=now_ns + LIFETIME_NS,
@@ -107,4 +112,4 @@ async def take(transaction: Transaction, flow_id: str, connection_id: str, cooki
     ):
         raise SignOnRefused(_GONE, _GONE)
     await transaction.people.remove(row)
-    return Flow(row.id, row.connection_id, row.version, row.request_id, secret, browser)
+    return Flow(row.id, row.connection_id, row.edition, row.request_id, secret, browser)

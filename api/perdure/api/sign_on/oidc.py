@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, Final
 
 from authlib.oauth2.auth import ClientAuth
@@ -11,10 +10,12 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from perdure.api.outgoing.calls import CallFailed, GuardedCalls
+from perdure.api.outgoing.fetching import DOCUMENT_BYTES_MAX, fetch_by
 from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.sign_on.asserted import Asserted, of_claims
 from perdure.api.sign_on.flows import Flow
 from perdure.api.sign_on.refusals import SignOnRefused
+from perdure.auth.oidc.documents import read_object
 from perdure.auth.oidc.issuers import Discovered, FetchFailed, Issuers
 from perdure.auth.oidc.sign_in import check_sign_in
 from perdure.auth.oidc.tokens import TokenRefused
@@ -22,7 +23,6 @@ from perdure.kernel.clock import Clock
 
 #: Somebody waits in front of his browser meanwhile.
 TIMEOUT_S: Final = 8.0
-_DOCUMENT_BYTES_MAX: Final = 256 * 1024
 _SCOPE: Final = "openid email profile"
 _OK: Final = 200
 #: In the order in which they are taken if the provider knows them. It need not say, and knows the first then.
@@ -35,7 +35,7 @@ class OidcClient:
 
     def __init__(self, calls: GuardedCalls, clock: Clock) -> None:
         self._calls = calls
-        self._issuers = Issuers(self._fetch, clock)
+        self._issuers = Issuers(fetch_by(calls, TIMEOUT_S), clock)
 
     async def authorization_url(self, provider: api.OidcProvider, flow: Flow, redirect_uri: str) -> str:
         """Where somebody signs in.
@@ -93,7 +93,7 @@ class OidcClient:
         url, headers, body = client.prepare("POST", discovered.token_endpoint, headers, body)
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                status, content = await self._calls.post(url, body.encode(), headers, _DOCUMENT_BYTES_MAX)
+                status, content = await self._calls.post(url, body.encode(), headers, DOCUMENT_BYTES_MAX)
         except TimeoutError:
             raise SignOnRefused(f"The provider did not answer within {TIMEOUT_S:g} seconds.") from None
         except CallFailed as error:
@@ -111,15 +111,6 @@ class OidcClient:
         if not discovered.authorization_endpoint or not discovered.token_endpoint:
             raise SignOnRefused("The provider's discovery document does not say where people sign in.")
         return discovered
-
-    async def _fetch(self, url: str) -> bytes:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return await self._calls.get(url, _DOCUMENT_BYTES_MAX)
-        except TimeoutError:
-            raise FetchFailed(f"{url} did not answer within {TIMEOUT_S:g} seconds") from None
-        except CallFailed as error:
-            raise FetchFailed(str(error)) from None
 
 
 def shown_error(answer: dict[str, Any]) -> str:
@@ -139,7 +130,6 @@ def _client_method(discovered: Discovered, secret: str) -> str:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
+        return read_object(content)
+    except ValueError:
+        return {}

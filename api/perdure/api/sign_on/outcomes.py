@@ -41,7 +41,7 @@ async def connection_of(call: ControlCall, connection_id: str) -> tuple[ControlC
 async def connection_as_begun(call: ControlCall, flow: Flow) -> tuple[ControlCall, ResourceRow]:
     """The same. Raises SignOnRefused: it is not as it was when the flow began."""
     call, row = await connection_of(call, flow.connection_id)
-    if row.version != flow.version:
+    if connections.edition(row) != flow.edition:
         raise SignOnRefused(CHANGED, CHANGED)
     return call, row
 
@@ -93,7 +93,7 @@ async def note_refusal(call: ControlCall, flow: Flow, reason: str, email: str) -
 
 
 async def _note_test(call: ControlCall, row: ResourceRow, flow: Flow, message: str, *, succeeded: bool) -> None:
-    connections.note_test(row, TestOutcome(call.now_ns, succeeded, message, flow.version))
+    connections.note_test(row, TestOutcome(call.now_ns, succeeded, message, flow.edition))
     tested = records.record(
         call.entropy,
         call.now_ns,

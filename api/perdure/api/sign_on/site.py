@@ -18,6 +18,7 @@ from starlette.routing import Route
 from perdure.api.audit.calls import record_of_event
 from perdure.api.calls import ControlCall
 from perdure.api.data import Transaction
+from perdure.api.forms import NotAForm, read_form
 from perdure.api.outgoing.calls import GuardedCalls
 from perdure.api.pages import browser as page_browser
 from perdure.api.pages.rendering import see_other
@@ -29,7 +30,6 @@ from perdure.api.sign_on import answers, connections, flows, outcomes, saml
 from perdure.api.sign_on.addresses import PATH, ConnectionAddresses
 from perdure.api.sign_on.asserted import Asserted
 from perdure.api.sign_on.flows import Flow
-from perdure.api.sign_on.forms import NotAForm, read_form
 from perdure.api.sign_on.oidc import OidcClient, shown_error
 from perdure.api.sign_on.refusals import SignOnRefused
 from perdure.auth.guard import Identified
@@ -39,6 +39,8 @@ from perdure.kernel.identity import ANYBODY, KnownCaller
 from perdure.kernel.persistence.executions import StoreError
 
 _Result = TypeVar("_Result")
+#: An assertion is in it, with all that the provider says of somebody.
+_FORM_BYTES_MAX = 512 * 1024
 _BUSY = "Nobody can be signed in at the moment: try again."
 
 _log = structlog.get_logger("perdure.api")
@@ -85,7 +87,9 @@ class SignOnSite:
                 raise pending.refused()
             browser = page_browser.of(request, secure=call.endpoints.pages.startswith("https://"))
             await pending.confirmed(call.transaction, pending_id, browser, call.now_ns)
-        flow = flows.begin(call.transaction, call.entropy, row, pending_id, browser, call.now_ns)
+        flow = flows.begin(
+            call.transaction, call.entropy, row.id, connections.edition(row), pending_id, browser, call.now_ns
+        )
         return flow, connections.spec_of(row)
 
     async def _provider_url(self, spec: api.SignOnConnectionSpec, flow: Flow) -> str:
@@ -113,9 +117,9 @@ class SignOnSite:
     async def _acs(self, request: Request) -> Response:
         """Back from a SAML provider, with an assertion."""
         try:
-            form = await read_form(request)
+            form = await read_form(request.headers.get("content-type", ""), request.receive, _FORM_BYTES_MAX)
         except NotAForm as error:
-            return answers.refused(str(error), HTTPStatus.BAD_REQUEST)
+            return answers.refused(str(error), error.status)
         if not form.get("RelayState"):
             # From the provider's own page of applications. Nobody here has asked, so nobody knows whose browser it is.
             return answers.refused("Sign-in has to begin here and not at the provider: go to the sign-in page.")

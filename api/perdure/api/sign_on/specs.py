@@ -13,6 +13,7 @@ from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.resources import accesses, names
 from perdure.auth.oidc.issuers import check_issuer
 from perdure.auth.saml.certificates import parse_signing_certificates
+from perdure.auth.web_addresses import is_safe
 from perdure.kernel.errors import InvalidArgument
 
 DOMAINS_MAX: Final = 50
@@ -23,7 +24,6 @@ _URL_LENGTH_MAX: Final = 2048
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 #: What can be sent in the header by which a client names itself.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 def checked(spec: api.SignOnConnectionSpec, account_id: str, *, custom_roles_max: int) -> api.SignOnConnectionSpec:
@@ -139,8 +139,7 @@ def _check_url(url: str, field: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOCAL_HOSTS)
-    if not host or not is_safe or parts.username or parts.fragment or len(url) > _URL_LENGTH_MAX:
+    if not host or not is_safe(parts.scheme, host) or parts.username or parts.fragment or len(url) > _URL_LENGTH_MAX:
         raise InvalidArgument(f"{field}: must be an https URL without credentials and fragment.")
 
 

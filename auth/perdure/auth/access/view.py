@@ -70,8 +70,8 @@ class Somebody(NamedTuple):
 
 
 class NamespaceAccess(NamedTuple):
-    """By what a namespace is reached. `accepted` is for whoever checks certificates, to remember his answers in; it is
-    empty again as soon as something changes.
+    """By what a namespace is reached: without `certificates`, by none of these. `accepted` is for whoever checks them,
+    to remember his answers in; it is empty again as soon as something changes.
     """
 
     record: NamespaceAccessRecord
@@ -116,7 +116,7 @@ class AccessView:
                 continue
             try:
                 self._take(change)
-            except (ValueError, InvalidArgument) as error:
+            except ValueError as error:
                 # Whoever wrote it has checked it. Nobody gets in by what we do not understand.
                 self._forget(kind_of(change), id_of(change))
                 _log.error("access record is not understood", kind=kind_of(change), id=id_of(change), error=str(error))
@@ -142,12 +142,11 @@ class AccessView:
             case CredentialRecord():
                 self.credentials[record.id] = credential_of(record)
             case NamespaceAccessRecord():
-                authorities = _authorities(record)
+                certificates, trusted = _accepted(record)
                 self.namespaces[record.name] = NamespaceAccess(
-                    record, _certificates(record, authorities), Sources(record.sources), Sources(record.networks), {}
+                    record, certificates, Sources(record.sources), Sources(record.networks), {}
                 )
-                trusted = tuple(authority.public_bytes(Encoding.PEM) for authority in authorities)
-                self._trust(record.name, trusted if record.certificates and record.active else ())
+                self._trust(record.name, trusted if record.active else ())
 
     def _trust(self, name: NamespaceName, authorities: tuple[bytes, ...]) -> None:
         before = self._authorities.pop(name, ())
@@ -191,18 +190,23 @@ def grants_of(record: PrincipalRecord) -> Grants:
     )
 
 
-def _authorities(record: NamespaceAccessRecord) -> list[x509.Certificate]:
-    if not record.authorities:
-        return []
-    try:
-        return x509.load_pem_x509_certificates(record.authorities)
-    except UNREADABLE as error:
-        raise ValueError(f"authorities: {error}") from None
+def _accepted(record: NamespaceAccessRecord) -> tuple[ClientCertificates | None, tuple[bytes, ...]]:
+    """Which certificates open the namespace, and the authorities that it trusts, in PEM.
 
-
-def _certificates(record: NamespaceAccessRecord, authorities: list[x509.Certificate]) -> ClientCertificates | None:
+    None do if it cannot be told which: whoever has an API key must not be locked out by that.
+    """
     if not record.certificates:
-        return None
+        return None, ()
+    try:
+        authorities = x509.load_pem_x509_certificates(record.authorities) if record.authorities else []
+        certificates = _certificates(record, authorities)
+    except (InvalidArgument, *UNREADABLE) as error:
+        _log.error("certificates of a namespace are not understood", namespace=record.name, error=str(error))
+        return None, ()
+    return certificates, tuple(authority.public_bytes(Encoding.PEM) for authority in authorities)
+
+
+def _certificates(record: NamespaceAccessRecord, authorities: list[x509.Certificate]) -> ClientCertificates:
     filters = [
         CertificateFilter(each.common_name, each.organization, each.organizational_unit, each.subject_alternative_name)
         for each in record.filters

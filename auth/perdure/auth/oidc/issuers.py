@@ -6,7 +6,6 @@ After OpenID Connect Discovery 1.0.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,9 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from perdure.auth.oidc.documents import read_object
 from perdure.auth.oidc.tokens import Claims, UnknownKey, verified
+from perdure.auth.web_addresses import is_safe
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.errors import InvalidArgument
 
@@ -27,7 +28,6 @@ LOOK_NS = 30 * SECOND_NS
 ISSUERS_MAX = 1000
 URL_LENGTH_MAX = 2048
 _KEYS_MAX = 100
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 class FetchFailed(Exception):
@@ -67,7 +67,7 @@ def check_issuer(url: str, field: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or parts.username or parts.query or parts.fragment or not _is_safe(parts.scheme, host):
+    if not host or parts.username or parts.query or parts.fragment or not is_safe(parts.scheme, host):
         raise InvalidArgument(f"{field}: must be an https URL without credentials, query and fragment.")
 
 
@@ -136,12 +136,9 @@ class Issuers:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        raise FetchFailed(f"{what} is not JSON") from None
-    if not isinstance(found, dict):
-        raise FetchFailed(f"{what} is not a JSON object")
-    return found
+        return read_object(data)
+    except ValueError as error:
+        raise FetchFailed(f"{what} {error}") from None
 
 
 def _url(document: dict[str, Any], name: str) -> str:
@@ -154,7 +151,7 @@ def _url(document: dict[str, Any], name: str) -> str:
         host, _ = parts.hostname, parts.port
     except (ValueError, AttributeError, TypeError):
         host = None
-    if not host or len(url) > URL_LENGTH_MAX or not _is_safe(parts.scheme, host):
+    if not host or len(url) > URL_LENGTH_MAX or not is_safe(parts.scheme, host):
         raise FetchFailed(f"{name} is not an https URL")
     return str(url)
 
@@ -178,7 +175,3 @@ def _keys(document: dict[str, Any]) -> KeySet:
     if not found:
         raise FetchFailed("the list of keys has none that can be used")
     return KeySet(found)
-
-
-def _is_safe(scheme: str, host: str) -> bool:
-    return scheme == "https" or (scheme == "http" and host in _LOCAL_HOSTS)

@@ -12,6 +12,8 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
+from perdure.auth.oidc.documents import check_text
+
 #: Signatures with a private key only: with a shared one, or none, whoever knows the public key could sign.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 TOKEN_LENGTH_MAX = 16 * 1024
@@ -42,17 +44,25 @@ def verified(token: str, keys: KeySet, issuer: str, audiences: Collection[str], 
     if len(token) > TOKEN_LENGTH_MAX:
         raise TokenRefused(f"it has more than {TOKEN_LENGTH_MAX} characters")
     try:
-        decoded = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
+        claims: Claims = jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims
     except InvalidKeyIdError as error:
-        raise UnknownKey(str(error)) from None
+        raise UnknownKey(_words(error)) from None
     except JoseError as error:
-        raise TokenRefused(str(error)) from None
+        raise TokenRefused(_words(error)) from None
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
         # Parts of a token are read when they are asked for.
         raise TokenRefused(f"it cannot be read: {type(error).__name__}") from None
-    claims: Claims = decoded.claims
+    try:
+        check_text(claims)
+    except ValueError as error:
+        raise TokenRefused(f"it {error}") from None
     _check(claims, issuer, audiences, now_s)
     return claims
+
+
+def _words(error: JoseError) -> str:
+    """The library repeats what the token's header says, which may be no text."""
+    return str(error).encode(errors="backslashreplace").decode()
 
 
 def _check(claims: Claims, issuer: str, audiences: Collection[str], now_s: float) -> None:

@@ -59,6 +59,8 @@ def login(
     """Log in, and stay so until the session ends: with a browser on this machine if there is one, else with a code."""
     if device + browser + bool(email) > 1:
         fail("--device, --browser and --email are three ways: say one")
+    if code and not email:
+        fail("--code goes with --email: in a browser you are asked for it there")
     client = CloudClient(anonymous=True)
     if email:
         answer = _by_password(client, email, code, account)

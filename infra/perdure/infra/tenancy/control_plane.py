@@ -15,11 +15,11 @@ from perdure.api.audit.export import AuditExporter
 from perdure.api.audit.keeping import KEPT_DAYS
 from perdure.api.audit.sinks.making import SinkMaker
 from perdure.api.data_plane import DataPlane
-from perdure.api.federation.federation import Federation
-from perdure.api.federation.fetching import fetch_by
+from perdure.api.federation.federation import FETCH_S, Federation
 from perdure.api.operations import OperationRunner
 from perdure.api.outgoing.addresses import AllowedAddresses
 from perdure.api.outgoing.calls import GuardedCalls
+from perdure.api.outgoing.fetching import fetch_by
 from perdure.api.people.events import Observer, SignInEvent
 from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.outbox import Outbox
@@ -116,7 +116,7 @@ class ControlPlane:
             deferred=self._runner.look,
             people=self._people,
             outbox=self.outbox,
-            federation=Federation(runtime, fetch or fetch_by(calls)),
+            federation=Federation(runtime, fetch or fetch_by(calls, FETCH_S)),
             sealer=sealer,
             sinks=self.sinks,
         )

@@ -75,15 +75,22 @@ class EmbeddedTenancy:
 
         Raises:
             OSError: the directory cannot be used.
-            StoreError: the database in it cannot be used.
+            ValueError: the file of sealing keys in it has none.
+            StoreError: the database in it cannot be used, or the keys are missing that it was written with.
         """
         credentials = Credentials(directory)
         host = "localhost" if host in _ANY else host
         names = dict.fromkeys(["localhost", "127.0.0.1", "::1", host])
         server_certificate.make(directory, list(names), runtime)
-        database = await ControlDatabase.open(f"sqlite:///{directory / CONTROL_PLANE_FILE}", migrate=True)
-        sealing_keys.make(credentials.sealing_keys, runtime)
-        sealer = sealing_keys.read(credentials.sealing_keys, runtime)
+        file, keys = directory / CONTROL_PLANE_FILE, credentials.sealing_keys
+        if file.exists() and not keys.exists():
+            raise StoreError(
+                f"{keys} is missing, with which secrets in {file} are stored: put it back. If it is lost, "
+                f"'perdure admin sealing-keys {keys}' makes another: second factors and secrets have to be set up anew."
+            )
+        sealing_keys.make(keys, runtime)
+        sealer = sealing_keys.read(keys, runtime)
+        database = await ControlDatabase.open(f"sqlite:///{file}", migrate=True)
         return cls(credentials, runtime, database, sealer, host)
 
     def connect(

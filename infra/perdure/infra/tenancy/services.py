@@ -50,14 +50,15 @@ def applications(parts: ControlParts, endpoint: Callable[[MethodDescriptor], Con
     Raises:
         MissingMethod: one has a route that leads nowhere.
     """
-    identity_providers = provisioning.ProvisioningTokens(parts.database, parts.runtime.clock)
-    service = ControlService(SCIM_SERVICE, routes.METHODS, parts, identity_providers.identify)
+    guard, clock = parts.guard, parts.runtime.clock
+    identify = provisioning.ProvisioningTokens(parts.database, clock, parts.rates, guard.address_of).identify
+    service = ControlService(SCIM_SERVICE, routes.METHODS, parts, identify)
     exchange = endpoint(FEDERATION_SERVICE.methods_by_name["ExchangeToken"])
     shown = pages(endpoint, parts.runtime.entropy, lambda: parts.endpoints().pages.startswith("https://"))
     return {
         **dict.fromkeys(PATHS, shown),
-        scim.PATH: scim.ScimApplication(SCIM_SERVICE, service.endpoint, lambda: parts.endpoints().web),
-        oauth.PATH: oauth.TokenEndpoint(exchange, parts.runtime.clock),
+        scim.PATH: scim.ScimApplication(SCIM_SERVICE, service.endpoint, identify, lambda: parts.endpoints().web),
+        oauth.PATH: oauth.TokenEndpoint(exchange, clock),
     }
 
 

@@ -116,6 +116,14 @@ async def test_what_is_wrong_is_answered_with_one_sentence_and_told_to_the_accou
     await bench.exchange(trusted, bench.token(**good))
 
 
+async def test_halves_of_characters_are_refused_as_anything_else(bench: FederationBench) -> None:
+    trusted = await bench.trust(await _machine(bench))
+    for token in (bench.token(sub="\ud800"), bench.token(key=RSAKey.generate_key(2048, {"kid": "\ud800"}))):
+        with pytest.raises(errors.Unauthenticated):
+            await bench.exchange(trusted, token)
+    assert [record.status for record in await bench.log()] == ["ERROR", "ERROR"]
+
+
 async def test_the_log_says_whose_token_it_was_and_never_the_token(bench: FederationBench) -> None:
     machine = await _machine(bench)
     trusted = await bench.trust(machine)

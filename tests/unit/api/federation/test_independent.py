@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from perdure.api.federation.fetching import fetch_by
+from perdure.api.federation.federation import FETCH_S
 from perdure.api.outgoing.addresses import AllowedAddresses
 from perdure.api.outgoing.calls import GuardedCalls
+from perdure.api.outgoing.fetching import fetch_by
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import ControlLimits
@@ -90,7 +91,7 @@ async def test_a_pod(tmp_path: Path, kind: str) -> None:
     calls = GuardedCalls(AllowedAddresses(["127.0.0.0/8"]), resolve, authority=tmp_path / "ca.pem")
     async with (
         HttpSink(tls=tls) as server,
-        control_bench(f"sqlite:///{tmp_path}/control-plane.db", LIMITS, fetch=fetch_by(calls)) as running,
+        control_bench(f"sqlite:///{tmp_path}/control-plane.db", LIMITS, fetch=fetch_by(calls, FETCH_S)) as running,
     ):
         port = server.url.rpartition(":")[2].rstrip("/")
         issuer, cluster = f"https://cluster.example:{port}", Cluster(kind)

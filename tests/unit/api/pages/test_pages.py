@@ -13,7 +13,7 @@ import pytest
 
 from perdure.api.pages import browser as browser_module
 from perdure.api.people import pending
-from perdure.api.people.endings import SIGN_ON_REQUIRED
+from perdure.api.resources.endings import SIGN_ON_REQUIRED
 from perdure.infra.rest.site import Site
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.limits import ControlLimits

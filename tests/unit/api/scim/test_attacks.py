@@ -10,17 +10,23 @@ from typing import Any
 
 import pytest
 
+from perdure.api.data import Transaction
+from perdure.api.data.tables import ResourceRow
+from perdure.api.resources import kinds
 from perdure.api.scim.application import PATH, ROUTES, ScimApplication
 from perdure.api.scim.bodies import BODY_BYTES_MAX
 from perdure.api.services import CLOUD_SERVICE, PROVISIONING_SERVICE, SCIM_SERVICE
 from perdure.api.verification import MissingMethod
+from perdure.auth import secrets
+from perdure.auth.guard import Identified
 from perdure.auth.policy.grants import Grants, Target
 from perdure.kernel import errors
-from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.identity import KnownCaller
+from perdure.kernel.clock import SECOND_NS, VirtualClock
+from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.limits import ControlLimits
 from perdure.kernel.persistence.executions import StoreError
-from tests.support.control_plane import ControlBench, Owner, control_bench
+from perdure.kernel.runtime import Runtime
+from tests.support.control_plane import HOME, ControlBench, Owner, control_bench
 from tests.support.people import ANN, PASSWORD, sign_up
 from tests.support.scim import TYPE, ScimClient, provisioning
 
@@ -262,11 +268,52 @@ async def test_queries_that_make_no_sense(idp: ScimClient) -> None:
 
 
 async def test_too_often(database_url: str) -> None:
-    async with control_bench(database_url, ControlLimits(service_account_requests_per_second=2)) as bench:
+    limits = ControlLimits(service_account_requests_per_second=2)
+    async with control_bench(database_url, limits, runtime=Runtime(clock=VirtualClock())) as bench:
         idp = await provisioning(bench, await bench.account())
         answers = [await idp.send("GET", "/ServiceProviderConfig") for _ in range(5)]
         assert answers[-1].status_code == 429
         assert answers[-1].headers["retry-after"] == "1"
+
+
+async def test_guessing_meets_a_limit_before_the_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = ControlLimits(anonymous_requests_per_second=3)
+    async with control_bench(database_url, limits, runtime=Runtime(clock=VirtualClock())) as bench:
+        idp = await provisioning(bench, await bench.account())
+        resource, looks = Transaction.resource, 0
+
+        async def counted(transaction: Transaction, kind: str, resource_id: str) -> ResourceRow | None:
+            nonlocal looks
+            looks += kind == kinds.PROVISIONING_TOKEN
+            return await resource(transaction, kind, resource_id)
+
+        assert (await idp.send("GET", "/Users")).status_code == 200
+        monkeypatch.setattr(Transaction, "resource", counted)
+        guesses = [secrets.give(secrets.SecretKind.PROVISIONING, bench.runtime.entropy).text for _ in range(6)]
+        answers = [await ScimClient(bench, guess).send("GET", "/Users") for guess in guesses]
+        assert [answer.status_code for answer in answers] == [401, 401, 429, 429, 429, 429]
+        assert answers[-1].headers["retry-after"] == "1"
+        assert looks == 2
+        # Who shares the address with whoever guesses goes on.
+        assert (await idp.send("GET", "/Users")).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "GET", "DELETE"])
+async def test_nobody_is_listened_to_before_he_is_known(bench: ControlBench, method: str) -> None:
+    guess = secrets.give(secrets.SecretKind.PROVISIONING, bench.runtime.entropy).text
+    headers = [(b"authorization", f"Bearer {guess}".encode()), (b"content-type", TYPE.encode())]
+    path = f"{PATH}/Users" if method == "POST" else f"{PATH}/Users/{ABSENT}"
+    scope = {"method": method, "path": path, "query_string": b"", "headers": headers, "client": (HOME, 1)}
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("its body was read")
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await bench.control_plane.mounts[PATH](scope, receive, send)
+    assert sent[0]["status"] == 401
 
 
 async def test_deactivating_and_inviting_at_once(bench: ControlBench, owner: Owner, idp: ScimClient) -> None:
@@ -297,9 +344,13 @@ async def test_a_database_that_is_away(bench: ControlBench, idp: ScimClient, mon
     assert "away" not in answer.text
 
 
+async def _nobody(caller: Caller) -> Identified:
+    raise errors.Unauthenticated("nobody")
+
+
 def test_a_route_without_a_method_stops_the_process() -> None:
     with pytest.raises(MissingMethod):
-        ScimApplication(CLOUD_SERVICE, lambda method: method, lambda: "")
+        ScimApplication(CLOUD_SERVICE, lambda method: method, _nobody, lambda: "")
     assert {method for methods in ROUTES.values() for method in methods.values()} == {
         method.name for method in SCIM_SERVICE.methods
     }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from perdure.api.data import Transaction
+from perdure.api.data.tables import MemberRow
 from perdure.kernel import errors
 from perdure.kernel.limits import ControlLimits
 from tests.support.control_plane import ControlBench, Owner, control_bench
@@ -153,3 +156,28 @@ async def test_members_that_are_added_at_once(idp: ScimClient) -> None:
     assert set(statuses) <= {200, 503}
     found = await idp.ok("GET", f"/Groups/{group['id']}")
     assert sorted(each["value"] for each in found.get("members", [])) == sorted(done)
+
+
+async def test_a_page_asks_for_members_once_and_for_its_own_only(
+    idp: ScimClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await idp.user("ann@example.com")
+    groups = [await idp.group(f"team {number}", ann["id"]) for number in range(3)]
+    members_of, members, asked = Transaction.members_of, Transaction.members, []
+
+    async def counted(transaction: Transaction, group_ids: Sequence[str]) -> Sequence[MemberRow]:
+        asked.append(list(group_ids))
+        return await members_of(transaction, group_ids)
+
+    async def counted_one(transaction: Transaction, group_id: str, *more: Any) -> Sequence[MemberRow]:
+        asked.append([group_id])
+        return await members(transaction, group_id, *more)
+
+    monkeypatch.setattr(Transaction, "members_of", counted)
+    monkeypatch.setattr(Transaction, "members", counted_one)
+    (listed,) = (await idp.ok("GET", "/Groups", startIndex="2", count="1"))["Resources"]
+    assert [each["value"] for each in listed["members"]] == [ann["id"]]
+    assert asked == [[groups[1]["id"]]]
+    asked.clear()
+    assert len(await idp.found("Groups", f'members eq "{ann["id"]}"')) == 3
+    assert [len(each) for each in asked] == [3, 3]

@@ -230,6 +230,18 @@ async def test_an_invited_user_comes_by_the_provider_and_may_accept_later(acme: 
     assert [each.account_id for each in person.memberships] == [acme.owner.account_id]
 
 
+async def test_whom_the_directory_puts_out_on_his_way_in_gets_no_session(acme: Acme) -> None:
+    idp = await provisioning(acme.bench, acme.owner)
+    user = await idp.user(BOB)
+    browser = Browser(acme.bench)
+    pending_id = await browser.begin(acme.owner.account_id)
+    back = acme.provider.sign_in(await browser.set_out(acme.connection_id, pending_id), BOB)
+    assert (await browser.open(back)).status_code == 303
+    await idp.patch(f"/Users/{user['id']}", {"op": "replace", "path": "active", "value": False})
+    with pytest.raises(errors.Unauthenticated, match="not good any more"):
+        await browser.exchange(pending_id)
+
+
 async def test_whom_the_directory_has_put_out_stays_out(acme: Acme) -> None:
     idp = await provisioning(acme.bench, acme.owner)
     user = await idp.user(BOB)
@@ -277,11 +289,18 @@ async def test_a_namespace_that_is_gone_is_in_no_mapping(acme: Acme) -> None:
     await acme.bench.done(acme.owner.token, "CreateNamespace", {"spec": certificate})
     access = {"accountRole": "read", "namespacePermissions": {name: "admin"}}
     await acme.update(spec(defaultAccess=access))
+    await acme.test(BOB)
+    browser = Browser(acme.bench)
+    pending_id = await browser.begin(acme.owner.account_id)
+    under_way = await browser.set_out(acme.connection_id, pending_id)
     found = (await acme.bench.call(acme.owner.token, "GetNamespace", {"namespace": name})).namespace
     request = {"namespace": name, "resourceVersion": found.resource_version}
     await acme.bench.done(acme.owner.token, "DeleteNamespace", request)
     shown = (await acme.call("GetSignOnConnection", {"connectionId": acme.connection_id})).connection
     assert not shown.spec.default_access.namespace_permissions
+    # What was proven is proven as before.
+    assert shown.last_test.is_current
+    assert (await browser.open(acme.provider.sign_in(under_way, BOB))).headers["location"] == "/sign-in/done"
 
 
 async def test_a_test_says_who_would_come_and_lets_nobody_in(acme: Acme) -> None:
@@ -322,14 +341,18 @@ async def test_it_is_enforced_once_it_was_tested(acme: Acme) -> None:
     assert (await acme.sign_on("dev@acme.example")).token
 
 
-async def test_the_last_connection_stays_while_it_is_enforced(acme: Acme) -> None:
+async def test_the_last_tested_connection_stays_while_it_is_enforced(acme: Acme) -> None:
     await enrol(acme.bench, acme.owner)
     await acme.test(BOB)
     await acme.enforce()
     shown = (await acme.call("GetSignOnConnection", {"connectionId": acme.connection_id})).connection
     request = {"connectionId": acme.connection_id, "resourceVersion": shown.resource_version}
-    with pytest.raises(errors.FailedPrecondition, match="last connection"):
+    # One of which nobody knows whether it works does not take its place.
+    other = await acme.call("CreateSignOnConnection", {"spec": spec(displayName="Untested")})
+    with pytest.raises(errors.FailedPrecondition, match="test another connection"):
         await acme.call("DeleteSignOnConnection", request)
+    untested = {"connectionId": other.connection.id, "resourceVersion": other.connection.resource_version}
+    await acme.call("DeleteSignOnConnection", untested)
     await acme.enforce(required=False)
     await acme.call("DeleteSignOnConnection", request)
 

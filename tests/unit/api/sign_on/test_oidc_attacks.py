@@ -45,6 +45,7 @@ async def refused(acme: Acme, reason: str, email: str = BOB, **claims: Any) -> N
     [
         ({"nonce": "another"}, "nonce"),
         ({"nonce": None}, "nonce"),
+        ({"nonce": "\ud800"}, "text that is none"),
         ({"iss": "https://login.evil.example"}, "issuer"),
         ({"aud": "another-client"}, "another-client"),
         ({"aud": ["perdure", "another"], "azp": "another"}, "another"),

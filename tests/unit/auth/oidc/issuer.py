@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from perdure.auth.oidc.issuers import DISCOVERY_PATH, FetchFailed
@@ -46,4 +46,6 @@ class Issuer:
 
     def token(self, key: RSAKey | ECKey | None = None, alg: str = "RS256", **changes: Any) -> str:
         key = key or self.keys[0]
-        return jwt.encode({"alg": alg, "kid": key.kid}, self.claims(**changes), key, algorithms=[alg])
+        # JSON in ASCII, which can say what is no text.
+        said = json.dumps(self.claims(**changes))
+        return jws.serialize_compact({"alg": alg, "kid": key.kid, "typ": "JWT"}, said, key, algorithms=[alg])

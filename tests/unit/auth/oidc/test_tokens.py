@@ -20,6 +20,8 @@ from perdure.kernel.errors import InvalidArgument
 from tests.unit.auth.oidc.issuer import AUDIENCE, ISSUER, JWKS, Issuer
 
 NOW_S = 1_700_000_000
+#: Of a character, which JSON can say and UTF-8 cannot.
+HALF = "\ud800"
 
 
 @pytest.fixture
@@ -64,12 +66,21 @@ async def test_a_good_token_says_whose_it_is(issuer: Issuer, issuers: Issuers) -
         {"exp": NOW_S + 10**9},
         {"iat": NOW_S + 61},
         {"nbf": NOW_S + 61},
+        {"jti": HALF},
+        {"sub": HALF},
+        {"else": [{"deep": {HALF: 1}}]},
     ],
     ids=str,
 )
 async def test_claims_that_are_not_right(issuer: Issuer, issuers: Issuers, changes: dict[str, Any]) -> None:
     with pytest.raises(TokenRefused):
         await issuers.claims(issuer.token(**changes), ISSUER, [AUDIENCE])
+
+
+async def test_why_a_token_is_refused_can_be_written_down(issuer: Issuer, issuers: Issuers) -> None:
+    with pytest.raises(TokenRefused) as refused:
+        await issuers.claims(issuer.token(RSAKey.generate_key(2048, {"kid": HALF})), ISSUER, [AUDIENCE])
+    assert str(refused.value).encode()
 
 
 async def test_signatures_that_are_not_the_issuers(issuer: Issuer, issuers: Issuers) -> None:
@@ -135,6 +146,7 @@ async def test_a_key_that_was_taken_back_ends(issuer: Issuer, issuers: Issuers, 
     [
         {"issuer": "https://other.example", "jwks_uri": JWKS},
         {"issuer": ISSUER},
+        {"issuer": ISSUER, "jwks_uri": JWKS, "authorization_endpoint": f"{ISSUER}/{HALF}"},
         {"issuer": ISSUER, "jwks_uri": "http://169.254.169.254/keys"},
         {"issuer": ISSUER, "jwks_uri": ["x"]},
         {"issuer": ISSUER, "jwks_uri": JWKS, "token_endpoint": "file:///etc/passwd"},

@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
+from perdure.api.services import CLOUD_SERVICE
 from perdure.auth.policy.grants import (
     AccountRole,
     CustomPermission,
@@ -21,7 +22,7 @@ from perdure.auth.policy.grants import (
 )
 from perdure.auth.policy.table import PolicyError
 from tests.unit.auth.policy import expectations
-from tests.unit.auth.policy.services import CLOUD, METHODS, OPERATOR, POLICY, WORKFLOW
+from tests.unit.auth.policy.services import METHODS, OPERATOR, POLICY, WORKFLOW
 
 ME = "user-1"
 OWN, OTHER, FOREIGN = "own.a1", "other.a1", "own.a2"
@@ -141,7 +142,7 @@ def test_there_are_no_other_actions() -> None:
 
 
 def allowed(rpc: str, grants: Grants, target: Target) -> bool:
-    return POLICY.decide(f"{CLOUD.full_name}.{rpc}", ME, grants, target).allowed
+    return POLICY.decide(f"{CLOUD_SERVICE.full_name}.{rpc}", ME, grants, target).allowed
 
 
 def inviter(role: AccountRole, namespaces: dict[str, Permission] | None = None) -> Grants:
@@ -174,7 +175,7 @@ def test_a_custom_role_leads_endpoints_only_to_namespaces_of_which_its_holder_is
 
 
 def decision_of(rpc: str, grants: Grants, target: Target) -> tuple[bool, str, bool, bool]:
-    return tuple(POLICY.decide(f"{CLOUD.full_name}.{rpc}", ME, grants, target))
+    return tuple(POLICY.decide(f"{CLOUD_SERVICE.full_name}.{rpc}", ME, grants, target))
 
 
 def test_reasons_say_what_allows_it_and_what_would() -> None:
@@ -211,7 +212,9 @@ def test_what_somebody_cannot_see_is_hidden() -> None:
 def test_lists_are_restricted_to_the_visible_for_all_but_those_who_see_all() -> None:
     for rpc in ("GetNamespaces", "GetApiKeys"):
         for role in AccountRole:
-            decision = POLICY.decide(f"{CLOUD.full_name}.{rpc}", ME, Grants("a1", frozenset({role})), Target("a1"))
+            decision = POLICY.decide(
+                f"{CLOUD_SERVICE.full_name}.{rpc}", ME, Grants("a1", frozenset({role})), Target("a1")
+            )
             sees_all = role in (AccountRole.OWNER, AccountRole.ADMIN)
             assert decision.only_visible == (decision.allowed and not sees_all)
 

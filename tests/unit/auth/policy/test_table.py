@@ -12,11 +12,12 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from temporalio.api.common.v1 import Payload
 
+from perdure.api.services import CLOUD_SERVICE
 from perdure.auth.policy import page, table
 from perdure.auth.policy.decisions import Policy
 from perdure.auth.policy.grants import Grants, KeyScope, Permission, Target
 from perdure.auth.policy.table import PolicyError
-from tests.unit.auth.policy.services import CLOUD, DATA_PLANE_RPCS, METHODS, OPERATOR, POLICY, RPCS, SERVICES, WORKFLOW
+from tests.unit.auth.policy.services import DATA_PLANE_RPCS, METHODS, OPERATOR, POLICY, RPCS, SERVICES, WORKFLOW
 
 ROOT = Path(__file__).parents[4]
 TABLE = table.packaged("policy.csv")
@@ -45,7 +46,7 @@ def test_every_rpc_has_a_row_and_every_row_an_rpc() -> None:
 def test_an_rpc_without_a_row_is_named() -> None:
     policy = policy_of(edited("g2, CloudService.UpdateApiKey,", "g2, CloudService.UpdateApiKeys,"))
     with pytest.raises(PolicyError, match=r"\.UpdateApiKey has no row; .*\.UpdateApiKeys does not exist"):
-        policy.verify([CLOUD])
+        policy.verify([CLOUD_SERVICE])
     policy.verify([WORKFLOW, OPERATOR])
 
 

@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from perdure.api.federation import fetching
-from perdure.api.federation.fetching import DOCUMENT_BYTES_MAX, fetch_by
 from perdure.api.outgoing.addresses import AllowedAddresses
 from perdure.api.outgoing.calls import GuardedCalls
+from perdure.api.outgoing.fetching import DOCUMENT_BYTES_MAX, fetch_by
 from perdure.auth.oidc.issuers import Fetch, FetchFailed
 from tests.support.http_sink import HttpSink
 
 LOOPBACK = AllowedAddresses(["127.0.0.0/8"])
+TIMEOUT_S = 10.0
 
 
 @pytest.fixture
 async def fetch() -> AsyncIterator[Fetch]:
     calls = GuardedCalls(LOOPBACK)
-    yield fetch_by(calls)
+    yield fetch_by(calls, TIMEOUT_S)
     await calls.aclose()
 
 
@@ -38,7 +38,7 @@ async def test_an_address_that_only_we_can_reach(address: str) -> None:
 
     calls = GuardedCalls(AllowedAddresses(), resolve)
     with pytest.raises(FetchFailed, match="must not be called"):
-        await fetch_by(calls)("https://issuer.example/.well-known/openid-configuration")
+        await fetch_by(calls, TIMEOUT_S)("https://issuer.example/.well-known/openid-configuration")
     await calls.aclose()
 
 
@@ -61,8 +61,9 @@ async def test_too_much(fetch: Fetch) -> None:
         assert len(await fetch(server.url)) <= DOCUMENT_BYTES_MAX
 
 
-async def test_somebody_who_never_answers(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.05)
+async def test_somebody_who_never_answers() -> None:
+    calls = GuardedCalls(LOOPBACK)
     async with HttpSink(silent=True) as server:
         with pytest.raises(FetchFailed, match="did not answer"):
-            await fetch(server.url)
+            await fetch_by(calls, 0.05)(server.url)
+    await calls.aclose()

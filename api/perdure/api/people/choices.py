@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from perdure.api.data import Transaction
-from perdure.api.people.endings import SIGN_ON_REQUIRED
 from perdure.api.resources import kinds, rows
+from perdure.api.resources.endings import SIGN_ON_REQUIRED
 
 
 class Choice(NamedTuple):

@@ -8,18 +8,18 @@ from typing import Final
 from perdure.api.outgoing.calls import CallFailed, GuardedCalls
 from perdure.auth.oidc.issuers import Fetch, FetchFailed
 
-#: Somebody waits for an answer meanwhile.
-TIMEOUT_S: Final = 4.0
 DOCUMENT_BYTES_MAX: Final = 256 * 1024
 
 
-def fetch_by(calls: GuardedCalls) -> Fetch:
+def fetch_by(calls: GuardedCalls, timeout_s: float) -> Fetch:
+    """Somebody waits for an answer meanwhile, and not for longer than that."""
+
     async def fetch(url: str) -> bytes:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 return await calls.get(url, DOCUMENT_BYTES_MAX)
         except TimeoutError:
-            raise FetchFailed(f"{url} did not answer within {TIMEOUT_S:g} seconds") from None
+            raise FetchFailed(f"{url} did not answer within {timeout_s:g} seconds") from None
         except CallFailed as error:
             raise FetchFailed(str(error)) from None
 
