@@ -337,3 +337,14 @@ def test_signal_in_a_later_attempt(s: Script) -> None:
     s.history("w")
     s.step(c.complete())
     s.history("w")
+
+
+@scenario
+def test_tasks_that_keep_failing_are_shown(s: Script) -> None:
+    s.start("w")
+    for attempt in range(6):
+        s.fail_task(s.poll(silent=True))
+        if attempt > 2:
+            s.describe("w")
+    s.complete(s.poll(silent=True), c.start_timer("t", seconds=600))
+    s.describe("w")

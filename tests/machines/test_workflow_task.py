@@ -434,3 +434,15 @@ def test_a_worker_can_have_the_next_task_with_the_answer() -> None:
         event("WorkflowTaskStarted", id=7, identity="worker"),
     )
     assert play.result.task is run.task
+
+
+def test_lists_find_a_run_whose_tasks_keep_failing_until_one_succeeds() -> None:
+    run = start()
+    shown = []
+    for _ in range(6):
+        run.take_task()
+        fail(run)
+        shown.append("TemporalReportedProblems" in run.state.search_attributes.indexed_fields)
+    assert shown == [False] * 4 + [True] * 2
+    run.turn()
+    assert "TemporalReportedProblems" not in run.state.search_attributes.indexed_fields

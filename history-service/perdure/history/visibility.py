@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
+from perdure.history.fold.problems import SHOWN_FROM
 from perdure.history.state.changes import ActivityPaused, ActivityUnpaused, AnyChange, RunReset
 from perdure.history.state.execution import Execution
 from perdure.kernel.ids import ExecutionKind, NamespaceId
@@ -38,6 +39,8 @@ _SHOWN_CHANGES = frozenset({ActivityPaused, ActivityUnpaused, RunReset})
 def changes_visibility(state: Execution, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
     """Whether a list would show something else after this. A build's first task adds to BuildIds."""
     if any(event.event_type in _SHOWN for event in events) or any(type(each) in _SHOWN_CHANGES for each in changes):
+        return True
+    if state.problems == SHOWN_FROM or (events and state.solved_event_id >= events[0].event_id):
         return True
     points = state.reset_points.points
     return bool(events and points and points[-1].first_workflow_task_completed_id >= events[0].event_id)

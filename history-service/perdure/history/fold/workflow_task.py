@@ -7,6 +7,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
+from perdure.history.fold import problems
 from perdure.history.state.changes import (
     HeartbeatContinued,
     StickySet,
@@ -57,6 +58,7 @@ def _completed(state: Execution, event: HistoryEvent) -> None:
     state.completed_task_event_id = event.event_id
     state.workflow_task = None
     state.workflow_task_attempt = 1
+    problems.solved(state, event)
 
 
 #: Builds that are remembered as points to which a run can be reset.
@@ -101,7 +103,7 @@ def _add_reset_point(state: Execution, event: HistoryEvent, build_id: str) -> No
 
 
 def _failed(state: Execution, event: HistoryEvent) -> None:
-    _end_unsuccessfully(state)
+    _end_unsuccessfully(state, event)
     if event.workflow_task_failed_event_attributes.cause in _TAKEN_BACK:
         # Nobody's failure either.
         state.workflow_task_attempt = 1
@@ -110,10 +112,11 @@ def _failed(state: Execution, event: HistoryEvent) -> None:
 def _timed_out(state: Execution, event: HistoryEvent) -> None:
     timeout_type = event.workflow_task_timed_out_event_attributes.timeout_type
     # A sticky worker that did not come is nobody's failure.
-    _end_unsuccessfully(state, failed=timeout_type != TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START)
+    failed = timeout_type != TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
+    _end_unsuccessfully(state, event, failed=failed)
 
 
-def _end_unsuccessfully(state: Execution, *, failed: bool = True) -> None:
+def _end_unsuccessfully(state: Execution, event: HistoryEvent, *, failed: bool = True) -> None:
     """Let the next task go to any worker. What failed on a sticky worker may be the fault of its cache, so that only a
     failure with the whole history counts as an attempt."""
     state.workflow_task = None
@@ -122,6 +125,7 @@ def _end_unsuccessfully(state: Execution, *, failed: bool = True) -> None:
         state.sticky_timeout = 0
     elif failed:
         state.workflow_task_attempt += 1
+        problems.failed(state, event)
 
 
 EVOLVE = {
@@ -162,6 +166,8 @@ def _started_without_event(state: Execution, change: WorkflowTaskStarted) -> Non
 def _dropped(state: Execution, change: WorkflowTaskDropped) -> None:
     state.workflow_task = None
     state.workflow_task_attempt = change.attempt
+    if change.attempt > 1:
+        problems.failed(state)
 
 
 def _normalized(state: Execution, change: WorkflowTaskNormalized) -> None:

@@ -274,6 +274,12 @@ class Execution(msgspec.Struct):
     #: Of the run's tasks, if it was changed since the start.
     changed_priority: Priority | None = None
 
+    #: Workflow tasks in a row that came to nothing, and what the last one that has an event came to.
+    problems: int = 0
+    problem: list[str] = []
+    #: The event after which there were none any more.
+    solved_event_id: int = 0
+
     @property
     def key(self) -> ExecutionKey:
         return ExecutionKey(self.namespace_id, self.workflow_id, self.run_id)
