@@ -2,44 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 from pathlib import Path
-from typing import Any
 
-from tests.support.process import ANY_PORTS, COMMAND, dev
-
-CALL_S_MAX = 60
-
-
-class Shell:
-    """Runs commands one by one."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = {**os.environ, **environment}
-
-    async def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            "cloud",
-            *arguments,
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), CALL_S_MAX)
-        assert process.returncode == code, (arguments, out.decode(), err.decode())
-        return out.decode(), err.decode()
-
-    async def json(self, *arguments: str) -> Any:
-        return json.loads((await self.run(*arguments))[0])
-
-    async def refused(self, *arguments: str, code: int = 1) -> str:
-        out, err = await self.run(*arguments, code=code)
-        assert out == "" and err.startswith("perdure: ") and err.count("\n") == 1
-        return err
+from tests.support.process import ANY_PORTS, dev
+from tests.support.shell import Shell
 
 
 async def test_a_day_with_the_command_line(tmp_path: Path) -> None:
@@ -81,7 +47,7 @@ async def test_a_day_with_the_command_line(tmp_path: Path) -> None:
         workers = Shell(
             {"PERDURE_CLOUD_ADDRESS": server.address, "PERDURE_CLOUD_TLS_CA": str(secure / "server-ca.pem")}
         )
-        workers._environment["PERDURE_CLOUD_API_KEY"] = token
+        workers.environment["PERDURE_CLOUD_API_KEY"] = token
         assert (await workers.json("whoami"))["serviceAccount"]["id"] == worker
         assert "PERMISSION_DENIED" in await workers.refused("namespace", "tags", namespace, "--set", "team=blue")
         (key_id,) = (

@@ -40,7 +40,7 @@ async def invite(call: ControlCall, user: ResourceRow) -> None:
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.INVITATION, user.id, expires_at_ns, email=user.name)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
     name = sessions.account_name(account)
-    call.mails.append(mails.invitation(Links(call.endpoints.web), user.name, name, ticket))
+    call.mails.append(mails.invitation(Links(call.endpoints.web, call.endpoints.api_keys), user.name, name, ticket))
 
 
 async def withdraw(transaction: Transaction, user: ResourceRow) -> None:

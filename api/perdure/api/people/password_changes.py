@@ -53,7 +53,7 @@ async def _request(call: ControlCall, request: api.RequestPasswordResetRequest) 
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.PASSWORD_RESET, email, expires_at_ns)
     # An owner that an operator has made has no login yet.
     if known is not None or await sessions.memberships(call.transaction, email):
-        call.mails.append(mails.reset(Links(call.endpoints.web), email, ticket))
+        call.mails.append(mails.reset(Links(call.endpoints.web, call.endpoints.api_keys), email, ticket))
     return api.RequestPasswordResetResponse()
 
 

@@ -37,7 +37,7 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
 
 
 async def _sign_up(call: ControlCall, request: api.SignUpRequest) -> api.SignUpResponse:
-    email, links = emails.folded(request.email), Links(call.endpoints.web)
+    email, links = emails.folded(request.email), Links(call.endpoints.web, call.endpoints.api_keys)
     is_known = bool(await sessions.memberships(call.transaction, email))
     # Also for a known address, so that it takes as long; then nobody gets it.
     ticket = tickets.issue(
