@@ -152,7 +152,9 @@ class EmbeddedServer:
         ports, place = self._ports, self._options.place
         if ports is None:
             return NamespaceEndpoints()
-        return NamespaceEndpoints(place(ports.public), place(ports.mutual), pages=self._pages)
+        return NamespaceEndpoints(
+            place(ports.public), place(ports.mutual), pages=self._pages, cloud=place(ports.public)
+        )
 
     def _limits_of(self, namespace: str) -> NamespaceLimits:
         limits = self._options.namespace_limits

@@ -23,9 +23,7 @@ class Links:
 
     def command(self, name: str, ticket: str) -> str:
         """What to say in a shell to go on with what the mail is about."""
-        # Where each namespace has a name of its own, there is none to be told.
-        is_one = self.address and "{" not in self.address
-        where = f"PERDURE_CLOUD_ADDRESS={self.address} " if is_one else ""
+        where = f"PERDURE_CLOUD_ADDRESS={self.address} " if self.address else ""
         return f"    {where}perdure cloud {name} {ticket}"
 
     @property

@@ -102,7 +102,7 @@ def _create(resource: Resource) -> Any:
         async_: Async = False,
     ) -> None:
         """Make a new one. Prints its id, and the secret if it has one."""
-        wanted = read_spec(spec)
+        wanted = {**resource.defaults, **read_spec(spec)}
         apply(wanted, set_ or [])
         request = {"spec": wanted, "async_operation_id": operation_id}
         if resource.in_namespace:

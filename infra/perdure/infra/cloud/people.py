@@ -23,11 +23,12 @@ def extend(cloud: typer.Typer, groups: dict[str, typer.Typer]) -> None:
     groups["account"].command("switch")(switch)
     groups["account"].command("settings")(account_settings)
     groups["user"].command("resend-invitation")(resend_invitation)
-    for name, text, commands in (
+    more: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("password", "Another password.", {"change": change, "forgot": forgot, "reset": reset}),
         ("mfa", "Your second factor.", {"enrol": enrol, "confirm": confirm, "renew-codes": renew, "disable": disable}),
         ("session", "Where you are logged in.", {"list": list_sessions, "end": end_session}),
-    ):
+    )
+    for name, text, commands in more:
         group = typer.Typer(help=text, no_args_is_help=True)
         for verb, command in commands.items():
             group.command(verb)(command)

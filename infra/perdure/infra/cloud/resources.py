@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Resource:
     in_namespace: bool = False
     #: The API names it by what it is called.
     id_in_spec: bool = False
+    #: What a new one has unless it is said otherwise.
+    defaults: Mapping[str, bool] = field(default_factory=dict)
 
 
 _ROLE = ("ROLE", "spec.access.accountAccess.role")
@@ -225,6 +227,7 @@ RESOURCES: Mapping[str, Resource] = {
             ("FAILURE", "failure"),
         ),
         id_in_spec=True,
+        defaults={"enabled": True},
     ),
     "sign-on": Resource(
         "Signing on with an identity provider of one's own.",

@@ -163,13 +163,16 @@ def rename_attribute(
 
 
 def validate_export(
+    which: Annotated[str, typer.Argument(help="Name of one that is there; its secret need not be said again.")] = "",
     spec: Annotated[str | None, typer.Option(help=SPEC_HELP)] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
 ) -> None:
     """Deliver nothing there, to see whether it would arrive."""
-    wanted = read_spec(spec)
+    client = CloudClient()
+    found = fetch(client, RESOURCES["audit-export"], which, "")["spec"] if which else {}
+    wanted = read_spec(spec) or found
     apply(wanted, set_ or [])
-    CloudClient().call("ValidateAuditExport", {"spec": wanted})
+    client.call("ValidateAuditExport", {"spec": wanted})
     print("it would arrive")
 
 
