@@ -114,6 +114,11 @@ async def test_a_namespace_comes_back(bench: Bench) -> None:
 async def test_where_it_goes_wrong_is_said(bench: Bench) -> None:
     address = bench.ann.environment["PERDURE_CLOUD_ADDRESS"]
     assert address in await bench.ann.refused("person")
+    assert "orders.a1b2c3" in await bench.owner.refused("namespace", "get", "orders")
+    assert "--namespace" in await bench.owner.refused("export-sink", "list", code=2)
+    assert "--start" in await bench.owner.refused("usage", "--start", "yesterday", code=2)
+    assert "NAMESPACE" in (await bench.owner.run("usage"))[0]
+    assert "access.accountAccess.role" in (await bench.owner.run("user", "fields"))[0]
     bench.owner.environment["PERDURE_CLOUD_TLS_CA"] = ""
     said = await bench.owner.refused("whoami")
     assert "PERDURE_CLOUD_TLS_CA" in said and address in said

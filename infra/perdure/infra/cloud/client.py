@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Collection, Mapping
@@ -76,7 +77,7 @@ class CloudClient:
         try:
             message = ParseDict(dict(request), GetMessageClass(method.input_type)())
         except ParseError as error:
-            fail(str(error))
+            fail(_with_values(str(error)))
         invoke = self._channel.unary_unary(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=GetMessageClass(method.input_type).SerializeToString,
@@ -87,11 +88,12 @@ class CloudClient:
         except grpc.RpcError as error:
             if error.code().name == unless:
                 return {}
-            fail(self._explained(error.code().name, error.details() or ""))
+            namespace = getattr(message, "namespace", "")
+            fail(self._explained(error.code().name, error.details() or "", namespace))
         found: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=False)
         return found
 
-    def _explained(self, code: str, details: str) -> str:
+    def _explained(self, code: str, details: str, namespace: str) -> str:
         """What went wrong, and what to do if that is clear."""
         if code == "UNAUTHENTICATED" and self._has_session:
             return f"the session at {self.address} has ended: say 'perdure cloud login'"
@@ -106,6 +108,8 @@ class CloudClient:
             return (
                 f"{self.address} is no control plane, or an older one: set {ADDRESS_VARIABLE} to one that has the call"
             )
+        if code == "NOT_FOUND" and namespace and "." not in namespace:
+            return f"{code}: {details} Names have the account's id, as {namespace}.a1b2c3: see 'namespace list'."
         return f"{code}: {details}"
 
     def change(self, rpc: str, request: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:
@@ -140,6 +144,19 @@ def fail(reason: str) -> NoReturn:
     """End the command with one line."""
     print(f"perdure: {reason}", file=sys.stderr)
     raise typer.Exit(1)
+
+
+def _with_values(reason: str) -> str:
+    """Why a request makes no sense, with the values that an enum has."""
+    found = re.search(r"enum type \"?([\w.]+)", reason)
+    if found is None:
+        return reason
+    from google.protobuf.descriptor_pool import Default
+
+    from perdure.infra.cloud.described import names_of
+
+    names = names_of(Default().FindEnumTypeByName(found[1].rstrip(".")))
+    return f"{reason.rstrip('.')}: must be one of {', '.join(names)}"
 
 
 def _first(variables: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ class Resource:
 
     `id_field` names it in requests. `item` and `items` are the fields of answers that hold it and a page of it.
     `columns` are what tables show: the heading, and the path to the value in proto3 JSON. `filters` are fields by which
-    lists are narrowed.
+    lists are narrowed. A path that ends in `?` is of a yes or a no.
     """
 
     help: str
@@ -68,7 +68,14 @@ RESOURCES: Mapping[str, Resource] = {
         create="CreateUser",
         update="UpdateUser",
         delete="DeleteUser",
-        columns=(("ID", "id"), ("EMAIL", "spec.email"), _ROLE, _STATE, _CREATED),
+        columns=(
+            ("ID", "id"),
+            ("EMAIL", "spec.email"),
+            _ROLE,
+            _STATE,
+            ("INVITED UNTIL", "invitation.expiredTime"),
+            _CREATED,
+        ),
         filters=("email", "namespace"),
     ),
     "user-group": Resource(
@@ -243,8 +250,8 @@ RESOURCES: Mapping[str, Resource] = {
             ("ID", "id"),
             ("NAME", "spec.displayName"),
             ("DOMAINS", "spec.emailDomains"),
-            ("TEST SUCCEEDED", "lastTest.succeeded"),
-            ("STILL SO", "lastTest.isCurrent"),
+            ("TEST SUCCEEDED", "lastTest.succeeded?"),
+            ("OF WHAT IT IS NOW", "lastTest.isCurrent?"),
         ),
     ),
     "account": Resource("The account.", item="account", get="GetAccount", update="UpdateAccount"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -88,14 +89,31 @@ def call(
 def usage(
     start: Annotated[str, typer.Option(help="First day, such as 2026-11-01.")] = "",
     end: Annotated[str, typer.Option(help="The day after the last one.")] = "",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what the account has used, by day and namespace."""
-    request = {
-        "start_time_inclusive": f"{start}T00:00:00Z" if start else None,
-        "end_time_exclusive": f"{end}T00:00:00Z" if end else None,
-    }
+    request = {"start_time_inclusive": _day(start, "--start"), "end_time_exclusive": _day(end, "--end")}
     asked = {name: value for name, value in request.items() if value}
-    print(as_json(collect(CloudClient(), "GetUsage", asked, "summaries")))
+    found = collect(CloudClient(), "GetUsage", asked, "summaries")
+    columns = (("DAY", "day"), ("NAMESPACE", "namespace"), ("OF", "type"), ("VALUE", "value"), ("UNIT", "unit"))
+    print(as_json(found) if output is Output.JSON else as_table(_used(found), columns))
+
+
+def _day(text: str, flag: str) -> str:
+    try:
+        return f"{date.fromisoformat(text).isoformat()}T00:00:00Z" if text else ""
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day, such as 2026-11-01", param_hint=flag) from None
+
+
+def _used(summaries: list[Any]) -> Iterator[dict[str, Any]]:
+    """A row for each namespace, day and kind of which there was any."""
+    for summary in summaries:
+        for group in summary.get("recordGroups", []):
+            names = [each.get("value", "") for each in group.get("groupBys", [])]
+            for record in group.get("records", []):
+                if record.get("value"):
+                    yield {"day": summary.get("startTime", "")[:10], "namespace": " ".join(names), **record}
 
 
 def deleted(output: OutputOption = Output.TABLE) -> None:

@@ -34,7 +34,7 @@ def test_rpcs_and_fields_exist(resource: Resource) -> None:
 
 
 def _follow(kind: Descriptor, path: str) -> None:
-    for step in path.split("."):
+    for step in path.removesuffix("?").split("."):
         field = next(field for field in kind.fields if field.json_name == step)
         kind = field.message_type
 
