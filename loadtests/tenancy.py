@@ -27,7 +27,7 @@ from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceSt
 from perdure.api.data import ControlDatabase
 from perdure.auth.access.records import AccountRecord, NamespaceAccessRecord
 from perdure.auth.certificates.issuing import generate_authority
-from perdure.infra.options import Options
+from perdure.infra.options import Options, Secure
 from perdure.infra.server import EmbeddedServer
 from perdure.infra.tenancy.embedded import EmbeddedTenancy
 from perdure.kernel.clock import SystemClock
@@ -66,8 +66,9 @@ def serve(directory: Path, guarded: bool) -> None:
 
     async def run() -> None:
         runtime = Runtime()
-        options = Options(port=0, http_port=0, mutual_port=0, secure=directory)
-        tenancy = await EmbeddedTenancy.open(directory, runtime, options.ip)
+        secure = Secure(directory, mutual_port=0)
+        options = Options(port=0, http_port=0, secure=secure)
+        tenancy = await EmbeddedTenancy.open(secure, runtime, options)
         if not guarded:
             tenancy.guard = None  # type: ignore[assignment]
         ports = await EmbeddedServer(options, runtime, tenancy).start()

@@ -179,7 +179,7 @@ class ControlBench:
     async def mailed(self, to: str) -> str:
         """The ticket in the last mail to somebody."""
         mail = await self.last_mail(to)
-        return next(line.partition("#")[2] for line in mail.text.splitlines() if "#" in line)
+        return next(word for word in mail.text.split() if word.startswith("pdt_"))
 
     async def last_mail(self, to: str) -> Mail:
         await self.control_plane.outbox.sent()

@@ -19,6 +19,7 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process, ready_line: str) -> None:
         self.process = process
+        self.ready_line = ready_line
         self.address = ready_line.split("gRPC ")[1].split(",")[0]
         self.mutual_address = ready_line.partition("mTLS ")[2].partition(",")[0]
         self.http = ready_line.split("HTTP ")[1].split(",")[0]

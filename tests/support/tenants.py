@@ -132,7 +132,7 @@ async def tenants(directory: Path, *roles: str) -> AsyncIterator[Tenants]:
     """With a process for each of `roles`, one of which is a control plane."""
     async with LocalCluster(databases=1, servers=2, environment=ENVIRONMENT) as cluster:
         credentials = Credentials(directory)
-        token = await prepare(cluster, credentials, cluster.servers[-1])
+        token, _ = await prepare(cluster, credentials, cluster.servers[-1])
         for each in roles:
             await cluster.start(each)
         await make_namespace(cluster.with_role("control-plane")[0].address, credentials, token)

@@ -3,43 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
+import subprocess
 from pathlib import Path
-from typing import Any
 
 from tests.support.process import ANY_PORTS, COMMAND, dev
-
-CALL_S_MAX = 60
-
-
-class Shell:
-    """Runs commands one by one."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = {**os.environ, **environment}
-
-    async def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            "cloud",
-            *arguments,
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), CALL_S_MAX)
-        assert process.returncode == code, (arguments, out.decode(), err.decode())
-        return out.decode(), err.decode()
-
-    async def json(self, *arguments: str) -> Any:
-        return json.loads((await self.run(*arguments))[0])
-
-    async def refused(self, *arguments: str, code: int = 1) -> str:
-        out, err = await self.run(*arguments, code=code)
-        assert out == "" and err.startswith("perdure: ") and err.count("\n") == 1
-        return err
+from tests.support.shell import Shell
 
 
 async def test_a_day_with_the_command_line(tmp_path: Path) -> None:
@@ -81,7 +49,7 @@ async def test_a_day_with_the_command_line(tmp_path: Path) -> None:
         workers = Shell(
             {"PERDURE_CLOUD_ADDRESS": server.address, "PERDURE_CLOUD_TLS_CA": str(secure / "server-ca.pem")}
         )
-        workers._environment["PERDURE_CLOUD_API_KEY"] = token
+        workers.environment["PERDURE_CLOUD_API_KEY"] = token
         assert (await workers.json("whoami"))["serviceAccount"]["id"] == worker
         assert "PERMISSION_DENIED" in await workers.refused("namespace", "tags", namespace, "--set", "team=blue")
         (key_id,) = (
@@ -96,3 +64,29 @@ async def test_a_day_with_the_command_line(tmp_path: Path) -> None:
         assert "NOT_FOUND" in await shell.refused("namespace", "get", namespace)
         assert "is not JSON" in await shell.refused("call", "GetAccount", "{", code=2)
         assert (await shell.json("call", "GetRegions"))["regions"][0]["id"] == "local-1"
+
+
+async def test_the_audit_log_is_exported_and_verified(tmp_path: Path) -> None:
+    secure, exported = tmp_path / "secure", tmp_path / "audit"
+    exported.mkdir()
+    arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(secure)]
+    async with dev(*arguments, "--audit-dir", str(exported), "--outgoing-network", "127.0.0.0/8") as server:
+        shell = Shell(
+            {
+                "PERDURE_CLOUD_ADDRESS": server.address,
+                "PERDURE_CLOUD_API_KEY": (secure / "api-key").read_text(),
+                "PERDURE_CLOUD_TLS_CA": str(secure / "server-ca.pem"),
+            }
+        )
+        await shell.run("audit-export", "create", "--set", "name=kept", "--set", "file={}")
+        (shown,) = await shell.json("audit-export", "list", "-o", "json")
+        assert shown["spec"]["enabled"] is True
+        await shell.run("audit-export", "validate", "kept")
+        # It may be called, and nobody is there.
+        hook = ("--set", "name=hook", "--set", "webhook.url=http://127.0.0.1:9/")
+        assert "must not be called" not in await shell.refused("audit-export", "validate", *hook)
+        while not list(exported.glob("*/*.jsonl")):
+            await shell.run("whoami")
+        command = [*COMMAND, "admin", "verify-audit", "--secure-dir", str(secure)]
+        verified = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        assert (verified.returncode, verified.stderr) == (0, "") and "are as they were written" in verified.stdout

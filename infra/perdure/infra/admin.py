@@ -109,11 +109,17 @@ def create_account(
 
 
 @admin.command("verify-audit")
-def verify_audit(config: _Config = None) -> None:
+def verify_audit(
+    config: _Config = None,
+    secure_dir: Annotated[
+        Path | None, typer.Option(help="Directory of `perdure dev --secure`, instead of a cluster.")
+    ] = None,
+) -> None:
     """Look at all records of the audit log, and say which were changed, moved or removed since they were written."""
     from perdure.infra.tenancy import accounts
 
-    report = _run(accounts.verify_audit(_control_plane(config)))
+    url = _control_plane(config) if secure_dir is None else _control_plane_of(secure_dir)
+    report = _run(accounts.verify_audit(url))
     for broken in report.broken:
         print(f"account {broken.account_id}: record {broken.number}: {broken.reason}", file=sys.stderr)
     print(f"{report.records} records are as they were written")
@@ -132,6 +138,16 @@ def _control_plane(config: Path | None) -> str:
     if settings.control_plane.database is None:
         raise typer.BadParameter("settings: control_plane.database is not set")
     return settings.control_plane.database
+
+
+def _control_plane_of(directory: Path) -> str:
+    """The address of the one of `perdure dev --secure`."""
+    from perdure.infra.options import CONTROL_PLANE_FILE
+
+    file = directory / CONTROL_PLANE_FILE
+    if not file.exists():
+        raise typer.BadParameter(f"there is no {file}", param_hint="--secure-dir")
+    return f"sqlite:///{file}"
 
 
 @admin.command("server-certificate")

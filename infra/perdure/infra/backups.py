@@ -15,6 +15,7 @@ import apsw
 from perdure.infra.options import CONTROL_PLANE_FILE
 from perdure.infra.postgres import backup as postgres
 from perdure.infra.postgres.maintenance import maintenance
+from perdure.infra.private_files import make_private
 from perdure.infra.sqlite import backup as sqlite
 from perdure.kernel.persistence.executions import StoreError
 
@@ -119,6 +120,7 @@ def _new(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
+        make_private(partial)
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())

@@ -67,7 +67,10 @@ def perdure(
 @app.command()
 def dev(
     port: Annotated[int, typer.Option(help="Port of the gRPC API.", min=0, max=65535)] = 7233,
-    http_port: Annotated[int, typer.Option(help="Port of /healthz and /metrics.", min=0, max=65535)] = 8233,
+    http_port: Annotated[
+        int,
+        typer.Option(help="Port of /healthz and /metrics; with --secure of the REST API and pages.", min=0, max=65535),
+    ] = 8233,
     db: Annotated[Path, typer.Option(help="Database file; made when it does not exist.")] = DEFAULT_DATABASE,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing when the server stops.")] = False,
     ip: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -84,6 +87,29 @@ def dev(
     ] = False,
     secure_dir: Annotated[Path, typer.Option(help="Where these are kept.")] = DEFAULT_SECURE_DIRECTORY,
     mtls_port: Annotated[int, typer.Option(help="Port for clients with certificates.", min=0, max=65535)] = 7235,
+    host: Annotated[
+        str, typer.Option(help="With --secure: name or address by which clients reach it, if it is not --ip.")
+    ] = "",
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="With --secure: port of /metrics, on the loopback address only.", min=0, max=65535),
+    ] = None,
+    outgoing_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --secure: network besides the public ones that webhooks and identity providers may be in, such "
+            "as 127.0.0.0/8; repeatable."
+        ),
+    ] = None,
+    outgoing_authority: Annotated[
+        Path | None, typer.Option(help="With --secure: authority of their certificates, PEM.")
+    ] = None,
+    audit_dir: Annotated[
+        Path | None, typer.Option(help="With --secure: where audit exports to files go; else there are none.")
+    ] = None,
+    open_anyway: Annotated[
+        bool, typer.Option("--open-anyway", help="Let everybody in, though the database has namespaces of accounts.")
+    ] = False,
     log_level: Annotated[str, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")] = "warn",
 ) -> None:
     """Run every role in one process, on one SQLite file."""
@@ -105,8 +131,18 @@ def dev(
             namespaces=namespace or [],
             search_attributes=search_attribute or [],
             dynamic_config=dynamic_config_value or [],
-            secure=secure_dir if secure else None,
-            mutual_port=mtls_port,
+            secure=options.Secure(
+                secure_dir,
+                mtls_port,
+                host,
+                metrics_port,
+                tuple(outgoing_network or []),
+                outgoing_authority,
+                audit_dir,
+            )
+            if secure
+            else None,
+            open_anyway=open_anyway,
         )
     except options.BadFlag as error:
         raise typer.BadParameter(str(error), param_hint=error.flag) from None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import structlog
 
 from perdure.infra import process
 from perdure.infra.options import Options
-from perdure.infra.server import EmbeddedServer
+from perdure.infra.server import EmbeddedServer, ServerPorts
 from perdure.infra.startup import StartFailed, one_line
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.persistence.executions import StoreError
@@ -14,6 +19,10 @@ from perdure.kernel.runtime import Runtime
 
 if TYPE_CHECKING:
     from perdure.infra.tenancy.embedded import EmbeddedTenancy
+
+_OPEN = "whoever reaches {} may do everything there; 'perdure dev --secure' asks who calls"
+
+_log = structlog.get_logger("perdure.dev")
 
 
 def run(chosen: Options) -> None:
@@ -33,20 +42,39 @@ def run(chosen: Options) -> None:
             raise StartFailed(one_line(error)) from error
         except InvalidArgument as error:
             raise StartFailed(error.message) from error
-        where = chosen.database.resolve() if chosen.database else "nothing is kept"
-        http = f"http://{chosen.ip}:{ports.http}" if tenancy is None else tenancy.url(ports.http)
-        places = [f"gRPC {chosen.ip}:{ports.grpc}", f"HTTP {http}", f"data {where}"]
-        if tenancy is None:
-            print(f"Perdure ready: {', '.join(places)}", flush=True)
-        else:
-            places.insert(1, f"mTLS {chosen.ip}:{ports.mutual}")
-            print(f"Perdure ready: {', '.join(places)}", flush=True)
-            mutual = f"{chosen.ip}:{ports.mutual}"
-            print(tenancy.credentials.how_to_connect(f"{chosen.ip}:{ports.grpc}", mutual), flush=True)
+        print(f"Perdure ready: {', '.join(_places(chosen, ports))}", flush=True)
+        if tenancy is not None:
+            how = tenancy.credentials.how_to_connect(chosen.place(ports.grpc), chosen.place(ports.mutual))
+            print(how, flush=True)
+        elif chosen.is_reachable_from_elsewhere:
+            print(f"perdure: {_OPEN.format(chosen.place(ports.grpc))}", file=sys.stderr, flush=True)
         await stopping.wait()
         await server.stop()
 
     process.run(serve)
+
+
+def _places(chosen: Options, ports: ServerPorts) -> Iterator[str]:
+    """Where everything is."""
+    where = str(chosen.database.resolve()) if chosen.database else "nothing is kept"
+    yield f"gRPC {chosen.place(ports.grpc)}"
+    if chosen.secure is None:
+        yield f"HTTP http://{chosen.place(ports.http)}"
+        yield f"data {where}"
+        return
+    yield f"mTLS {chosen.place(ports.mutual)}"
+    yield f"HTTP https://{chosen.place(ports.http)}"
+    if ports.metrics is not None:
+        yield f"metrics http://127.0.0.1:{ports.metrics}/metrics"
+    yield f"data {where}"
+    yield f"accounts {chosen.secure.directory.resolve()}"
+
+
+def _note_settings_of_clusters() -> None:
+    """Somebody may rely on them."""
+    for name in sorted(os.environ):
+        if name.startswith("PERDURE_CONTROL_PLANE"):
+            _log.warning("a setting of clusters is ignored: see the flags of perdure dev", name=name)
 
 
 async def _tenancy(chosen: Options, runtime: Runtime) -> EmbeddedTenancy | None:
@@ -55,4 +83,5 @@ async def _tenancy(chosen: Options, runtime: Runtime) -> EmbeddedTenancy | None:
     # Late, because it loads a lot that an open server does without.
     from perdure.infra.tenancy.embedded import EmbeddedTenancy
 
-    return await EmbeddedTenancy.open(chosen.secure, runtime, chosen.ip)
+    _note_settings_of_clusters()
+    return await EmbeddedTenancy.open(chosen.secure, runtime, chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import structlog
@@ -19,10 +20,33 @@ CONTROL_PLANE_FILE = "control-plane.db"
 _log = structlog.get_logger("perdure.options")
 
 
+#: Addresses to listen on that nobody can connect to, and where they are reached on this machine.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """What there is to say of a server whose clients have to show who they are.
+
+    Credentials are kept in `directory`; `mutual_port` is for those who show certificates. `host` is the name or address
+    by which clients reach the server, if it is another than it listens on. Pages for operators, which name all tenants,
+    are on `metrics_port` of the loopback address, if there is one. Tenants may have us call addresses in
+    `outgoing_networks`, whose certificates may be of `outgoing_authority`, and have files in `audit_directory`.
+    """
+
+    directory: Path
+    mutual_port: int = 7235
+    host: str = ""
+    metrics_port: int | None = None
+    outgoing_networks: tuple[str, ...] = ()
+    outgoing_authority: Path | None = None
+    audit_directory: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """No `database` means one that is gone with the process. With `secure`, a directory for credentials, clients have
-    to show some, and `mutual_port` is for those who show certificates.
+    """No `database` means one that is gone with the process. Without `secure` everybody who can reach the server may do
+    everything, to a database with namespaces of accounts only if it is `open_anyway`.
     """
 
     ip: str = "127.0.0.1"
@@ -33,8 +57,24 @@ class Options:
     search_attributes: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     namespace_limits: NamespaceLimits = DEVELOPMENT
-    secure: Path | None = None
-    mutual_port: int = 7235
+    secure: Secure | None = None
+    open_anyway: bool = False
+
+    @property
+    def host(self) -> str:
+        """By what clients reach it."""
+        return (self.secure.host if self.secure else "") or _ANY.get(self.ip, self.ip)
+
+    @property
+    def is_reachable_from_elsewhere(self) -> bool:
+        try:
+            return not ip_address(self.ip).is_loopback
+        except ValueError:
+            return self.ip != "localhost"
+
+    def place(self, port: int | None) -> str:
+        """Of one of its ports, as clients say it."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
 
 class BadFlag(Exception):
@@ -54,10 +94,18 @@ def from_flags(
     namespaces: Iterable[str],
     search_attributes: Iterable[str],
     dynamic_config: Iterable[str],
-    secure: Path | None = None,
-    mutual_port: int = 7235,
+    secure: Secure | None = None,
+    open_anyway: bool = False,
 ) -> Options:
     """Raises BadFlag."""
+    namespaces, search_attributes = list(namespaces), list(search_attributes)
+    if secure is not None:
+        for flag, given in (("--namespace", namespaces), ("--search-attribute", search_attributes)):
+            if given:
+                raise BadFlag(
+                    flag, "with --secure, namespaces belong to accounts: say 'perdure cloud namespace create'"
+                )
+        _check_networks(secure.outgoing_networks)
     limits, namespace_limits = _limits(dynamic_config)
     return Options(
         ip=ip,
@@ -69,8 +117,16 @@ def from_flags(
         limits=limits,
         namespace_limits=namespace_limits,
         secure=secure,
-        mutual_port=mutual_port,
+        open_anyway=open_anyway,
     )
+
+
+def _check_networks(names: Iterable[str]) -> None:
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise BadFlag("--outgoing-network", f"{name!r} is no network, such as 127.0.0.0/8") from None
 
 
 def _search_attribute(text: str) -> tuple[str, int]:

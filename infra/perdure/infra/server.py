@@ -14,6 +14,7 @@ from perdure.frontend.service import Gateway
 from perdure.frontend.transport import Ports
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService, Reclaimer
+from perdure.infra import belonging
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
 from perdure.infra.old_usage import OldUsage
@@ -41,14 +42,16 @@ if TYPE_CHECKING:
 #: How long calls in flight may take to finish when the server stops.
 GRACE_S = 5.0
 SHARD_COUNT = 1
+_PAGE_SIZE = 1000
 
 
 class ServerPorts(NamedTuple):
-    """`mutual` is for clients that show certificates."""
+    """`mutual` is for clients that show certificates, `metrics` for operators if `http` is for tenants."""
 
     grpc: int
     http: int
     mutual: int | None = None
+    metrics: int | None = None
 
 
 class EmbeddedServer:
@@ -102,11 +105,11 @@ class EmbeddedServer:
                 lambda: self._matching.samples(name_of),
             ]
         )
-        pages = {
-            "/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n"),
-            "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render()),
-        }
-        self._http = tenancy.http_server(pages) if tenancy else HttpServer(pages)
+        health = {"/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")}
+        pages = {**health, "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render())}
+        # Metrics name all tenants.
+        self._http = tenancy.http_server(health) if tenancy else HttpServer(pages)
+        self._operators = HttpServer(pages)
 
     async def start(self) -> ServerPorts:
         """Serve. If it raises, nothing is left running.
@@ -115,38 +118,44 @@ class EmbeddedServer:
             StoreError: the database cannot be used.
             OSError: a port cannot be had.
             InvalidArgument: a namespace or search attribute of the options cannot be.
+            StartFailed: the database was not served so before.
         """
         try:
-            await self._ensure_namespaces()
+            await self._check_namespaces()
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()
             ports = self._ports = await self._serve()
             http_port = await self._http.start(self._options.ip, self._options.http_port)
-            if self._tenancy is not None:
-                self._pages = self._tenancy.url(http_port)
+            metrics_port, secure = None, self._options.secure
+            if secure is not None:
+                self._pages = f"https://{self._options.place(http_port)}"
+                if secure.metrics_port is not None:
+                    metrics_port = await self._operators.start("127.0.0.1", secure.metrics_port)
         except BaseException:
             await self.stop(grace_s=0)
             await self._gateway.close()
             raise
-        return ServerPorts(ports.public, http_port, ports.mutual)
+        return ServerPorts(ports.public, http_port, ports.mutual, metrics_port)
 
     async def _serve(self) -> Ports:
-        address, tenancy = f"{self._options.ip}:{self._options.port}", self._tenancy
-        if tenancy is None:
+        address, tenancy, secure = f"{self._options.ip}:{self._options.port}", self._tenancy, self._options.secure
+        if tenancy is None or secure is None:
             return await self._gateway.start(address)
         await tenancy.start()
-        return await self._gateway.start(address, tenancy.tls, f"{self._options.ip}:{self._options.mutual_port}")
+        return await self._gateway.start(address, tenancy.tls, f"{self._options.ip}:{secure.mutual_port}")
 
     def _endpoints(self) -> NamespaceEndpoints:
         """Where clients are to connect, as soon as that is known."""
         # Late, because only tenants need it.
         from perdure.api.resources.endpoints import NamespaceEndpoints
 
-        ports, host = self._ports, self._options.ip
+        ports, place = self._ports, self._options.place
         if ports is None:
             return NamespaceEndpoints()
-        return NamespaceEndpoints(f"{host}:{ports.public}", f"{host}:{ports.mutual}", pages=self._pages)
+        return NamespaceEndpoints(
+            place(ports.public), place(ports.mutual), pages=self._pages, cloud=place(ports.public)
+        )
 
     def _limits_of(self, namespace: str) -> NamespaceLimits:
         limits = self._options.namespace_limits
@@ -158,12 +167,25 @@ class EmbeddedServer:
         await self._matching.stop()
         await self._gateway.stop(grace_s)
         await self._http.stop()
+        await self._operators.stop()
         if self._tenancy is not None:
             await self._tenancy.stop()
         await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
         await self._database.close()
+
+    async def _check_namespaces(self) -> None:
+        found, after = [], None
+        while page := await self._namespaces.page(after, _PAGE_SIZE):
+            found += page
+            after = page[-1].name
+        if self._tenancy is not None:
+            await self._tenancy.check(found)
+            return
+        if not self._options.open_anyway:
+            belonging.check_open(found)
+        await self._ensure_namespaces()
 
     async def _ensure_namespaces(self) -> None:
         for name, kind in self._options.search_attributes.items():

@@ -125,10 +125,13 @@ class Region(_Section):
 
 
 class Addresses(_Section):
-    """Where clients connect to, as the control plane tells them; `{namespace}` stands for the namespace."""
+    """Where clients connect to, as the control plane tells them; `{namespace}` stands for the namespace. `cloud` is the
+    control plane's own.
+    """
 
     api_keys: str = ""
     certificates: str = ""
+    cloud: str = ""
     web: str = ""
 
 
@@ -149,8 +152,11 @@ class Outgoing(_Section):
 
 
 class Smtp(_Section):
-    """A mail server, and whom mails are from. `security` `none` is for a relay on this machine."""
+    """A mail server, and whom mails are from. `security` `none` is for a relay on this machine. To try it, mails can be
+    `printed` to standard error instead.
+    """
 
+    printed: bool = False
     host: str = ""
     port: Port = 587
     security: Literal["tls", "starttls", "none"] = "starttls"

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.resources import kinds
 from perdure.api.services import EXTENSION_SERVICE
@@ -56,6 +57,8 @@ async def test_a_namespace_is_switched_off_and_on(bench: ControlBench) -> None:
         request = {"namespace": name, "settings": {"disabled": disabled}, "resourceVersion": version}
         answer = await _call(bench, owner.token, "UpdateNamespaceSettings", request)
         assert await _admitted(bench, owner.token, name) != disabled
+        shown = (await bench.call(owner.token, "GetNamespace", {"namespace": name})).namespace
+        assert (shown.state == ResourceState.RESOURCE_STATE_SUSPENDED) == disabled
         with pytest.raises(errors.InvalidArgument, match="nothing to change"):
             again = {**request, "resourceVersion": answer.resource_version}
             await _call(bench, owner.token, "UpdateNamespaceSettings", again)

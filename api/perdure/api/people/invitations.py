@@ -29,8 +29,11 @@ async def invite(call: ControlCall, user: ResourceRow) -> None:
     """Mail him a link. Those of before are worth nothing any more.
 
     Raises:
+        FailedPrecondition: no mails are sent, and he could not come by the account's provider either.
         ResourceExhausted: he has been mailed too often of late, by whichever account.
     """
+    if not await call.transaction.count(call.account_id, kinds.SIGN_ON_CONNECTION):
+        call.people.check_mails()
     await attempts.begin_mail(call.transaction, call.now_ns, user.name)
     expires_at_ns = call.now_ns + LIFETIME_NS
     if not user.details.get(MADE_BY):
@@ -40,7 +43,7 @@ async def invite(call: ControlCall, user: ResourceRow) -> None:
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.INVITATION, user.id, expires_at_ns, email=user.name)
     account = await rows.find(call, kinds.ACCOUNT, call.account_id, field="account")
     name = sessions.account_name(account)
-    call.mails.append(mails.invitation(Links(call.endpoints.web), user.name, name, ticket))
+    call.mails.append(mails.invitation(Links(call.endpoints.web, call.endpoints.cloud), user.name, name, ticket))
 
 
 async def withdraw(transaction: Transaction, user: ResourceRow) -> None:

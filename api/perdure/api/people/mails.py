@@ -16,13 +16,15 @@ _IGNORE = "If this was not you, you need not do anything."
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """To pages of the console, whose URL is `web`; without one, mails have the bare ticket."""
+    """Where to go on: at the `address` of the control plane, from a shell; and with pages, whose URL is `web`."""
 
     web: str = ""
+    address: str = ""
 
-    def of(self, page: str, ticket: str) -> str:
-        # Behind the # it reaches no server's log and no other site.
-        return f"{self.web.rstrip('/')}/{page}#{ticket}" if self.web else ticket
+    def command(self, name: str, ticket: str) -> str:
+        """What to say in a shell to go on with what the mail is about."""
+        where = f"PERDURE_CLOUD_ADDRESS={self.address} " if self.address else ""
+        return f"    {where}perdure cloud {name} {ticket}"
 
     @property
     def sign_in(self) -> str:
@@ -30,8 +32,10 @@ class Links:
 
 
 def verify(links: Links, email: str, ticket: str) -> Mail:
-    link = links.of("verify-email", ticket)
-    text = f"Somebody has signed up to Perdure with this address. To go on, within 24 hours:\n\n{link}\n\n{_IGNORE}\n"
+    command = links.command("verify", ticket)
+    text = (
+        f"Somebody has signed up to Perdure with this address. To go on, within 24 hours:\n\n{command}\n\n{_IGNORE}\n"
+    )
     return Mail(email, "Confirm your e-mail address", text)
 
 
@@ -44,14 +48,17 @@ def known_already(links: Links, email: str) -> Mail:
 
 
 def reset(links: Links, email: str, ticket: str) -> Mail:
-    link = links.of("reset-password", ticket)
-    text = f"To set another password for Perdure, within an hour:\n\n{link}\n\n{_IGNORE}\n"
+    command = links.command("password reset", ticket)
+    text = f"To set another password for Perdure, within an hour:\n\n{command}\n\n{_IGNORE}\n"
     return Mail(email, "Set another password", text)
 
 
 def invitation(links: Links, email: str, account_name: str, ticket: str) -> Mail:
-    link = links.of("accept-invitation", ticket)
-    text = f'You are invited to the account "{account_name}" of Perdure. To accept, within 14 days:\n\n{link}\n'
+    command = links.command("accept", ticket)
+    text = (
+        f'You are invited to the account "{account_name}" of Perdure. To accept, within 14 days:\n\n{command}\n\n'
+        "It asks for the password of your login, or, if you have none yet, for one that you choose.\n"
+    )
     return Mail(email, "You are invited to Perdure", text)
 
 

@@ -38,6 +38,7 @@ async def _change(call: ControlCall, request: api.ChangePasswordRequest) -> api.
 
 
 async def _prepare_request(preparation: Preparation, request: api.RequestPasswordResetRequest) -> None:
+    preparation.people.check_mails()
     emails.check(request.email, "email")
     email = emails.folded(request.email)
     await preparation.write(
@@ -53,7 +54,7 @@ async def _request(call: ControlCall, request: api.RequestPasswordResetRequest) 
     ticket = tickets.issue(call.transaction, call.entropy, Purpose.PASSWORD_RESET, email, expires_at_ns)
     # An owner that an operator has made has no login yet.
     if known is not None or await sessions.memberships(call.transaction, email):
-        call.mails.append(mails.reset(Links(call.endpoints.web), email, ticket))
+        call.mails.append(mails.reset(Links(call.endpoints.web, call.endpoints.cloud), email, ticket))
     return api.RequestPasswordResetResponse()
 
 

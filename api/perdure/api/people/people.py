@@ -8,6 +8,7 @@ from typing import Final
 from perdure.api.people.events import Observer, logged
 from perdure.api.people.passwords import Passwords
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import FailedPrecondition
 from perdure.kernel.namespace import DAY_NS
 
 _HOUR_NS: Final = 3600 * SECOND_NS
@@ -31,3 +32,10 @@ class People:
     observe: Observer = logged
     #: Whether whoever comes may make an account for himself.
     sign_up_is_open: bool = True
+    #: Whether there is anything that sends mails.
+    sends_mails: bool = True
+
+    def check_mails(self) -> None:
+        """Raises FailedPrecondition: who waits for a mail would wait in vain."""
+        if not self.sends_mails:
+            raise FailedPrecondition("This installation sends no mails: its operator has to set control_plane.mail.")

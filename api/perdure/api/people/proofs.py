@@ -17,7 +17,7 @@ from perdure.api.people import attempts, totp
 from perdure.api.people.events import SignInEvent, SignInEventKind
 from perdure.api.people.sessions import session_of
 from perdure.api.sealing import CannotOpen
-from perdure.kernel.errors import PermissionDenied, ServiceError, Unauthenticated
+from perdure.kernel.errors import InvalidArgument, PermissionDenied, ServiceError, Unauthenticated
 
 _log = structlog.get_logger("perdure.api")
 
@@ -40,6 +40,7 @@ async def prove(preparation: Preparation, email: str, password: str, code: str) 
     """Somebody says that he is the person of this address.
 
     Raises:
+        InvalidArgument: there is no password.
         Unauthenticated: he is not, or there is none.
         ResourceExhausted: he has to wait.
     """
@@ -50,6 +51,7 @@ async def prove_again(preparation: Preparation, password: str, code: str) -> Pro
     """Whoever has a session shows that it is still himself, before something weighty.
 
     Raises:
+        InvalidArgument: there is no password.
         Unauthenticated: the session has just ended.
         PermissionDenied: the password is wrong.
         ResourceExhausted: he has to wait.
@@ -125,6 +127,8 @@ def about_mfa(person: PersonRow) -> str:
 
 async def _prove(preparation: Preparation, email: str, password: str, code: str, wrong: ServiceError) -> Proven:
     now_ns, passwords = preparation.now_ns, preparation.people.passwords
+    if not password:
+        raise InvalidArgument("password: must be given.")
 
     async def begin(transaction: Transaction) -> PersonRow | None:
         await attempts.begin(transaction, now_ns, email, preparation.address)

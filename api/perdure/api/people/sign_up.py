@@ -24,6 +24,7 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
     """The hash of the password, which is made whether the address is known or not."""
     if not preparation.people.sign_up_is_open:
         raise PermissionDenied("Nobody can sign up here by himself: ask for an invitation.")
+    preparation.people.check_mails()
     emails.check(request.email, "email")
     if request.account_name:
         account_names.check(request.account_name, "account_name")
@@ -37,7 +38,7 @@ async def _prepare_sign_up(preparation: Preparation, request: api.SignUpRequest)
 
 
 async def _sign_up(call: ControlCall, request: api.SignUpRequest) -> api.SignUpResponse:
-    email, links = emails.folded(request.email), Links(call.endpoints.web)
+    email, links = emails.folded(request.email), Links(call.endpoints.web, call.endpoints.cloud)
     is_known = bool(await sessions.memberships(call.transaction, email))
     # Also for a known address, so that it takes as long; then nobody gets it.
     ticket = tickets.issue(

@@ -21,8 +21,8 @@ def new(entropy: Entropy) -> str:
 
 
 def shown(code: str) -> str:
-    """As people read it: `BCD-FGH-JKL`."""
-    return "-".join(code[start : start + _GROUP] for start in range(0, _LENGTH, _GROUP))
+    """As people read it: `BCD-FGH-JKL`; nothing if it is empty."""
+    return "-".join(code[start : start + _GROUP] for start in range(0, len(code), _GROUP))
 
 
 def read(typed: str) -> str:

@@ -91,7 +91,7 @@ async def _get(call: ControlCall, request: GetBillingReportRequest) -> GetBillin
         report.generated_time.FromNanoseconds(row.details["generated_at_ns"])
         expires_s = call.now_ns // SECOND_NS + spec.download_url_expiration_duration.seconds
         download = report.download_info.add(
-            url=call.endpoints.web + path_of(row, expires_s),
+            url=(call.endpoints.web or call.endpoints.pages) + path_of(row, expires_s),
             file_format=BillingReport.Download.FILE_FORMAT_CSV,
             file_size_bytes=row.details["size"],
         )

@@ -195,6 +195,9 @@ def shown(call: ControlCall, row: ResourceRow) -> Namespace:
     result = Namespace(namespace=row.id, spec=spec, active_region=spec.replicas[0].region)
     namespace_spec.show(result.spec)
     rows.show(row, result)
+    if row.details.get("disabled") and row.state == rows.ACTIVE:
+        result.state = ResourceState.RESOURCE_STATE_SUSPENDED
+        result.state_deprecated = rows.state_name(result.state)
     result.endpoints.CopyFrom(call.endpoints.of(row.id, spec))
     result.limits.actions_per_second_limit = namespace_spec.limits_of(spec, row.details.get("actions_per_second"))[
         "limit.actionsPerSecond"

@@ -73,7 +73,8 @@ async def find(call: ControlCall, kind: str, resource_id: str, *, field: str) ->
         raise InvalidArgument(f"{field}: must be given.")
     row = await call.transaction.resource(kind, resource_id)
     if row is None or row.account_id != call.account_id or row.state == _DELETED:
-        raise NotFound(f"{field}: {kind} {resource_id} is not found.")
+        called = "" if kind == field else f"{kind} "
+        raise NotFound(f"{field}: {called}{resource_id} is not found.")
     return row
 
 

@@ -17,12 +17,13 @@ _COOKIE: Final = "__Host-perdure-sign-on-"
 _COOKIE_ID_LENGTH: Final = 16
 
 
-def outcome(status: HTTPStatus, title: str, message: str) -> Response:
-    return page("outcome.html", status, title=title, message=message)
+def outcome(status: HTTPStatus, title: str, message: str, back: str = "") -> Response:
+    """With a link to the page of ours where somebody can try again, if there is one."""
+    return page("outcome.html", status, title=title, message=message, back=back)
 
 
-def refused(message: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> Response:
-    return outcome(status, "You are not signed in", message)
+def refused(message: str, status: HTTPStatus = HTTPStatus.FORBIDDEN, back: str = "") -> Response:
+    return outcome(status, "You are not signed in", message, back)
 
 
 def remember(response: Response, flow: Flow, *, comes_by_form: bool) -> Response:

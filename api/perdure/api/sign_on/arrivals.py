@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.api.cloud.identity.v1 import Access, AccountAccess, UserSpec
+from temporalio.api.cloud.identity.v1 import Access, AccountAccess, NamespaceAccess, UserSpec
 
 from perdure.api.audit import records
 from perdure.api.calls import ControlCall
@@ -50,9 +50,21 @@ async def rehearse(call: ControlCall, connection: ResourceRow, asserted: Asserte
     access = mapped(spec_of(connection), asserted.groups)
     if user is None:
         assert access is not None
-        role = AccountAccess.Role.Name(access.account_access.role).removeprefix("ROLE_").lower()
-        return f"{asserted.email} would become a user with the account role {role}."
-    return f"{asserted.email} would be let in as user {user.id}."
+        return f"{asserted.email} would become a user with {_in_words(access)}."
+    if access is None or not spec_of(connection).group_mappings:
+        return f"{asserted.email} would be let in as user {user.id}."
+    if access_of(user).account_access.role == AccountAccess.ROLE_OWNER:
+        return f"{asserted.email} would be let in as user {user.id}, who stays an owner."
+    return f"{asserted.email} would be let in as user {user.id}, with {_in_words(access)}."
+
+
+def _in_words(access: Access) -> str:
+    said = [f"the account role {AccountAccess.Role.Name(access.account_access.role).removeprefix('ROLE_').lower()}"]
+    said += [f"the custom role {role}" for role in access.account_access.custom_roles]
+    for name, each in sorted(access.namespace_accesses.items()):
+        permission = NamespaceAccess.Permission.Name(each.permission).removeprefix("PERMISSION_").lower()
+        said.append(f"{permission} on {name}")
+    return ", ".join(said)
 
 
 async def _check(call: ControlCall, connection: ResourceRow, asserted: Asserted, user: ResourceRow | None) -> None:

@@ -14,7 +14,7 @@ from perdure.api.outgoing.fetching import DOCUMENT_BYTES_MAX, fetch_by
 from perdure.api.protos import sign_on_pb2 as api
 from perdure.api.sign_on.asserted import Asserted, of_claims
 from perdure.api.sign_on.flows import Flow
-from perdure.api.sign_on.refusals import SignOnRefused
+from perdure.api.sign_on.refusals import NOT_REACHED, SignOnRefused
 from perdure.auth.oidc.documents import read_object
 from perdure.auth.oidc.issuers import Discovered, FetchFailed, Issuers
 from perdure.auth.oidc.sign_in import check_sign_in
@@ -78,7 +78,7 @@ class OidcClient:
         except TokenRefused as error:
             raise SignOnRefused(f"The ID token is not accepted: {error}.") from None
         except FetchFailed as error:
-            raise SignOnRefused(f"The provider's keys cannot be had: {error}.") from None
+            raise SignOnRefused(f"The provider's keys cannot be had: {error}.", NOT_REACHED) from None
         return of_claims(spec, claims)
 
     async def _exchange(
@@ -95,9 +95,9 @@ class OidcClient:
             async with asyncio.timeout(TIMEOUT_S):
                 status, content = await self._calls.post(url, body.encode(), headers, DOCUMENT_BYTES_MAX)
         except TimeoutError:
-            raise SignOnRefused(f"The provider did not answer within {TIMEOUT_S:g} seconds.") from None
+            raise SignOnRefused(f"The provider did not answer within {TIMEOUT_S:g} seconds.", NOT_REACHED) from None
         except CallFailed as error:
-            raise SignOnRefused(f"The provider cannot be asked about the code: {error}.") from None
+            raise SignOnRefused(f"The provider cannot be asked about the code: {error}.", NOT_REACHED) from None
         answer = _object(content)
         if status != _OK:
             raise SignOnRefused(f"The provider refuses the code with status {status}: {shown_error(answer)}.")
@@ -107,7 +107,7 @@ class OidcClient:
         try:
             discovered = await self._issuers.discover(issuer)
         except FetchFailed as error:
-            raise SignOnRefused(f"The provider's discovery document cannot be used: {error}.") from None
+            raise SignOnRefused(f"The provider's discovery document cannot be used: {error}.", NOT_REACHED) from None
         if not discovered.authorization_endpoint or not discovered.token_endpoint:
             raise SignOnRefused("The provider's discovery document does not say where people sign in.")
         return discovered

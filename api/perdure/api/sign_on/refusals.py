@@ -9,6 +9,10 @@ NOT_ACCEPTED: Final = (
     "What your identity provider has answered was not accepted. Your account's administrators find the reason in its "
     "audit log."
 )
+NOT_REACHED: Final = (
+    "Your identity provider could not be reached, or was not understood. Try again; your account's administrators find "
+    "the reason in its audit log."
+)
 
 
 class SignOnRefused(Exception):

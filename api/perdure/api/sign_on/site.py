@@ -22,6 +22,7 @@ from perdure.api.forms import NotAForm, read_form
 from perdure.api.outgoing.calls import GuardedCalls
 from perdure.api.pages import browser as page_browser
 from perdure.api.pages.rendering import see_other
+from perdure.api.pages.sign_in import SIGN_IN_PATH
 from perdure.api.people import attempts, pending, tickets
 from perdure.api.people.tickets import Purpose
 from perdure.api.protos import sign_on_pb2 as api
@@ -166,7 +167,7 @@ class SignOnSite:
         await self._write(request, lambda call: outcomes.note_refusal(call, flow, refusal.reason, email))
         if flow.is_test:
             return answers.outcome(HTTPStatus.FORBIDDEN, "The test has failed", refusal.reason)
-        return answers.refused(refusal.told)
+        return answers.refused(refusal.told, back=f"{SIGN_IN_PATH}/{flow.request_id}")
 
     async def _take(self, request: Request, flow_id: str) -> Flow:
         cookie = answers.cookie_of(request, flow_id)

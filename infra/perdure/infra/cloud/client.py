@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Collection, Mapping
@@ -30,8 +31,10 @@ _FULFILLED, _FAILED = "STATE_FULFILLED", ("STATE_FAILED", "STATE_CANCELLED", "ST
 class CloudClient:
     """Requests and answers are dicts, as in proto3 JSON with the names of the protos' fields."""
 
-    def __init__(self, *, anonymous: bool = False) -> None:
-        """Ends the command if there are no credentials, unless it is to be `anonymous`."""
+    def __init__(self, *, anonymous: bool = False, needed: bool = True) -> None:
+        """Ends the command if there are no credentials and some are `needed`; it uses none if it is `anonymous`."""
+        # Its own log would tell the same once more, in its words, before our one line does.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         # Late, because `--help` needs none of it.
         import grpc
 
@@ -39,9 +42,14 @@ class CloudClient:
 
         self._methods = {name: method for service in SERVICES for name, method in service.methods_by_name.items()}
         self.address = address = _first(_ADDRESS_VARIABLES) or DEFAULT_ADDRESS
-        token = "" if anonymous else _first(_KEY_VARIABLES) or session.token_for(address)
-        if not token and not anonymous:
-            fail(f"nobody is logged in: say 'perdure cloud login', or set {KEY_VARIABLE}")
+        key = "" if anonymous else _first(_KEY_VARIABLES)
+        token = key or ("" if anonymous else session.token_for(address))
+        self._has_session = bool(token and not key)
+        if not token and needed and not anonymous:
+            fail(
+                f"nobody is logged in at {address}: say 'perdure cloud login', or set {KEY_VARIABLE}, or "
+                f"{ADDRESS_VARIABLE} if it is elsewhere"
+            )
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         authority = _first(_AUTHORITY_VARIABLES)
         try:
@@ -69,7 +77,7 @@ class CloudClient:
         try:
             message = ParseDict(dict(request), GetMessageClass(method.input_type)())
         except ParseError as error:
-            fail(str(error))
+            fail(_with_values(str(error)))
         invoke = self._channel.unary_unary(
             f"/{method.containing_service.full_name}/{method.name}",
             request_serializer=GetMessageClass(method.input_type).SerializeToString,
@@ -80,9 +88,29 @@ class CloudClient:
         except grpc.RpcError as error:
             if error.code().name == unless:
                 return {}
-            fail(f"{error.code().name}: {error.details()}")
+            namespace = getattr(message, "namespace", "")
+            fail(self._explained(error.code().name, error.details() or "", namespace))
         found: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=False)
         return found
+
+    def _explained(self, code: str, details: str, namespace: str) -> str:
+        """What went wrong, and what to do if that is clear."""
+        if code == "UNAUTHENTICATED" and self._has_session:
+            return f"the session at {self.address} has ended: say 'perdure cloud login'"
+        if code == "UNAVAILABLE" and "CERTIFICATE_VERIFY_FAILED" in details:
+            return (
+                f"{self.address} has a certificate of an authority that is not trusted here, or for another name: set "
+                f"{AUTHORITY_VARIABLE} to the authority's file, such as perdure-secure/server-ca.pem"
+            )
+        if code == "UNAVAILABLE" and "connect" in details:
+            return f"{self.address} cannot be reached ({details}): is {ADDRESS_VARIABLE} right, and does it speak TLS?"
+        if code == "UNIMPLEMENTED" and details == "Method not found!":
+            return (
+                f"{self.address} is no control plane, or an older one: set {ADDRESS_VARIABLE} to one that has the call"
+            )
+        if code == "NOT_FOUND" and namespace and "." not in namespace:
+            return f"{code}: {details} Names have the account's id, as {namespace}.a1b2c3: see 'namespace list'."
+        return f"{code}: {details}"
 
     def change(self, rpc: str, request: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:
         """The same for a mutation; with `wait`, returns when what it asks for has come about, if it takes a while."""
@@ -116,6 +144,19 @@ def fail(reason: str) -> NoReturn:
     """End the command with one line."""
     print(f"perdure: {reason}", file=sys.stderr)
     raise typer.Exit(1)
+
+
+def _with_values(reason: str) -> str:
+    """Why a request makes no sense, with the values that an enum has."""
+    found = re.search(r"enum type \"?([\w.]+)", reason)
+    if found is None:
+        return reason
+    from google.protobuf.descriptor_pool import Default
+
+    from perdure.infra.cloud.described import names_of
+
+    names = names_of(Default().FindEnumTypeByName(found[1].rstrip(".")))
+    return f"{reason.rstrip('.')}: must be one of {', '.join(names)}"
 
 
 def _first(variables: tuple[str, ...]) -> str:

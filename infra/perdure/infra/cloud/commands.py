@@ -37,6 +37,8 @@ def _group(resource: Resource) -> typer.Typer:
     for verb, make in verbs.items():
         if getattr(resource, verb):
             group.command(verb)(make(resource))
+    if resource.create or resource.update:
+        group.command("fields")(_fields(resource))
     return group
 
 
@@ -44,6 +46,23 @@ def show(value: dict[str, Any], output: Output, resource: Resource) -> None:
     """One of them."""
     # What has no columns is one thing, and a table of it would be a line.
     print(as_table([value], resource.columns) if output is Output.TABLE and resource.columns else as_json(value))
+
+
+def _fields(resource: Resource) -> Any:
+    def command() -> None:
+        """Show what --set and --spec take."""
+        # Late, because `--help` needs none of it.
+        from perdure.api.services import SERVICES
+        from perdure.infra.cloud import described
+
+        changing = resource.create or resource.update
+        methods = {name: method for service in SERVICES for name, method in service.methods_by_name.items()}
+        spec = methods[changing].input_type.fields_by_name["spec"].message_type
+        assert spec is not None
+        found = [{"path": each.path, "kind": each.kind} for each in described.fields(spec)]
+        print(as_table(found, (("FIELD", "path"), ("VALUE", "kind"))))
+
+    return command
 
 
 def _get(resource: Resource) -> Any:
@@ -67,7 +86,7 @@ def fetch(client: CloudClient, resource: Resource, which: str, namespace: str) -
 def _list(resource: Resource) -> Any:
     def command(filter: _Filter = None, output: OutputOption = Output.TABLE, namespace: Namespace = "") -> None:
         """Show all that there are."""
-        request: dict[str, Any] = {"namespace": namespace} if resource.in_namespace else {}
+        request: dict[str, Any] = _where(resource, namespace)
         for each in filter or []:
             field, separator, value = each.partition("=")
             if not separator or field not in resource.filters:
@@ -102,13 +121,16 @@ def _create(resource: Resource) -> Any:
         async_: Async = False,
     ) -> None:
         """Make a new one. Prints its id, and the secret if it has one."""
-        wanted = read_spec(spec)
+        wanted = {**resource.defaults, **read_spec(spec)}
         apply(wanted, set_ or [])
         request = {"spec": wanted, "async_operation_id": operation_id}
-        if resource.in_namespace:
-            request["namespace"] = namespace
+        request |= _where(resource, namespace)
         answer = CloudClient().change(resource.create, request, wait=not async_)
-        print(as_json(answer))
+        if output is Output.TABLE:
+            made = {name: value for name, value in answer.items() if isinstance(value, str)}
+            print(as_table([made], [(name.upper(), name) for name in made]))
+        else:
+            print(as_json(answer))
 
     return create
 
@@ -158,7 +180,7 @@ def change(
         return
     request = {
         **({} if resource.id_in_spec else _named(resource, which, namespace)),
-        **({"namespace": namespace} if resource.in_namespace else {}),
+        **_where(resource, namespace),
         "spec": wanted,
         "resource_version": resource_version or before.get("resourceVersion", ""),
         "async_operation_id": operation_id,
@@ -192,7 +214,13 @@ def _delete(resource: Resource) -> Any:
 
 def _named(resource: Resource, which: str, namespace: str) -> dict[str, Any]:
     named = {resource.id_field: which} if resource.id_field else {}
-    return {**named, "namespace": namespace} if resource.in_namespace else named
+    return {**named, **_where(resource, namespace)}
+
+
+def _where(resource: Resource, namespace: str) -> dict[str, Any]:
+    if resource.in_namespace and not namespace:
+        raise typer.BadParameter("which one must be said", param_hint="--namespace")
+    return {"namespace": namespace} if resource.in_namespace else {}
 
 
 def camel(name: str) -> str:

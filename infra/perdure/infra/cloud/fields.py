@@ -11,7 +11,11 @@ from typing import Any
 import typer
 
 SPEC_HELP = "The specification in JSON, or @FILE."
-SET_HELP = "path=value of a field, such as retentionDays=7 or mtlsAuth.acceptedClientCa=@ca.pem; repeatable."
+SET_HELP = (
+    "path=value of a field, such as retentionDays=7 or mtlsAuth.acceptedClientCa=@ca.pem; a dot in a name is "
+    r"\., as in access.namespaceAccesses.orders\.a1b2c3.permission=PERMISSION_WRITE; repeatable. "
+    "'fields' shows which there are."
+)
 UNSET_HELP = "path of a field to leave out; repeatable."
 
 

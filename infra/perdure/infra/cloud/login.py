@@ -14,6 +14,8 @@ from perdure.infra.cloud.client import CloudClient, fail
 from perdure.infra.cloud.output import as_json
 
 PASSWORD_VARIABLE = "PERDURE_CLOUD_PASSWORD"
+NEW_PASSWORD_VARIABLE = "PERDURE_CLOUD_NEW_PASSWORD"
+_NO_TICKET = "the ticket is not valid, or not any more; for an invitation say 'perdure cloud accept'"
 
 _Email = Annotated[str, typer.Option(help="Your e-mail address.")]
 
@@ -32,7 +34,7 @@ def sign_up(
     account: Annotated[str, typer.Option(help="What the new account is called by people.")] = "",
 ) -> None:
     """Ask for a login and an account of your own. A mail has the rest."""
-    request = {"email": email, "password": _password(), "account_name": account}
+    request = {"email": email, "password": password(), "account_name": account}
     CloudClient(anonymous=True).call("SignUp", request)
     print(f"A mail to {email} has what 'perdure cloud verify' wants.")
 
@@ -40,8 +42,9 @@ def sign_up(
 def verify(ticket: Annotated[str, typer.Argument(help="From the mail, it begins with pdt_.")]) -> None:
     """Make the account that the mail is about, and log in to it."""
     client = CloudClient(anonymous=True)
-    answer = client.call("VerifyEmail", {"ticket": ticket, "password": _password()})
-    _keep(client, answer)
+    request = {"ticket": ticket, "password": password()}
+    answer = client.call("VerifyEmail", request, unless="INVALID_ARGUMENT") or fail(_NO_TICKET)
+    keep(client, answer)
     print(f"account {answer['accountId']}")
 
 
@@ -68,18 +71,15 @@ def login(
         answer = ways.by_device(client, account)
     else:
         answer = ways.by_browser(client, account)
-    _keep(client, answer)
+    keep(client, answer)
     print(f"account {answer['signedIn']['session']['accountId']}")
 
 
 def _by_password(client: CloudClient, email: str, code: str, account: str) -> dict[str, Any]:
-    request = {"email": email, "password": _password(), "code": code, "account_id": account}
+    request = {"email": email, "password": password(), "code": code, "account_id": account}
     answer = client.call("SignIn", request)
     if answer.get("codeRequired"):
-        if not sys.stdin.isatty():
-            fail("a code is needed: say --code")
-        request["code"] = typer.prompt("Code")
-        answer = client.call("SignIn", request)
+        answer = client.call("SignIn", {**request, "code": ask_code()})
     return answer
 
 
@@ -96,7 +96,8 @@ def person() -> None:
     print(as_json(CloudClient().call("GetPerson", {})))
 
 
-def _keep(client: CloudClient, answer: dict[str, Any]) -> None:
+def keep(client: CloudClient, answer: dict[str, Any]) -> None:
+    """Go on with the session in an answer. Ends the command if there is none."""
     signed_in = answer.get("signedIn")
     if not signed_in:
         fail("a second factor is asked for: 'perdure cloud login' instead")
@@ -105,14 +106,23 @@ def _keep(client: CloudClient, answer: dict[str, Any]) -> None:
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     if signed_in.get("mfaEnrolmentRequired"):
-        print("The account asks for a second factor, which you have to set up first.", file=sys.stderr)
+        print("The account asks for a second factor: set one up with 'perdure cloud mfa enrol'.", file=sys.stderr)
 
 
-def _password() -> str:
-    given = os.environ.get(PASSWORD_VARIABLE)
+def password(variable: str = PASSWORD_VARIABLE, called: str = "Password") -> str:
+    """From the environment, or from whoever sits at the terminal. Ends the command if nobody does."""
+    given = os.environ.get(variable)
     if given is not None:
         return given
     if not sys.stdin.isatty():
-        fail(f"no password: set {PASSWORD_VARIABLE}, or use a terminal")
-    found: str = typer.prompt("Password", hide_input=True)
+        fail(f"no {called.lower()}: set {variable}, or use a terminal")
+    found: str = typer.prompt(called, hide_input=True)
+    return found
+
+
+def ask_code() -> str:
+    """From whoever sits at the terminal. Ends the command if nobody does."""
+    if not sys.stdin.isatty():
+        fail("a code is needed: say --code")
+    found: str = typer.prompt("Code")
     return found

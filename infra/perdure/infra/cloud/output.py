@@ -14,7 +14,16 @@ class Output(StrEnum):
 
 
 #: Enum values are shown without what all of them begin with.
-_PREFIXES = ("RESOURCE_STATE_", "ROLE_", "STATE_", "PERMISSION_", "HEALTH_", "CLOUD_PROVIDER_")
+_PREFIXES = (
+    "RESOURCE_STATE_",
+    "ROLE_",
+    "STATE_",
+    "PERMISSION_",
+    "HEALTH_",
+    "CLOUD_PROVIDER_",
+    "RECORD_TYPE_",
+    "RECORD_UNIT_",
+)
 
 
 def as_json(value: Any) -> str:
@@ -22,8 +31,8 @@ def as_json(value: Any) -> str:
 
 
 def as_table(rows: Iterable[Any], columns: Sequence[tuple[str, str]]) -> str:
-    """Columns as wide as what is in them."""
-    lines = [[heading for heading, _ in columns], *([_text(at(row, path)) for _, path in columns] for row in rows)]
+    """Columns as wide as what is in them. A path that ends in `?` is of a yes or a no, where what holds it is there."""
+    lines = [[heading for heading, _ in columns], *([_cell(row, path) for _, path in columns] for row in rows)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     return "\n".join(
         "  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -37,6 +46,15 @@ def at(value: Any, path: str) -> Any:
             return None
         value = value.get(step)
     return value
+
+
+def _cell(row: Any, path: str) -> str:
+    if not path.endswith("?"):
+        return _text(at(row, path))
+    holder, _, name = path.removesuffix("?").rpartition(".")
+    held = at(row, holder)
+    # What is false is left out.
+    return ("yes" if held.get(name) else "no") if isinstance(held, dict) else ""
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Resource:
 
     `id_field` names it in requests. `item` and `items` are the fields of answers that hold it and a page of it.
     `columns` are what tables show: the heading, and the path to the value in proto3 JSON. `filters` are fields by which
-    lists are narrowed.
+    lists are narrowed. A path that ends in `?` is of a yes or a no.
     """
 
     help: str
@@ -30,6 +30,8 @@ class Resource:
     in_namespace: bool = False
     #: The API names it by what it is called.
     id_in_spec: bool = False
+    #: What a new one has unless it is said otherwise.
+    defaults: Mapping[str, bool] = field(default_factory=dict)
 
 
 _ROLE = ("ROLE", "spec.access.accountAccess.role")
@@ -66,7 +68,14 @@ RESOURCES: Mapping[str, Resource] = {
         create="CreateUser",
         update="UpdateUser",
         delete="DeleteUser",
-        columns=(("ID", "id"), ("EMAIL", "spec.email"), _ROLE, _STATE, _CREATED),
+        columns=(
+            ("ID", "id"),
+            ("EMAIL", "spec.email"),
+            _ROLE,
+            _STATE,
+            ("INVITED UNTIL", "invitation.expiredTime"),
+            _CREATED,
+        ),
         filters=("email", "namespace"),
     ),
     "user-group": Resource(
@@ -225,6 +234,7 @@ RESOURCES: Mapping[str, Resource] = {
             ("FAILURE", "failure"),
         ),
         id_in_spec=True,
+        defaults={"enabled": True},
     ),
     "sign-on": Resource(
         "Signing on with an identity provider of one's own.",
@@ -240,8 +250,8 @@ RESOURCES: Mapping[str, Resource] = {
             ("ID", "id"),
             ("NAME", "spec.displayName"),
             ("DOMAINS", "spec.emailDomains"),
-            ("TEST SUCCEEDED", "lastTest.succeeded"),
-            ("STILL SO", "lastTest.isCurrent"),
+            ("TEST SUCCEEDED", "lastTest.succeeded?"),
+            ("OF WHAT IT IS NOW", "lastTest.isCurrent?"),
         ),
     ),
     "account": Resource("The account.", item="account", get="GetAccount", update="UpdateAccount"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from perdure.infra.cloud.client import CloudClient
 from perdure.infra.cloud.commands import Async, OperationId, OutputOption, change, collect, fetch
 from perdure.infra.cloud.fields import SET_HELP, SPEC_HELP, UNSET_HELP, apply, read_spec
+from perdure.infra.cloud.login import keep
 from perdure.infra.cloud.output import Output, as_json, as_table
 from perdure.infra.cloud.resources import RESOURCES
 
@@ -49,7 +51,11 @@ def extend(cloud: typer.Typer, groups: dict[str, typer.Typer]) -> None:
     groups["user-group"].command("members")(members)
     groups["user-group"].command("add-member")(add_member)
     groups["user-group"].command("remove-member")(remove_member)
+    groups["namespace"].command("deleted")(deleted)
+    groups["namespace"].command("undelete")(undelete)
     groups["apikey"].command("issue")(issue)
+    groups["apikey"].command("rotate")(rotate)
+    groups["apikey"].command("details")(details)
     groups["apikey"].command("disable")(_switch(disabled=True))
     groups["apikey"].command("enable")(_switch(disabled=False))
 
@@ -66,27 +72,64 @@ def call(
     """Make any call of the API."""
     import json
 
-    client = CloudClient()
+    client = CloudClient(needed=False)
     if rpc not in client.rpcs:
         raise typer.BadParameter(f"there is no {rpc}", param_hint="RPC")
     try:
         asked = json.loads(request)
     except json.JSONDecodeError as error:
         raise typer.BadParameter(f"is not JSON: {error}", param_hint="REQUEST") from None
-    print(as_json(client.call(rpc, asked)))
+    answer = client.call(rpc, asked)
+    if rpc == "SwitchAccount":
+        # The session of before has ended.
+        keep(client, answer)
+    print(as_json(answer))
 
 
 def usage(
     start: Annotated[str, typer.Option(help="First day, such as 2026-11-01.")] = "",
     end: Annotated[str, typer.Option(help="The day after the last one.")] = "",
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what the account has used, by day and namespace."""
-    request = {
-        "start_time_inclusive": f"{start}T00:00:00Z" if start else None,
-        "end_time_exclusive": f"{end}T00:00:00Z" if end else None,
-    }
+    request = {"start_time_inclusive": _day(start, "--start"), "end_time_exclusive": _day(end, "--end")}
     asked = {name: value for name, value in request.items() if value}
-    print(as_json(collect(CloudClient(), "GetUsage", asked, "summaries")))
+    found = collect(CloudClient(), "GetUsage", asked, "summaries")
+    columns = (("DAY", "day"), ("NAMESPACE", "namespace"), ("OF", "type"), ("VALUE", "value"), ("UNIT", "unit"))
+    print(as_json(found) if output is Output.JSON else as_table(_used(found), columns))
+
+
+def _day(text: str, flag: str) -> str:
+    try:
+        return f"{date.fromisoformat(text).isoformat()}T00:00:00Z" if text else ""
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day, such as 2026-11-01", param_hint=flag) from None
+
+
+def _used(summaries: list[Any]) -> Iterator[dict[str, Any]]:
+    """A row for each namespace, day and kind of which there was any."""
+    for summary in summaries:
+        for group in summary.get("recordGroups", []):
+            names = [each.get("value", "") for each in group.get("groupBys", [])]
+            for record in group.get("records", []):
+                if record.get("value"):
+                    yield {"day": summary.get("startTime", "")[:10], "namespace": " ".join(names), **record}
+
+
+def deleted(output: OutputOption = Output.TABLE) -> None:
+    """Show those that can be had back still, until they go for good."""
+    found = collect(CloudClient(), "GetDeletedNamespaces", {}, "namespaces")
+    columns = (("ID", "id"), ("NAMESPACE", "namespace"), ("DELETED", "deletedTime"), ("GOES", "purgeTime"))
+    print(as_json(found) if output is Output.JSON else as_table(found, columns))
+
+
+def undelete(which: Annotated[str, typer.Argument(help="Its id; 'namespace deleted' shows it.")]) -> None:
+    """Have a deleted one back, with what is in it."""
+    client = CloudClient()
+    answer = client.call("UndeleteNamespace", {"deleted_namespace_id": which})
+    operation = client.call("GetAsyncOperation", {"async_operation_id": answer["asyncOperationId"]})
+    client.wait(operation["asyncOperation"])
+    print(answer["namespace"])
 
 
 def breakdown(
@@ -138,13 +181,16 @@ def rename_attribute(
 
 
 def validate_export(
+    which: Annotated[str, typer.Argument(help="Name of one that is there; its secret need not be said again.")] = "",
     spec: Annotated[str | None, typer.Option(help=SPEC_HELP)] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
 ) -> None:
     """Deliver nothing there, to see whether it would arrive."""
-    wanted = read_spec(spec)
+    client = CloudClient()
+    found = fetch(client, RESOURCES["audit-export"], which, "")["spec"] if which else {}
+    wanted = read_spec(spec) or found
     apply(wanted, set_ or [])
-    CloudClient().call("ValidateAuditExport", {"spec": wanted})
+    client.call("ValidateAuditExport", {"spec": wanted})
     print("it would arrive")
 
 
@@ -271,9 +317,15 @@ def remove_member(
 
 
 def issue(
-    service_account: Annotated[str, typer.Argument(help="Id of the service account that it is for.")],
+    service_account: Annotated[
+        str, typer.Argument(help="Id of the service account that it is for; without one it is your own.")
+    ] = "",
     name: Annotated[str, typer.Option(help="What it is called.")] = "key",
     days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=730)] = 90,
+    scope: Annotated[str, typer.Option(help="What it may do at most: full, worker, starter or reader.")] = "full",
+    network: Annotated[
+        list[str] | None, typer.Option(help="Network from which it is accepted, such as 10.0.0.0/8; repeatable.")
+    ] = None,
 ) -> None:
     """Make a key and print its secret, which is shown this once."""
     from google.protobuf.timestamp_pb2 import Timestamp
@@ -282,13 +334,30 @@ def issue(
 
     expiry = Timestamp()
     expiry.FromNanoseconds(SystemClock().now_ns() + int(timedelta(days=days).total_seconds()) * 10**9)
-    spec = {
-        "owner_id": service_account,
-        "owner_type": "OWNER_TYPE_SERVICE_ACCOUNT",
+    request = {
         "display_name": name,
         "expiry_time": expiry.ToJsonString(),
+        "scope": scope,
+        "source_networks": network or [],
     }
-    print(CloudClient().change("CreateApiKey", {"spec": spec}, wait=True)["token"])
+    if service_account:
+        request["service_account_id"] = service_account
+    rpc = "CreateServiceAccountApiKey" if service_account else "CreateUserApiKey"
+    print(CloudClient().call(rpc, request)["token"])
+
+
+def rotate(
+    which: Annotated[str, typer.Argument(help="Id of the key.")],
+    overlap_hours: Annotated[int, typer.Option(help="How long this one is good still.", min=0, max=720)] = 24,
+) -> None:
+    """Make another key in its place, and print its secret, which is shown this once."""
+    request = {"key_id": which, "overlap_seconds": overlap_hours * 3600}
+    print(CloudClient().call("RotateApiKey", request)["token"])
+
+
+def details(which: Annotated[str, typer.Argument(help="Id of the key.")]) -> None:
+    """Show its scope, its networks, when it was last used, and what has taken its place."""
+    print(as_json(CloudClient().call("GetApiKeyDetails", {"key_id": which})))
 
 
 def _switch(*, disabled: bool) -> Any:

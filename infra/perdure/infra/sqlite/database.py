@@ -28,6 +28,7 @@ from typing import TypeVar
 
 import apsw
 
+from perdure.infra.private_files import make_private
 from perdure.kernel.persistence.executions import StoreError, StoreUnavailable, StoreUnusable
 
 T = TypeVar("T")
@@ -65,11 +66,13 @@ class SqliteDatabase:
     def __init__(self, path: Path, scratch: Path | None) -> None:
         self.path = path
         self._scratch = scratch
+        # SQLite gives its files beside this one the same mode. Those of somebody else get no lock beside them either.
+        make_private(path)
+        refuse_unknown(path, may_be_empty=True)
         self._lock = _lock_file(path)
         self._writing = asyncio.Lock()
         self._commits: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         try:
-            refuse_unknown(path, may_be_empty=True)
             self._writer_connection = self._connect()
             _migrate(self._writer_connection)
             self._writer = self._writer_connection.cursor()
@@ -229,7 +232,9 @@ def _lock_file(path: Path) -> apsw.Connection:
     The lock is SQLite's own, on an empty database beside the file: it works wherever SQLite does, and leaves readers
     alone, such as the `sqlite3` shell.
     """
-    lock = apsw.Connection(f"{path}.lock")
+    beside = Path(f"{path}.lock")
+    make_private(beside)
+    lock = apsw.Connection(str(beside))
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except apsw.BusyError:

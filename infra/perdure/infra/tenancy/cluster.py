@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from perdure.api.data import ControlDatabase
@@ -18,7 +19,7 @@ from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities, ServerTls
 from perdure.infra.cluster import access_status
 from perdure.infra.http import Page
-from perdure.infra.mail import NoMailer, SmtpMailer, SmtpServer
+from perdure.infra.mail import NoMailer, PrintedMailer, SmtpMailer, SmtpServer
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.settings import Settings
 from perdure.infra.tenancy import sealing_keys, status
@@ -74,7 +75,9 @@ class ClusterTenancy:
         assert settings.control_plane.sealing_keys is not None
         sealer = sealing_keys.read(settings.control_plane.sealing_keys, runtime)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region
-        endpoints = NamespaceEndpoints(addresses.api_keys, addresses.certificates, addresses.web, addresses.web)
+        endpoints = NamespaceEndpoints(
+            addresses.api_keys, addresses.certificates, addresses.web, addresses.web, addresses.cloud
+        )
         audit, outgoing = settings.control_plane.audit, settings.control_plane.outgoing
         self._control_plane = ControlPlane(
             runtime,
@@ -90,7 +93,11 @@ class ClusterTenancy:
             AuditOptions(audit.days, audit.directory),
             GuardedCalls(AllowedAddresses(outgoing.networks), authority=outgoing.authority),
             mailer=_mailer(settings, runtime),
-            people=People(Passwords(runtime.entropy), sign_up_is_open=settings.control_plane.sign_up),
+            people=People(
+                Passwords(runtime.entropy),
+                sign_up_is_open=settings.control_plane.sign_up,
+                sends_mails=settings.control_plane.mail.printed or bool(settings.control_plane.mail.host),
+            ),
         )
 
     @property
@@ -163,6 +170,8 @@ class ClusterTenancy:
 
 def _mailer(settings: Settings, runtime: Runtime) -> Mailer:
     mail = settings.control_plane.mail
+    if mail.printed:
+        return PrintedMailer(sys.stderr.write)
     if not mail.host:
         return NoMailer()
     server = SmtpServer(mail.host, mail.port, mail.security, mail.user, mail.password)

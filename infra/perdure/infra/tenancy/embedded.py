@@ -7,35 +7,40 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest, GetAsyncOperationRequest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
+from perdure.api.outgoing.addresses import AllowedAddresses
+from perdure.api.outgoing.calls import GuardedCalls
+from perdure.api.resources import kinds
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.sealing import Sealer
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
+from perdure.infra import belonging
 from perdure.infra.http import Page
 from perdure.infra.mail import PrintedMailer
-from perdure.infra.options import CONTROL_PLANE_FILE
+from perdure.infra.options import CONTROL_PLANE_FILE, Options, Secure
+from perdure.infra.private_files import make_private
 from perdure.infra.rest.server import AsgiServer
+from perdure.infra.startup import StartFailed
 from perdure.infra.tenancy import sealing_keys, server_certificate
 from perdure.infra.tenancy.access import Access
-from perdure.infra.tenancy.control_plane import ControlPlane
+from perdure.infra.tenancy.control_plane import AuditOptions, ControlPlane
 from perdure.infra.tenancy.credentials import KEY_DAYS, OWNER, Credentials, first_authority, first_namespace
 from perdure.infra.tenancy.data_plane import SharedNamespaces
 from perdure.infra.tenancy.http import control_plane_server
 from perdure.infra.tenancy.reconciling import reconcile
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import NamespaceLimits
-from perdure.kernel.namespace import DAY_NS, NamespaceReclaimer
+from perdure.kernel.namespace import DAY_NS, Namespace, NamespaceReclaimer
 from perdure.kernel.news import LocalNews
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import UsageStore
@@ -43,18 +48,17 @@ from perdure.kernel.runtime import Runtime
 
 _KEY_LIFETIME_NS = KEY_DAYS * DAY_NS
 _LOOK_S = 0.05
-#: Addresses to listen on that nobody can connect to.
-_ANY = ("0.0.0.0", "::")
+_AT_ONCE = 100
 
 
 class EmbeddedTenancy:
     """`open`, `connect`, `start` and `stop` are each called once, in that order."""
 
     def __init__(
-        self, credentials: Credentials, runtime: Runtime, database: ControlDatabase, sealer: Sealer, host: str
+        self, secure: Secure, credentials: Credentials, runtime: Runtime, database: ControlDatabase, sealer: Sealer
     ) -> None:
+        self._secure = secure
         self.credentials = credentials
-        self._host = host
         self._runtime = runtime
         self._database = database
         self._sealer = sealer
@@ -70,28 +74,35 @@ class EmbeddedTenancy:
         )
 
     @classmethod
-    async def open(cls, directory: Path, runtime: Runtime, host: str) -> EmbeddedTenancy:
-        """Make what is missing in the directory. `host` is what the server listens on.
+    async def open(cls, secure: Secure, runtime: Runtime, options: Options) -> EmbeddedTenancy:
+        """Make what is missing in the directory.
 
         Raises:
             OSError: the directory cannot be used.
             ValueError: the file of sealing keys in it has none.
             StoreError: the database in it cannot be used, or the keys are missing that it was written with.
+            StartFailed: the certificate in it is for other names.
         """
+        directory = secure.directory
         credentials = Credentials(directory)
-        host = "localhost" if host in _ANY else host
-        names = dict.fromkeys(["localhost", "127.0.0.1", "::1", host])
-        server_certificate.make(directory, list(names), runtime)
+        names = dict.fromkeys(["localhost", "127.0.0.1", "::1", options.host])
+        made = server_certificate.make(directory, list(names), runtime)
+        if not made and secure.host and not server_certificate.is_for(directory, secure.host):
+            raise StartFailed(
+                f"{credentials.server} is not for {secure.host}: remove it, and the next start makes another one, "
+                f"whose clients need the new {credentials.server_authority.name}"
+            )
         file, keys = directory / CONTROL_PLANE_FILE, credentials.sealing_keys
         if file.exists() and not keys.exists():
             raise StoreError(
                 f"{keys} is missing, with which secrets in {file} are stored: put it back. If it is lost, "
                 f"'perdure admin sealing-keys {keys}' makes another: second factors and secrets have to be set up anew."
             )
+        make_private(file)
         sealing_keys.make(keys, runtime)
         sealer = sealing_keys.read(keys, runtime)
         database = await ControlDatabase.open(f"sqlite:///{file}", migrate=True)
-        return cls(credentials, runtime, database, sealer, host)
+        return cls(secure, credentials, runtime, database, sealer)
 
     def connect(
         self,
@@ -104,8 +115,18 @@ class EmbeddedTenancy:
         self._data_plane = SharedNamespaces(namespaces, self._deletion)
         # Whoever has started the server is the only one who reads this.
         mailer = PrintedMailer(sys.stderr.write)
+        secure = self._secure
         self._control_plane = ControlPlane(
-            self._runtime, self._access, self._data_plane, self._news, endpoints, usage, self._sealer, mailer=mailer
+            self._runtime,
+            self._access,
+            self._data_plane,
+            self._news,
+            endpoints,
+            usage,
+            self._sealer,
+            audit=AuditOptions(directory=secure.audit_directory),
+            calls=GuardedCalls(AllowedAddresses(secure.outgoing_networks), authority=secure.outgoing_authority),
+            mailer=mailer,
         )
 
     def services(self) -> list[Service]:
@@ -118,9 +139,13 @@ class EmbeddedTenancy:
         assert self._control_plane is not None
         return control_plane_server(self.services(), pages, self._control_plane.mounts, self.tls.context())
 
-    def url(self, http_port: int) -> str:
-        """Of the HTTP port, by a name that the certificate has."""
-        return f"https://{f'[{self._host}]' if ':' in self._host else self._host}:{http_port}"
+    async def check(self, namespaces: Sequence[Namespace]) -> None:
+        """Raises StartFailed: these are not of accounts that are known here."""
+        accounts: list[str] = []
+        async with self._database.reading() as transaction:
+            while page := await transaction.of_kind(kinds.ACCOUNT, accounts[-1] if accounts else "", _AT_ONCE):
+                accounts += [row.id for row in page]
+        belonging.check_secure(namespaces, accounts, self._secure.directory)
 
     def limits_of(self, namespace: str, otherwise: NamespaceLimits) -> NamespaceLimits:
         return self._access.limits_of(namespace, otherwise)

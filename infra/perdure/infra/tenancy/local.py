@@ -45,7 +45,7 @@ async def run(cluster: LocalCluster, port: int, stopping: asyncio.Event) -> None
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="perdure-secure-"))
         credentials = Credentials(Path(directory))
-        token = await prepare(cluster, credentials, cluster.postgres)
+        token, url = await prepare(cluster, credentials, cluster.postgres)
         ports = [port and port + offset for offset in (0, MUTUAL, CLOUD, WEB)]
 
         async def balanced(at: int, role: str, address_of: Callable[[Node], str]) -> str:
@@ -58,7 +58,12 @@ async def run(cluster: LocalCluster, port: int, stopping: asyncio.Event) -> None
         mutual = await balanced(ports[1], "gateway", lambda node: node.mutual_address)
         cloud = await balanced(ports[2], "control-plane", lambda node: node.address)
         web = await balanced(ports[3], "control-plane", lambda node: node.web.rpartition("/")[2])
-        for name, value in (("API_KEYS", address), ("CERTIFICATES", mutual), ("WEB", f"https://{web}")):
+        for name, value in (
+            ("API_KEYS", address),
+            ("CLOUD", cloud),
+            ("CERTIFICATES", mutual),
+            ("WEB", f"https://{web}"),
+        ):
             cluster.set_environment(f"PERDURE_CONTROL_PLANE__ADDRESSES__{name}", value)
         for role in ROLES:
             node = await cluster.start(role)
@@ -67,13 +72,14 @@ async def run(cluster: LocalCluster, port: int, stopping: asyncio.Event) -> None
         print(f"Perdure ready: gRPC {address}, mTLS {mutual}, control plane {cloud} and https://{web}/cloud/docs.")
         print("Ctrl-C ends it, with its data. In another shell:")
         print(credentials.how_to_connect(address, mutual))
-        print(f"export PERDURE_CLOUD_ADDRESS={cloud}  # for `perdure cloud`", flush=True)
+        print(f"export PERDURE_CLOUD_ADDRESS={cloud}  # for `perdure cloud`, which takes the rest from above")
+        print(f"export PERDURE_CONTROL_PLANE__DATABASE='{url}'  # for `perdure admin verify-audit`", flush=True)
         await stopping.wait()
 
 
-async def prepare(cluster: LocalCluster, credentials: Credentials, server: LocalPostgres) -> str:
+async def prepare(cluster: LocalCluster, credentials: Credentials, server: LocalPostgres) -> tuple[str, str]:
     """Let processes that are started from now on ask who calls: a certificate for them, the control plane's database
-    on this server, an account. Returns an API key of its owner.
+    on this server, an account. Returns an API key of its owner, and the database's address.
 
     Raises:
         StoreError: the database cannot be used.
@@ -86,9 +92,10 @@ async def prepare(cluster: LocalCluster, credentials: Credentials, server: Local
     sealing_keys.make(credentials.sealing_keys, Runtime())
     cluster.set_environment("PERDURE_CONTROL_PLANE__DATABASE", url)
     cluster.set_environment("PERDURE_CONTROL_PLANE__SEALING_KEYS", str(credentials.sealing_keys))
+    cluster.set_environment("PERDURE_CONTROL_PLANE__MAIL__PRINTED", "true")
     cluster.set_environment("PERDURE_TLS__CERTIFICATE", str(credentials.server))
     cluster.set_environment("PERDURE_TLS__KEY", str(credentials.server.with_suffix(".key")))
-    return token
+    return token, url
 
 
 async def make_namespace(address: str, credentials: Credentials, token: str) -> None:

@@ -13,7 +13,7 @@ def make(path: Path, runtime: Runtime) -> bool:
     """A file with a key, unless there is one. Whether it was made. Raises OSError: it cannot be written."""
     if path.exists():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(path, f"{new_key(runtime.entropy)}\n".encode())
     return True
 

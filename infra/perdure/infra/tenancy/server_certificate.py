@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+
 from perdure.auth.certificates.issuing import Issued, generate_authority, generate_server
 from perdure.infra.private_files import write_private
 from perdure.kernel.clock import SECOND_NS
@@ -23,7 +25,7 @@ def make(directory: Path, names: Sequence[str], runtime: Runtime) -> bool:
     Raises:
         OSError: the directory cannot be used.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificate = directory / CERTIFICATE
     if certificate.exists():
         return False
@@ -33,6 +35,18 @@ def make(directory: Path, names: Sequence[str], runtime: Runtime) -> bool:
     (directory / AUTHORITY).write_bytes(authority.certificate_pem)
     write(certificate, generate_server(authority, now, names))
     return True
+
+
+def is_for(directory: Path, name: str) -> bool:
+    """Whether the one that is there is for this name or address.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    certificate = x509.load_pem_x509_certificate((directory / CERTIFICATE).read_bytes())
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = {str(address) for address in named.get_values_for_type(x509.IPAddress)}
+    return name in addresses or name in named.get_values_for_type(x509.DNSName)
 
 
 def write(path: Path, issued: Issued) -> None:

@@ -276,6 +276,12 @@ async def test_a_link_leads_nobody_past_the_code(bench: ControlBench, browser: B
     assert (await browser.post(f"{PAGES}/device", {**confirm, "user_code": ""})).status == 403
 
 
+async def test_nothing_is_typed_already(browser: Browser) -> None:
+    page = await browser.open(f"{PAGES}/device")
+    assert page.form("look").fields.get("user_code", "") == ""
+    assert 'value="--' not in page.text
+
+
 @pytest.mark.parametrize("pending_id", ["//evil.example", "..%2f..%2fevil", "https://evil.example", "\\evil", ""])
 async def test_a_form_leads_to_no_other_site(bench: ControlBench, browser: Browser, pending_id: str) -> None:
     page = await browser.open(f"{PAGES}/device")

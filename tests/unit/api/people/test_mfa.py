@@ -188,3 +188,9 @@ async def test_without_its_key_a_second_factor_is_replaced_by_a_recovery_code(be
     token = await sign_in(bench, code=ann.recovery_codes[0])
     await bench.person("DisableMfa", {"password": PASSWORD, "code": ann.recovery_codes[1]}, token)
     await sign_in(bench)
+
+
+async def test_no_password_is_not_a_wrong_one(bench: ControlBench) -> None:
+    ann = await sign_up(bench)
+    with pytest.raises(errors.InvalidArgument, match="password: must be given"):
+        await bench.person("EnrolMfa", {}, ann.token)

@@ -320,6 +320,18 @@ async def test_a_test_says_who_would_come_and_lets_nobody_in(acme: Acme) -> None
     assert not shown.last_test.is_current
 
 
+async def test_a_test_says_what_he_could_do(acme: Acme) -> None:
+    name = f"orders.{acme.owner.account_id}"
+    access = {"accountRole": "developer", "namespacePermissions": {name: "write"}}
+    await acme.update(spec(groupsClaim="groups", groupMappings=[{"group": "engineers", "access": access}]))
+    said = f"the account role developer, write on {name}."
+    assert said in (await acme.test(BOB, groups=["engineers"])).message
+    # Also of somebody who is there already.
+    await acme.sign_on(BOB)
+    assert said in (await acme.test(BOB, groups=["engineers"])).message
+    assert "stays an owner" in (await acme.test(acme.owner.email, groups=["engineers"])).message
+
+
 async def test_the_address_of_a_test_is_good_once(acme: Acme) -> None:
     begun = await acme.call("BeginTestSignIn", {"connectionId": acme.connection_id})
     assert (await Browser(acme.bench).open(begun.url)).status_code == 303

@@ -214,6 +214,9 @@ async def test_a_provider_that_is_away(acme: Acme) -> None:
     assert answer.status_code == 403
     (failed,) = [event for event in acme.bench.events if event.kind is SignInEventKind.FAILED]
     assert "does not answer" in failed.reason
+    # Nothing was answered that could not have been accepted, and he can try again.
+    assert "could not be reached" in answer.text and "not accepted" not in answer.text
+    assert f'href="/sign-in/{pending_id}"' in answer.text
 
 
 @pytest.mark.parametrize("path", ["start", "callback", "acs", "metadata", "nothing"])

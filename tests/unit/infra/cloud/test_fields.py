@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 import typer
+from google.protobuf.json_format import ParseDict, ParseError
+from temporalio.api.cloud.identity.v1 import UserSpec
 
+from perdure.infra.cloud import described
+from perdure.infra.cloud.client import _with_values
 from perdure.infra.cloud.fields import apply, read_spec
 from perdure.infra.cloud.output import as_table
 
@@ -46,3 +50,24 @@ def test_tables() -> None:
     rows = [{"id": "a", "spec": {"state": "RESOURCE_STATE_ACTIVE", "on": True}}, {"id": "b\x1b[31m", "spec": {}}]
     columns = (("ID", "id"), ("STATE", "spec.state"), ("ON", "spec.on"), ("NONE", "x.y"))
     assert as_table(rows, columns).splitlines() == ["ID      STATE   ON   NONE", "a       active  yes", "b?[31m"]
+
+
+def test_fields_are_those_of_the_api() -> None:
+    found = dict(described.fields(UserSpec.DESCRIPTOR))
+    assert found["email"] == "text"
+    assert "ROLE_DEVELOPER" in found["access.accountAccess.role"]
+    assert "PERMISSION_WRITE" in found["access.namespaceAccesses.NAME.permission"]
+    # What is there in the words of the past is not shown.
+    assert not any("Deprecated" in path for path in found)
+
+
+def test_values_of_an_enum_are_named() -> None:
+    wrong = {"access": {"accountAccess": {"role": "ROLE_BOSS"}}}
+    with pytest.raises(ParseError) as refused:
+        ParseDict(wrong, UserSpec())
+    assert "ROLE_OWNER, ROLE_ADMIN" in _with_values(str(refused.value))
+
+
+def test_a_no_is_told_from_nothing() -> None:
+    rows = [{"lastTest": {"succeeded": True}}, {"lastTest": {}}, {}]
+    assert as_table(rows, [("OK", "lastTest.succeeded?")]).split("\n") == ["OK", "yes", "no", ""]
