@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
 import pytest_asyncio
 import trustme
@@ -43,6 +46,7 @@ class Secure(NamedTuple):
     address: str
     mutual_address: str
     directory: Path
+    pages: str = ""
 
     @property
     def namespace(self) -> str:
@@ -77,7 +81,7 @@ async def secure(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secu
     directory = tmp_path_factory.mktemp("secure")
     arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(directory)]
     async with dev(*arguments) as server:
-        yield Secure(server.address, server.mutual_address, directory)
+        yield Secure(server.address, server.mutual_address, directory, server.http)
 
 
 async def _start(channel: grpc.aio.Channel, namespace: str, metadata: list[tuple[str, str]] | None = None) -> str:
@@ -104,6 +108,19 @@ def _bearer(token: str) -> list[tuple[str, str]]:
 async def test_a_certificate_and_an_api_key_open_their_namespace(secure: Secure) -> None:
     assert await _start(secure.by_certificate(secure.client()), secure.namespace) == "OK"
     assert await _start(secure.by_key(), secure.namespace, _bearer(secure.key)) == "OK"
+
+
+async def test_an_api_key_opens_its_namespace_over_http_too(secure: Secure) -> None:
+    trusted = ssl.create_default_context(cafile=str(secure.directory / "server-ca.pem"))
+    async with httpx.AsyncClient(base_url=secure.pages, verify=trusted) as http:
+        path, key = f"/api/v1/namespaces/{secure.namespace}/workflows", {"authorization": f"Bearer {secure.key}"}
+        assert (await http.get(path)).status_code == HTTPStatus.UNAUTHORIZED
+        assert (await http.get(path, headers=key)).status_code == HTTPStatus.OK
+        other = await http.get("/api/v1/namespaces/default/workflows", headers=key)
+        assert other.status_code == HTTPStatus.FORBIDDEN
+        # The control plane is at the same place.
+        assert (await http.get("/cloud/namespaces", headers=key)).status_code == HTTPStatus.OK
+        assert (await http.get("/nothing", headers=key)).status_code == HTTPStatus.NOT_FOUND
 
 
 async def test_whoever_does_something_is_in_the_audit_log(secure: Secure) -> None:

@@ -80,8 +80,10 @@ class Gateway:
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
         pipeline = Pipeline(runtime, limits, namespaces, gates, handlers, guard, acts)
+        #: Those of the data plane, to be offered elsewhere too.
+        self.services = data_plane(pipeline)
         self._server = GrpcServer(
-            [*data_plane(pipeline), *also],
+            [*self.services, *also],
             self.metrics,
             runtime.clock,
             lambda name: namespaces.cached(name) is not None,

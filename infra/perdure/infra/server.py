@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +21,7 @@ from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
 from perdure.infra.old_usage import OldUsage
 from perdure.infra.options import Options
+from perdure.infra.rest.on_demand import OnDemand
 from perdure.infra.sqlite import (
     SqliteClusterStore,
     SqliteDatabase,
@@ -37,6 +40,7 @@ from perdure.matching.service import MatchingService
 
 if TYPE_CHECKING:
     from perdure.api.resources.endpoints import NamespaceEndpoints
+    from perdure.infra.rest.server import AsgiServer
     from perdure.infra.tenancy.embedded import EmbeddedTenancy
 
 #: How long calls in flight may take to finish when the server stops.
@@ -108,8 +112,24 @@ class EmbeddedServer:
         health = {"/healthz": lambda: Page(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")}
         pages = {**health, "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render())}
         # Metrics name all tenants.
-        self._http = tenancy.http_server(health) if tenancy else HttpServer(pages)
+        self._http = (
+            tenancy.http_server(health, self._gateway.services)
+            if tenancy
+            else OnDemand(lambda: self._open_http_server(pages))
+        )
         self._operators = HttpServer(pages)
+
+    def _open_http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
+        """The API and these pages, for everybody on this machine: not for pages of elsewhere in somebody's browser."""
+        # Late, because most who run this server never call it over HTTP.
+        from perdure.infra.rest.rpcs import DATA_PLANE, rpcs
+        from perdure.infra.rest.server import AsgiServer
+        from perdure.infra.rest.site import Site
+
+        options = self._options
+        hosts = None if options.is_reachable_from_elsewhere else {"localhost", "127.0.0.1", "[::1]", options.ip}
+        served, described = rpcs(replace(DATA_PLANE, bearer=False), self._gateway.services, hosts)
+        return AsgiServer(Site([served], {**pages, **described}))
 
     async def start(self) -> ServerPorts:
         """Serve. If it raises, nothing is left running.

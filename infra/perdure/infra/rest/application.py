@@ -85,6 +85,16 @@ class RestApplication:
         self._running = 0
         self._buffered = 0
 
+    def knows(self, scope: Scope) -> bool:
+        """Whether one of its RPCs has this path."""
+        try:
+            self._table.find(_method(scope), _raw_path(scope))
+        except MethodNotAllowed:
+            return True
+        except ServiceError:
+            return False
+        return True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # a websocket that nobody accepts is refused by the server

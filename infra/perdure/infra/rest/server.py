@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from perdure.infra.rest.application import HEADERS_BYTES_MAX
+from perdure.infra.rest.listening import listen
 from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
 
 HEAD_BYTES_MAX = HEADERS_BYTES_MAX + 2 * TARGET_BYTES_MAX
@@ -23,7 +24,6 @@ CONNECTIONS_MAX = 1024
 KEEP_ALIVE_S = 30
 READ_S_MAX = 60.0
 GRACE_S = 5
-_BACKLOG = 256
 
 
 class _Protocol(H11Protocol):
@@ -94,13 +94,14 @@ class AsgiServer:
         Raises:
             OSError: the address cannot be had.
         """
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        listener.setblocking(False)
+        listener = listen(host, port)
         bound: int = listener.getsockname()[1]
-        # Connections are taken by the kernel from here on, and served as soon as the loop comes to it.
-        self._serving = asyncio.ensure_future(self._server.serve([listener]))
+        self.serve(listener)
         return bound
+
+    def serve(self, listener: socket.socket) -> None:
+        """Serve whoever connects to it, as soon as the loop comes to that."""
+        self._serving = asyncio.ensure_future(self._server.serve([listener]))
 
     @property
     def background(self) -> list[asyncio.Task[None]]:

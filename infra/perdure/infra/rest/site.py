@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from perdure.infra.http import Page
-from perdure.infra.rest.application import Receive, Scope, Send
+from perdure.infra.rest.application import Receive, RestApplication, Scope, Send
 
 
 class Site:
     """An ASGI application that asks the first of: the page of exactly this path, the application of the longest prefix
-    (`/console` has `/console` and `/console/...`), the application for the rest.
+    (`/console` has `/console` and `/console/...`), the RPCs that have such a path. The last RPCs answer if none has.
     """
 
     def __init__(
-        self, rest: Any, pages: Mapping[str, Callable[[], Page]], mounts: Mapping[str, Any] | None = None
+        self,
+        rpcs: Sequence[RestApplication],
+        pages: Mapping[str, Callable[[], Page]],
+        mounts: Mapping[str, Any] | None = None,
     ) -> None:
-        self._rest = rest
+        *self._rpcs, self._last = rpcs
         self._pages = pages
         self._mounts = sorted((mounts or {}).items(), key=lambda mount: len(mount[0]), reverse=True)
 
@@ -32,7 +35,8 @@ class Site:
             if path == prefix or path.startswith(f"{prefix}/"):
                 await application(scope, receive, send)
                 return
-        await self._rest(scope, receive, send)
+        application = next((each for each in self._rpcs if each.knows(scope)), self._last)
+        await application(scope, receive, send)
 
 
 async def _send_page(send: Send, page: Page) -> None:

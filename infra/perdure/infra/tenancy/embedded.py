@@ -134,10 +134,10 @@ class EmbeddedTenancy:
         assert self._control_plane is not None
         return self._control_plane.services()
 
-    def http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
+    def http_server(self, pages: Mapping[str, Callable[[], Page]], data_plane: Sequence[Service]) -> AsgiServer:
         """For the HTTP port, with these pages too. Raises OSError: the certificate cannot be read."""
         assert self._control_plane is not None
-        return control_plane_server(self.services(), pages, self._control_plane.mounts, self.tls.context())
+        return control_plane_server(self.services(), pages, self._control_plane.mounts, self.tls.context(), data_plane)
 
     async def check(self, namespaces: Sequence[Namespace]) -> None:
         """Raises StartFailed: these are not of accounts that are known here."""

@@ -8,17 +8,9 @@ from typing import Any
 
 from perdure.frontend.services import Service
 from perdure.infra.http import Page
-from perdure.infra.rest.application import RestApplication
+from perdure.infra.rest.rpcs import CONTROL_PLANE, DATA_PLANE, rpcs
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
-from perdure.infra.rest.tryit import api_pages
-from perdure.kernel.transcoding.openapi import document
-from perdure.kernel.transcoding.routes import RouteTable, bindings_of
-
-DOCUMENT_PATH = "/cloud/openapi.json"
-PAGE_PATH = "/cloud/docs"
-_TITLE = "Perdure Cloud Ops API"
-_VERSION = "1"
 
 
 def control_plane_server(
@@ -26,21 +18,17 @@ def control_plane_server(
     pages: Mapping[str, Callable[[], Page]],
     mounts: Mapping[str, Any],
     tls: ssl.SSLContext | None = None,
+    data_plane: Sequence[Service] = (),
 ) -> AsgiServer:
-    """Serves the services by their HTTP annotations, and other ASGI applications under their paths.
+    """Serves the services by their HTTP annotations, other ASGI applications under their paths, and the data plane if
+    it is here too.
 
     Raises:
         ValueError: an annotation makes no sense.
     """
-    table = RouteTable(binding for service in services for binding in bindings_of(service.descriptor))
-    handlers = {
-        f"/{service.descriptor.full_name}/{name}": served.endpoint
-        for service in services
-        for name, served in service.methods.items()
-    }
-    described = api_pages(
-        lambda: document(table, title=_TITLE, version=_VERSION, shorthand=False, bearer=True),
-        document_path=DOCUMENT_PATH,
-        page_path=PAGE_PATH,
-    )
-    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}, mounts), tls=tls)
+    served, described = rpcs(CONTROL_PLANE, services)
+    applications, more = [served], {**pages, **described}
+    if data_plane:
+        served, described = rpcs(DATA_PLANE, data_plane)
+        applications, more = [served, *applications], {**more, **described}
+    return AsgiServer(Site(applications, more, mounts), tls=tls)

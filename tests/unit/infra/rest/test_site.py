@@ -39,7 +39,7 @@ def site() -> Site:
         ),
     }
     rest = RestApplication(TABLE, toy_handlers(TABLE))
-    return Site(rest, pages, {"/console": named("console"), "/console/login": named("login")})
+    return Site([rest], pages, {"/console": named("console"), "/console/login": named("login")})
 
 
 async def get(path: str, method: str = "GET") -> httpx.Response:
@@ -101,4 +101,5 @@ def test_a_server_without_rpcs_over_http_pays_nothing_for_them() -> None:
     loaded = "import sys, perdure.infra.server, perdure.infra.cli; print(*sys.modules, sep='\\n')"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert "perdure.infra.http" in modules
-    assert not [name for name in modules if re.match(r"uvicorn|h11|starlette|perdure\.infra\.rest|.*transcoding", name)]
+    costly = r"uvicorn|h11|starlette|perdure\.infra\.rest\.(application|server|site|rpcs)|.*transcoding"
+    assert not [name for name in modules if re.match(costly, name)]
