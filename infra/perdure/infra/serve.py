@@ -30,8 +30,10 @@ def run(settings: Settings) -> None:
             places.insert(0, f"gRPC {host}:{ports.grpc}")
         if ports.mutual is not None:
             places.insert(1, f"mTLS {host}:{ports.mutual}")
+        scheme = "http" if settings.tls.certificate is None else "https"
+        if ports.api is not None:
+            places.append(f"API {scheme}://{host}:{ports.api}")
         if ports.web is not None:
-            scheme = "http" if settings.tls.certificate is None else "https"
             places.append(f"web {scheme}://{host}:{ports.web}")
         print(f"Perdure ready: {', '.join(places)}, roles {','.join(settings.roles)}", flush=True)
         await stopping.wait()

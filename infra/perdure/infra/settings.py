@@ -52,7 +52,8 @@ class _Section(BaseModel):
 class Listen(_Section):
     """Port 0 is any that is free. `advertise` is the `host:port` by which other processes reach `internal_port`.
     `mtls_port` is for clients that show certificates; there is one with `tls` and a control plane only. `web_port` is
-    the control plane's REST API, for the role control-plane; `http_port` is for operators, and is never for tenants.
+    the control plane's REST API, for the role control-plane; `api_port` is the data plane's, for the role gateway;
+    `http_port` is for operators, and is never for tenants.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +61,7 @@ class Listen(_Section):
     mtls_port: Port = 7235
     http_port: Port = 8233
     web_port: Port = 8234
+    api_port: Port = 8235
     internal_port: Port = 7234
     advertise: str = ""
 

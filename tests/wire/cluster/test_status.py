@@ -6,8 +6,10 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
+import httpx
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from prometheus_client.parser import text_string_to_metric_families
@@ -62,6 +64,13 @@ async def admin(cluster: LocalCluster, *arguments: str) -> str:
     printed, _ = await process.communicate()
     assert process.returncode == 0
     return printed.decode()
+
+
+async def test_gateways_serve_the_api_over_http(cluster: LocalCluster) -> None:
+    for gateway in cluster.with_role("gateway"):
+        async with httpx.AsyncClient(base_url=gateway.api) as http:
+            assert (await http.get("/api/v1/cluster-info")).status_code == HTTPStatus.OK
+            assert (await http.get("/api/v1/openapi.json")).json()["openapi"].startswith("3.")
 
 
 async def test_every_role_tells_what_it_does(cluster: LocalCluster) -> None:

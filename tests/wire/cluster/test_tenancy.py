@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import trustme
 
 from perdure.auth.certificates.issuing import Issued, generate_authority, generate_leaf
-from perdure.infra.local.cluster import LocalCluster
+from perdure.infra.local.cluster import LocalCluster, Node
 from perdure.infra.tenancy import accounts, sealing_keys
 from perdure.kernel.runtime import Runtime
 from tests.support.tenants import Cloud, start_workflow, until
@@ -63,6 +66,7 @@ async def test_what_the_control_plane_decides_holds_everywhere(tmp_path: Path) -
             await _until("OK", gateway.mutual_address, mutual, namespace)
             assert await start_workflow(gateway.address, plain, "orders.other1", token) == "PERMISSION_DENIED"
             assert await start_workflow(gateway.address, plain, namespace) == "UNAUTHENTICATED"
+            assert await _over_http(gateway, trusted, namespace, token) == (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
 
         # Another authority is trusted, and the first one no longer.
         second = generate_authority("orders", timedelta(days=9), now)
@@ -89,3 +93,12 @@ async def test_what_the_control_plane_decides_holds_everywhere(tmp_path: Path) -
 
 def _text(authority: Issued) -> str:
     return base64.b64encode(authority.certificate_pem).decode()
+
+
+async def _over_http(gateway: Node, trusted: bytes, namespace: str, token: str) -> tuple[int, int]:
+    """What becomes of a call with the API key, and of one without."""
+    context = ssl.create_default_context(cadata=trusted.decode())
+    async with httpx.AsyncClient(base_url=gateway.api, verify=context) as http:
+        path = f"/api/v1/namespaces/{namespace}/workflows"
+        known = await http.get(path, headers={"authorization": f"Bearer {token}"})
+        return known.status_code, (await http.get(path)).status_code

@@ -18,7 +18,7 @@ from perdure.kernel.runtime import Runtime
 
 pytestmark = pytest.mark.timeout(60)
 
-LISTEN = Listen(grpc_port=0, mtls_port=0, http_port=0, web_port=0, internal_port=0)
+LISTEN = Listen(grpc_port=0, mtls_port=0, http_port=0, web_port=0, api_port=0, internal_port=0)
 LOOPS = ("access", "operations", "purging", "audit exports")
 
 

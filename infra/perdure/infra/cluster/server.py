@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,9 @@ from perdure.infra.postgres import (
     PostgresVisibilityStore,
 )
 from perdure.infra.redis.news import RedisNews
+from perdure.infra.rest.rpcs import DATA_PLANE, rpcs
+from perdure.infra.rest.server import AsgiServer
+from perdure.infra.rest.site import Site
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
 from perdure.kernel.limits import NamespaceLimits
@@ -50,7 +54,7 @@ _HEALTH_PATH = "/healthz"
 
 class Ports(NamedTuple):
     """Where the process listens. One that is neither gateway nor control plane has no `grpc`; `mutual` is for clients
-    that show certificates, `web` is the control plane's REST API.
+    that show certificates, `web` is the control plane's REST API, `api` the gateway's.
     """
 
     grpc: int | None
@@ -58,6 +62,7 @@ class Ports(NamedTuple):
     internal: int
     mutual: int | None = None
     web: int | None = None
+    api: int | None = None
 
 
 class ClusterServer:
@@ -129,6 +134,12 @@ class ClusterServer:
         self._front_tls = self._tls()
         # Not on the port for operators, whose pages name all tenants.
         self._web = tenancy.web_server({_HEALTH_PATH: self._health}, self._front_tls) if tenancy else None
+        self._api = self._open_api(self._gateway) if self._gateway else None
+
+    def _open_api(self, gateway: Gateway) -> AsgiServer:
+        served, described = rpcs(replace(DATA_PLANE, bearer=self._tenancy is not None), gateway.services)
+        pages = {_HEALTH_PATH: self._health, **described}
+        return AsgiServer(Site([served], pages), tls=self._front_tls.context() if self._front_tls else None)
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
@@ -172,6 +183,7 @@ class ClusterServer:
                     f"{listen.host}:{listen.mtls_port}" if mutual else "",
                 )
             web = await self._web.start(listen.host, listen.web_port) if self._web else None
+            api = await self._api.start(listen.host, listen.api_port) if self._api else None
             http = await self._http.start(listen.host, listen.http_port)
             await self._node.join()
             if self._old_usage is not None:
@@ -181,7 +193,7 @@ class ClusterServer:
             if (server := self._gateway or self._front) is not None:
                 await server.close()
             raise
-        return Ports(front and front.public, http, internal, front and front.mutual, web)
+        return Ports(front and front.public, http, internal, front and front.mutual, web, api)
 
     def _tls(self) -> ServerTls | None:
         """For the ports of clients."""
@@ -209,6 +221,8 @@ class ClusterServer:
         loops = self._tenancy.background if self._tenancy else []
         if self._web is not None:
             loops += self._web.background
+        if self._api is not None:
+            loops += self._api.background
         return self._node.defect_of(loops)
 
     def _limits_of(self, namespace: str) -> NamespaceLimits:
@@ -245,6 +259,8 @@ class ClusterServer:
         await self._internal.stop(grace_s)
         if self._web is not None:
             await self._web.stop()
+        if self._api is not None:
+            await self._api.stop()
         await self._http.stop()
         await self._node.stop()
         await self._transport.close()

@@ -39,6 +39,7 @@ class Node:
         self.http = places["HTTP"]
         #: The control plane's REST API.
         self.web = places.get("web", "")
+        self.api = places.get("API", "")
         self.internal = places["internal"]
 
     @property
@@ -140,7 +141,7 @@ class LocalCluster:
         """What a process that is to belong to this cluster, or to administer it, needs in its environment."""
         # As one value, to keep their order: the first is the directory.
         databases = {"PERDURE_DATABASES": json.dumps(self.dsns)}
-        ports = {"PERDURE_LISTEN__MTLS_PORT": "0", "PERDURE_LISTEN__WEB_PORT": "0"}
+        ports = {f"PERDURE_LISTEN__{name}_PORT": "0" for name in ("MTLS", "WEB", "API")}
         redis = {"PERDURE_REDIS__URL": self.redis.url} if self.redis is not None else {}
         return {**os.environ, **databases, **ports, **redis, **self._environment}
 

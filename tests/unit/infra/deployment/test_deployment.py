@@ -97,6 +97,8 @@ def test_the_processes_of_the_chart_find_their_settings(
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         listen = settings.listen
         expected = {"grpc": listen.grpc_port, "internal": listen.internal_port, "http": listen.http_port}
+        if Role.GATEWAY in settings.roles:
+            expected["api"] = listen.api_port
         if "tenants" in values and Role.GATEWAY in settings.roles:
             expected["mtls"] = listen.mtls_port
         if Role.CONTROL_PLANE in settings.roles:
