@@ -1,7 +1,8 @@
 """Users of a cluster for Locust. Its web page or CSV shows where the cluster bends.
 
     python -m loadtests.worker localhost:7233 --processes 2     # whoever does the work
-    locust -f loadtests/locustfile.py --host localhost:7233
+    locust -f loadtests/locustfile.py --host localhost:7233 GrpcCaller
+    locust -f loadtests/locustfile.py --host http://localhost:8233 HttpCaller
 
 What users do, and how often, is in the mix file: `mix.toml` beside this one, or the one that MIX names.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 import grpc
 import grpc.experimental.gevent
+import httpx
 from google.protobuf.message import Message
 from locust import User, constant, events
 from locust.exception import StopUser
@@ -39,6 +41,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
+from loadtests.http_service import HttpService
+
 # Locust runs its users in greenlets: a call that blocks must let the others go on.
 grpc.experimental.gevent.init_gevent()
 
@@ -54,14 +58,16 @@ def payloads(value: object) -> Payloads:
 class Caller(User):
     """One client with a connection of its own, and one workflow that it talks to for as long as it lives."""
 
+    abstract = True
     wait_time = constant(0)
+    #: As reports name it.
+    transport: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.host:
             raise StopUser
-        self._channel = grpc.insecure_channel(self.host)
-        self._service = WorkflowServiceStub(self._channel)
+        self._service = self.connect(self.host)
         self._companion = WorkflowExecution(workflow_id=f"load-{uuid.uuid4()}")
         weights = MIX["weights"]
         self._names, self._weights = list(weights), list(weights.values())
@@ -75,7 +81,14 @@ class Caller(User):
             self._service.TerminateWorkflowExecution,
             TerminateWorkflowExecutionRequest(namespace=NAMESPACE, workflow_execution=self._companion),
         )
-        self._channel.close()
+        self.disconnect()
+
+    def connect(self, host: str) -> Any:
+        """WorkflowService, with a method for each RPC."""
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        raise NotImplementedError
 
     # Locust calls every method that is in `tasks`, in turn.
 
@@ -101,7 +114,7 @@ class Caller(User):
             response = self._service.GetWorkflowExecutionHistory(request, timeout=RESULT_S_MAX)
             if not response.history.events:
                 error = TimeoutError(f"no result within {RESULT_S_MAX:.0f} s")
-        except grpc.RpcError as failed:
+        except (grpc.RpcError, httpx.HTTPError) as failed:
             error = failed
         self._note("workflow of one activity", began, error)
 
@@ -149,7 +162,7 @@ class Caller(User):
         began = time.perf_counter()
         try:
             response = call(request, timeout=RESULT_S_MAX)
-        except grpc.RpcError as error:
+        except (grpc.RpcError, httpx.HTTPError) as error:
             self._note(name, began, error)
             return None
         self._note(name, began, None)
@@ -159,8 +172,10 @@ class Caller(User):
         if isinstance(error, grpc.Call):
             # By what went wrong: messages have ids in them.
             error = RuntimeError(error.code().name)
+        elif isinstance(error, httpx.HTTPStatusError):
+            error = RuntimeError(f"HTTP {error.response.status_code}")
         events.request.fire(  # type: ignore[no-untyped-call]
-            request_type="grpc",
+            request_type=self.transport,
             name=name,
             response_time=(time.perf_counter() - began) * 1000,
             response_length=0,
@@ -168,3 +183,24 @@ class Caller(User):
         )
 
     tasks = [act]  # noqa: RUF012  Locust looks for it here
+
+
+class GrpcCaller(Caller):
+    transport = "grpc"
+
+    def connect(self, host: str) -> Any:
+        self._channel = grpc.insecure_channel(host)
+        return WorkflowServiceStub(self._channel)
+
+    def disconnect(self) -> None:
+        self._channel.close()
+
+
+class HttpCaller(Caller):
+    transport = "http"
+
+    def connect(self, host: str) -> Any:
+        return HttpService(host)
+
+    def disconnect(self) -> None:
+        self._service.close()

@@ -8,12 +8,15 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.process import ANY_PORTS, dev
 
 ROOT = Path(__file__).parents[2]
 
 
-async def test_users_find_what_they_ask_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("users", ["GrpcCaller", "HttpCaller"])
+async def test_users_find_what_they_ask_for(users: str, tmp_path: Path) -> None:
     mix = tmp_path / "mix.toml"
     mix.write_text((ROOT / "loadtests" / "mix.toml").read_text().replace("most = 0.2", "most = 0.01"))
     results = tmp_path / "results"
@@ -25,8 +28,17 @@ async def test_users_find_what_they_ask_for(tmp_path: Path) -> None:
         try:
             locust = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "locust", "--locustfile", "loadtests/locustfile.py", "--headless"),
-                *("--host", server.address, "--users", "4", "--spawn-rate", "4", "--run-time", "6s"),
-                *("--csv", str(results), "--only-summary", "--loglevel", "ERROR"),
+                *(
+                    "--host",
+                    server.address if users == "GrpcCaller" else server.http,
+                    "--users",
+                    "4",
+                    "--spawn-rate",
+                    "4",
+                    "--run-time",
+                    "6s",
+                ),
+                *("--csv", str(results), "--only-summary", "--loglevel", "ERROR", users),
                 cwd=ROOT,
                 env=environment,
                 stdout=asyncio.subprocess.DEVNULL,
