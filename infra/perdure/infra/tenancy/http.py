@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from perdure.frontend.services import Service
@@ -43,4 +44,6 @@ def control_plane_server(
         document_path=DOCUMENT_PATH,
         page_path=PAGE_PATH,
     )
-    return AsgiServer(Site(RestApplication(table, handlers), {**pages, **described}, mounts), tls=tls)
+    # Somebody who looks what this is.
+    front = {"/": lambda: Page(HTTPStatus.SEE_OTHER, "text/plain", b"", (("location", PAGE_PATH),))}
+    return AsgiServer(Site(RestApplication(table, handlers), {**front, **pages, **described}, mounts), tls=tls)
