@@ -197,6 +197,7 @@ async def test_the_port_speaks_tls_only_and_has_the_page_for_health_checks_too(i
     async with installation.client() as client, httpx.AsyncClient() as plain:
         assert (await client.get("/healthz")).text == "ok\n"
         assert (await client.get("/cloud/openapi.json")).status_code == 200
+        assert (await client.get("/")).headers["location"] == "/cloud/docs"
         with pytest.raises(httpx.TransportError):
             await plain.get(installation.server.http.replace("https:", "http:") + "/healthz")
 

@@ -79,7 +79,8 @@ async def test_what_is_in_use_is_named(tmp_path: Path) -> None:
         port = process.address.rpartition(":")[2]
         http_port = process.http.rpartition(":")[2]
         assert port in await asyncio.to_thread(refused, "--ephemeral", "--port", port, "--http-port", "0")
-        assert http_port in await asyncio.to_thread(refused, "--ephemeral", "--port", "0", "--http-port", http_port)
+        said = await asyncio.to_thread(refused, "--ephemeral", "--port", "0", "--http-port", http_port)
+        assert http_port in said and "--http-port" in said
         assert "in use" in await asyncio.to_thread(refused, "--db", database, *ANY_PORTS)
 
 

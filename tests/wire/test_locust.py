@@ -22,22 +22,14 @@ async def test_users_find_what_they_ask_for(users: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]), "MIX": str(mix)}
     async with dev("--ephemeral", *ANY_PORTS) as server:
+        host = server.address if users == "GrpcCaller" else server.http
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "loadtests.worker", server.address), cwd=ROOT, env=environment
         )
         try:
             locust = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "locust", "--locustfile", "loadtests/locustfile.py", "--headless"),
-                *(
-                    "--host",
-                    server.address if users == "GrpcCaller" else server.http,
-                    "--users",
-                    "4",
-                    "--spawn-rate",
-                    "4",
-                    "--run-time",
-                    "6s",
-                ),
+                *("--host", host, "--users", "4", "--spawn-rate", "4", "--run-time", "6s"),
                 *("--csv", str(results), "--only-summary", "--loglevel", "ERROR", users),
                 cwd=ROOT,
                 env=environment,

@@ -51,6 +51,32 @@ _InternalPort = Annotated[int | None, typer.Option(help="Port for the other proc
 _Advertise = Annotated[str | None, typer.Option(help="host:port by which the others reach the internal port.")]
 _LogLevel = Annotated[str | None, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")]
 
+# Of `perdure dev --secure`.
+_Secure = Annotated[
+    bool, typer.Option("--secure", help="Ask clients for a certificate or API key, which are made on the first start.")
+]
+_SecureDir = Annotated[Path, typer.Option(help="Where these are kept.")]
+_Reached = Annotated[
+    str, typer.Option(help="With --secure: name or address by which clients reach it, if it is not --ip.")
+]
+_MetricsPort = Annotated[
+    int | None, typer.Option(help="With --secure: port of /metrics, on the loopback address only.", min=0, max=65535)
+]
+_OutgoingNetworks = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="With --secure: network besides the public ones that webhooks and identity providers may be in, such as "
+        "127.0.0.0/8; repeatable."
+    ),
+]
+_OutgoingAuthority = Annotated[Path | None, typer.Option(help="With --secure: authority of their certificates, PEM.")]
+_AuditDir = Annotated[
+    Path | None, typer.Option(help="With --secure: where audit exports to files go; else there are none.")
+]
+_OpenAnyway = Annotated[
+    bool, typer.Option("--open-anyway", help="Let everybody in, though the database has namespaces of accounts.")
+]
+
 #: What Typer raises for flags that make no sense. It keeps the class to itself, but not its subclasses.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -81,35 +107,15 @@ def dev(
     dynamic_config_value: Annotated[
         list[str] | None, typer.Option(help="key=value of a limit, such as limit.blobSize.error=1000; repeatable.")
     ] = None,
-    secure: Annotated[
-        bool,
-        typer.Option("--secure", help="Ask clients for a certificate or API key, which are made on the first start."),
-    ] = False,
-    secure_dir: Annotated[Path, typer.Option(help="Where these are kept.")] = DEFAULT_SECURE_DIRECTORY,
+    secure: _Secure = False,
+    secure_dir: _SecureDir = DEFAULT_SECURE_DIRECTORY,
     mtls_port: Annotated[int, typer.Option(help="Port for clients with certificates.", min=0, max=65535)] = 7235,
-    host: Annotated[
-        str, typer.Option(help="With --secure: name or address by which clients reach it, if it is not --ip.")
-    ] = "",
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(help="With --secure: port of /metrics, on the loopback address only.", min=0, max=65535),
-    ] = None,
-    outgoing_network: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="With --secure: network besides the public ones that webhooks and identity providers may be in, such "
-            "as 127.0.0.0/8; repeatable."
-        ),
-    ] = None,
-    outgoing_authority: Annotated[
-        Path | None, typer.Option(help="With --secure: authority of their certificates, PEM.")
-    ] = None,
-    audit_dir: Annotated[
-        Path | None, typer.Option(help="With --secure: where audit exports to files go; else there are none.")
-    ] = None,
-    open_anyway: Annotated[
-        bool, typer.Option("--open-anyway", help="Let everybody in, though the database has namespaces of accounts.")
-    ] = False,
+    host: _Reached = "",
+    metrics_port: _MetricsPort = None,
+    outgoing_network: _OutgoingNetworks = None,
+    outgoing_authority: _OutgoingAuthority = None,
+    audit_dir: _AuditDir = None,
+    open_anyway: _OpenAnyway = False,
     log_level: Annotated[str, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")] = "warn",
 ) -> None:
     """Run every role in one process, on one SQLite file."""
@@ -122,6 +128,8 @@ def dev(
     # Late, because these load a lot: `--version` and `--help` need none of it.
     from perdure.infra import options
 
+    networks = tuple(outgoing_network or [])
+    asked = options.Secure(secure_dir, mtls_port, host, metrics_port, networks, outgoing_authority, audit_dir)
     try:
         chosen = options.from_flags(
             ip=ip,
@@ -131,17 +139,7 @@ def dev(
             namespaces=namespace or [],
             search_attributes=search_attribute or [],
             dynamic_config=dynamic_config_value or [],
-            secure=options.Secure(
-                secure_dir,
-                mtls_port,
-                host,
-                metrics_port,
-                tuple(outgoing_network or []),
-                outgoing_authority,
-                audit_dir,
-            )
-            if secure
-            else None,
+            secure=asked if secure else None,
             open_anyway=open_anyway,
         )
     except options.BadFlag as error:

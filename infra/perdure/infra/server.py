@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -146,12 +147,14 @@ class EmbeddedServer:
             await self._matching.start()
             self._old_usage.start()
             ports = self._ports = await self._serve()
-            http_port = await self._http.start(self._options.ip, self._options.http_port)
+            with _blaming("--http-port"):
+                http_port = await self._http.start(self._options.ip, self._options.http_port)
             metrics_port, secure = None, self._options.secure
             if secure is not None:
                 self._pages = f"https://{self._options.place(http_port)}"
                 if secure.metrics_port is not None:
-                    metrics_port = await self._operators.start("127.0.0.1", secure.metrics_port)
+                    with _blaming("--metrics-port"):
+                        metrics_port = await self._operators.start("127.0.0.1", secure.metrics_port)
         except BaseException:
             await self.stop(grace_s=0)
             await self._gateway.close()
@@ -224,3 +227,11 @@ class EmbeddedServer:
             changed = with_attributes(namespace, self._options.search_attributes)
             if changed != namespace:
                 await self._namespaces.update(msgspec.structs.replace(changed, version=namespace.version + 1))
+
+
+@contextmanager
+def _blaming(flag: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{flag}: {error.strerror or error}") from error

@@ -146,7 +146,10 @@ class GuardedCalls:
         if not addresses:
             raise CallFailed(f"{host} has no address", is_theirs=True)
         if not all(self._allowed.allow(address) for address in addresses):
-            raise CallFailed(f"{host} has an address that must not be called", is_theirs=True)
+            raise CallFailed(
+                f"{host} has an address that must not be called: neither public nor one that the operator allows",
+                is_theirs=True,
+            )
         if scheme != "https" and not all(self._allowed.is_ours(address) for address in addresses):
             raise CallFailed(f"{host} must be called by https", is_theirs=True)
         return addresses[0]

@@ -200,7 +200,8 @@ def _delete(resource: Resource) -> Any:
         """Delete one."""
         client = CloudClient()
         before = fetch(client, resource, which, namespace)
-        if not yes and typer.prompt(f"Type {which} to delete it") != which:
+        called = _called(before) or which
+        if not yes and typer.prompt(f"Type {called} to delete it") not in (called, which):
             fail("nothing was deleted")
         request = {
             **_named(resource, which, namespace),
@@ -210,6 +211,12 @@ def _delete(resource: Resource) -> Any:
         print(as_json(client.change(resource.delete, request, wait=not async_)))
 
     return delete
+
+
+def _called(found: dict[str, Any]) -> str:
+    """By what people know it, if it is not its id that they do."""
+    spec = found.get("spec", {})
+    return next((str(spec[name]) for name in ("email", "displayName") if spec.get(name)), "")
 
 
 def _named(resource: Resource, which: str, namespace: str) -> dict[str, Any]:

@@ -265,7 +265,7 @@ RESOURCES: Mapping[str, Resource] = {
         columns=(("REGION", "id"), ("PROVIDER", "cloudProvider"), ("LOCATION", "location")),
     ),
     "billing-report": Resource(
-        "Usage as files.",
+        "Usage as files: of this month until the last whole day, unless the specification says otherwise.",
         id_field="billing_report_id",
         item="billing_report",
         get="GetBillingReport",

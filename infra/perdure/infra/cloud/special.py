@@ -207,9 +207,22 @@ def audit_log(
         ("OPERATION", "operation"),
         ("STATUS", "status"),
         ("WHO", "principal.name"),
+        ("ABOUT", "about"),
         ("FROM", "xForwardedFor"),
     )
-    print(as_json(found) if output is Output.JSON else as_table(found, columns))
+    print(
+        as_json(found)
+        if output is Output.JSON
+        else as_table(({**each, "about": _about(each)} for each in found), columns)
+    )
+
+
+def _about(record: dict[str, Any]) -> str:
+    """A namespace and what in it, or a resource."""
+    details = record.get("rawDetails", {})
+    resource = details.get("resource", {})
+    named = (details.get("namespace"), details.get("workflowId"), resource.get("kind"), resource.get("id"))
+    return " ".join(str(each) for each in named if each)
 
 
 def operation_get(which: Annotated[str, typer.Argument(help="Its id.")]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from perdure.frontend.services import Service
@@ -27,7 +28,9 @@ def control_plane_server(
         ValueError: an annotation makes no sense.
     """
     served, described = rpcs(CONTROL_PLANE, services)
-    applications, more = [served], {**pages, **described}
+    # Somebody who looks what this is.
+    front = {"/": lambda: Page(HTTPStatus.SEE_OTHER, "text/plain", b"", (("location", CONTROL_PLANE.page_path),))}
+    applications, more = [served], {**front, **pages, **described}
     if data_plane:
         served, described = rpcs(DATA_PLANE, data_plane)
         applications, more = [served, *applications], {**more, **described}
