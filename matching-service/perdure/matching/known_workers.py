@@ -76,5 +76,10 @@ class KnownWorkers:
             del self._namespaces[namespace_id]
 
     @property
+    def count(self) -> int:
+        """How many are held in memory."""
+        return sum(map(len, self._namespaces.values()))
+
+    @property
     def _oldest_ns(self) -> int:
         return self._clock.now_ns() - self._limits.worker_ttl_ns
