@@ -22,6 +22,7 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
+from perdure.matching import metrics
 from perdure.matching.handlers import describe, polls, queries, workers
 from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
@@ -112,7 +113,8 @@ class MatchingService:
 
     def samples(self, name_of: NameOf) -> Iterable[Sample]:
         """What there is to count here and now."""
-        return self._queues.samples(name_of)
+        yield from self._queues.samples(name_of)
+        yield Sample(metrics.WORKERS, (), self._workers.count)
 
     def largest_backlogs(self, count: int) -> list[Backlog]:
         """Of the partitions of this process where the most tasks wait."""
