@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.workflowservice.v1 import DescribeWorkerRequest, ListWorkersRequest
 from temporalio.client import Client
 
-from tests.support.sdk import worker
+from tests.support.sdk import SHORT, worker
 
 
 @activity.defn
@@ -18,8 +18,9 @@ async def nothing() -> None: ...
 
 async def test_a_worker_that_stops_leaves_its_last_heartbeat(client: Client) -> None:
     queue = f"workers-{uuid4()}"
-    async with worker(client, queue, activities=[nothing]):
-        pass
+    async with worker(client, [], [nothing], queue):
+        # Only a worker that has got so far has something to say.
+        await client.execute_activity(nothing, id=queue, task_queue=queue, start_to_close_timeout=SHORT)
     request = ListWorkersRequest(namespace="default", query=f"TaskQueue = '{queue}' AND SdkName = 'temporal-python'")
     listed = (await client.workflow_service.list_workers(request)).workers
     assert [each.worker_identity for each in listed] == [client.identity]
