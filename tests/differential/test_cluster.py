@@ -25,6 +25,7 @@ from tests.differential import (
     test_update_with_start,
     test_updates,
     test_visibility,
+    test_workers,
     test_workflow_tasks,
 )
 from tests.differential.compare import Comparison, Pair
@@ -56,6 +57,7 @@ _SAMPLE: tuple[Comparison, ...] = (
     test_updates.test_task_fails_and_the_update_comes_again,
     test_updates.test_two_at_once,
     test_visibility.test_list_and_count,
+    test_workers.test_workers_that_end,
     test_workflow_tasks.test_events_are_buffered_while_a_task_runs,
     test_workflow_tasks.test_sticky_queue,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from perdure.frontend.handlers import worker_config
 from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.batches import BatchHandlers
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
@@ -70,6 +71,7 @@ class Gateway:
                 **ActivityLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
                 **BatchHandlers(history, visibility, limits).handlers,
+                **worker_config.HANDLERS,
             },
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),

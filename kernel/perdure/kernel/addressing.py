@@ -7,12 +7,23 @@ from operator import attrgetter
 from typing import Any
 
 from google.protobuf.message import Message
-from temporalio.api.workflowservice.v1 import ExecuteMultiOperationRequest
+from temporalio.api.workflowservice.v1 import (
+    CountWorkersRequest,
+    DescribeWorkerRequest,
+    ExecuteMultiOperationRequest,
+    ListWorkersRequest,
+    RecordWorkerHeartbeatRequest,
+)
 
 from perdure.kernel import tokens
 from perdure.kernel.ids import WorkflowId
+from perdure.kernel.options import RESERVED_TASK_QUEUE_PREFIX
 
 _Reader = Callable[[Any], str]
+
+#: Whoever owns this queue, which nobody can use as one, knows the workers of the namespace.
+WORKERS = f"{RESERVED_TASK_QUEUE_PREFIX}workers"
+_ABOUT_WORKERS = (CountWorkersRequest, DescribeWorkerRequest, ListWorkersRequest, RecordWorkerHeartbeatRequest)
 
 #: By the field that a request has, in the order in which they are looked for.
 _EXECUTIONS: dict[str, _Reader] = {
@@ -44,13 +55,13 @@ def workflow_id_of(request: Message) -> WorkflowId:
 
 
 def task_queue_of(request: Message) -> str:
-    """The name of the task queue that a request to matching is about.
+    """The name of the task queue that a request to matching is about; `WORKERS` if it is about workers.
 
     Raises:
         InvalidArgument: the request has a task token that is not one.
     """
     kind = type(request)
-    reader = _readers.get((True, kind)) or _readers.setdefault((True, kind), _find(kind, _TASK_QUEUES))
+    reader = _readers.get((True, kind)) or _readers.setdefault((True, kind), _queue_reader(kind))
     return reader(request)
 
 
@@ -65,6 +76,10 @@ def _execution_reader(kind: type[Message]) -> _Reader:
         if name in fields:
             return attrgetter(name)
     return _find(kind, _EXECUTIONS)
+
+
+def _queue_reader(kind: type[Message]) -> _Reader:
+    return (lambda request: WORKERS) if kind in _ABOUT_WORKERS else _find(kind, _TASK_QUEUES)
 
 
 def _of_first_operation(request: ExecuteMultiOperationRequest) -> str:

@@ -119,6 +119,10 @@ class Limits(_Named):
     queries_waiting_max: int = _limit(
         1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
     )
+    workers_max: int = _limit(10_000, "matching.workerRegistryMaxEntries", "workers of one namespace that are known")
+    worker_ttl_ns: int = _limit(
+        300 * SECOND_NS, "matching.workerRegistryEntryTTL", "how long a worker is known that is not heard of again"
+    )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )

@@ -54,6 +54,9 @@ REFILLS = Family("refills", Kind.COUNTER, "Times that history was asked for task
 QUEUES = Family(
     "loaded_task_queues", Kind.GAUGE, "Partitions of task queues in memory.", (), "loaded_task_queue_partition_count"
 )
+WORKERS = Family(
+    "known_workers", Kind.GAUGE, "Workers that have sent a heartbeat lately.", (), "worker_registry_worker_count"
+)
 
 FAMILIES = (
     OFFERED,
@@ -69,6 +72,7 @@ FAMILIES = (
     FETCHED,
     REFILLS,
     QUEUES,
+    WORKERS,
 )
 
 

@@ -11,9 +11,10 @@ from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeTaskQueueResponse,
     QueryWorkflowResponse,
+    ShutdownWorkerRequest,
 )
 
-from perdure.kernel.addressing import task_queue_of
+from perdure.kernel.addressing import WORKERS, task_queue_of
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
@@ -21,7 +22,9 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
+from perdure.matching import metrics
 from perdure.matching.handlers import describe, polls, queries, workers
+from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
 
 _SWEEP_S = 60.0
@@ -35,6 +38,12 @@ _HANDLERS: dict[str, _Handler] = {
     "ListTaskQueuePartitions": describe.list_task_queue_partitions,
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
+}
+_ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Message]] = {
+    "RecordWorkerHeartbeat": workers.record_worker_heartbeat,
+    "ListWorkers": workers.list_workers,
+    "CountWorkers": workers.count_workers,
+    "DescribeWorker": workers.describe_worker,
 }
 _POLLS: dict[str, Callable[[TaskQueues, Call, Any, int], Awaitable[Message]]] = {
     "PollActivityTaskQueue": polls.poll_activity_task_queue,
@@ -62,6 +71,7 @@ class MatchingService:
 
     def __init__(self, runtime: Runtime, limits: Limits, history: HistoryClient, host_name: str = "localhost") -> None:
         self._queues = TaskQueues(runtime, limits, history, host_name)
+        self._workers = KnownWorkers(runtime.clock, limits)
         self._partitioned = limits.task_queue_partitions > 1
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._is_ours: Callable[[NamespaceId, str, int], bool] = lambda namespace_id, name, partition: True
@@ -84,12 +94,14 @@ class MatchingService:
         self._queues.fetch = fetch
 
     async def leave(self) -> None:
-        """Let go of queues that are not ours any more. If it is cancelled it has to be called again."""
+        """Let go of queues and workers that are not ours any more. If it is cancelled it has to be called again."""
+        self._workers.leave(lambda namespace_id: self._is_ours(namespace_id, WORKERS, 0))
         await self._queues.leave(lambda queue: self._is_ours(queue.namespace_id, queue.name, queue.partition))
 
     async def start(self) -> None:
-        """Begin to forget task queues that nobody uses any more."""
+        """Begin to forget task queues that nobody uses any more, and workers that are silent."""
         self._every(_SWEEP_S, self._queues.evict_idle)
+        self._every(_SWEEP_S, self._workers.forget_silent)
         if self._partitioned:
             self._every(_STRANDED_S, self._queues.leave_stranded_to_root)
 
@@ -101,7 +113,8 @@ class MatchingService:
 
     def samples(self, name_of: NameOf) -> Iterable[Sample]:
         """What there is to count here and now."""
-        return self._queues.samples(name_of)
+        yield from self._queues.samples(name_of)
+        yield Sample(metrics.WORKERS, (), self._workers.count)
 
     def largest_backlogs(self, count: int) -> list[Backlog]:
         """Of the partitions of this process where the most tasks wait."""
@@ -152,12 +165,23 @@ class MatchingService:
         self._require_open()
         if rpc in _POLLS:
             return await self.poll(rpc, call, request)
+        if (about_workers := _ABOUT_WORKERS.get(rpc)) is not None:
+            self._require_ours(NamespaceId(call.namespace_id), WORKERS)
+            return about_workers(self._workers, call, request)
+        if isinstance(request, ShutdownWorkerRequest):
+            self._hear_last_of(call, request)
         handler = _HANDLERS.get(rpc)
         if handler is None:
             raise Unimplemented(f"unknown method {rpc}")
         if rpc not in _FOR_EVERYBODY:
             self._require_ours(NamespaceId(call.namespace_id), task_queue_of(request))
         return await handler(self._queues, call, request)
+
+    def _hear_last_of(self, call: Call, request: ShutdownWorkerRequest) -> None:
+        """Everybody is told of a worker's end, and one of us knows workers."""
+        namespace_id = NamespaceId(call.namespace_id)
+        if request.HasField("worker_heartbeat") and self._is_ours(namespace_id, WORKERS, 0):
+            self._workers.record(namespace_id, [request.worker_heartbeat])
 
     def _require_open(self) -> None:
         if self._queues.closed:

@@ -65,10 +65,12 @@ PRIORITIES = {
         ResetActivityExecution RequestCancelActivityExecution TerminateActivityExecution DeleteActivityExecution""",
     Priority.STATUS: """
         DescribeWorkflowExecution DescribeActivityExecution DescribeTaskQueue ListTaskQueuePartitions QueryWorkflow
+        ListWorkers CountWorkers DescribeWorker
         DescribeSchedule ListScheduleMatchingTimes RespondActivityTaskCanceled RespondActivityTaskCanceledById
         RespondActivityTaskFailed RespondActivityTaskFailedById RespondWorkflowTaskFailed""",
     Priority.BACKGROUND: """
         PollActivityExecution PollWorkflowTaskQueue PollActivityTaskQueue PollWorkflowExecutionUpdate
+        RecordWorkerHeartbeat FetchWorkerConfig UpdateWorkerConfig
         ResetStickyTaskQueue ShutdownWorker GetWorkflowExecutionHistoryReverse""",
 }
 

@@ -182,6 +182,7 @@ class NamespaceHandlers:
                     eager_workflow_start=True,
                     sync_update=True,
                     async_update=True,
+                    worker_heartbeats=True,
                     poller_autoscaling=True,
                     standalone_activities=True,
                     standalone_activity_start_delay=True,

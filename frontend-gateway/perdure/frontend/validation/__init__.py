@@ -74,4 +74,6 @@ CHECKS: Mapping[str, Check] = {
     "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
+    "RecordWorkerHeartbeat": workers.check_worker_heartbeats,
+    "ShutdownWorker": workers.check_shutdown_worker,
 }

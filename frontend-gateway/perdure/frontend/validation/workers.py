@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueKind, TaskQueueType
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     ListTaskQueuePartitionsRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     RecordActivityTaskHeartbeatByIdRequest,
+    RecordWorkerHeartbeatRequest,
     RespondActivityTaskCanceledByIdRequest,
     RespondActivityTaskCanceledRequest,
     RespondActivityTaskCompletedByIdRequest,
@@ -18,11 +20,14 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskFailedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
+    ShutdownWorkerRequest,
 )
 
 from perdure.frontend.validation.rules import Scene, check_identity, check_run_id, check_task_queue, check_worker
 from perdure.kernel.errors import InvalidArgument
 
+#: Many times what SDKs say of a worker. Heartbeats stay in memory.
+HEARTBEAT_SIZE_MAX = 16 * 1024
 _DURATION_S_MAX = 315_576_000_000  # the range of google.protobuf.Duration
 
 ByIdRequest = (
@@ -147,3 +152,17 @@ def check_describe_task_queue(request: DescribeTaskQueueRequest, scene: Scene) -
 
 def check_list_partitions(request: ListTaskQueuePartitionsRequest, scene: Scene) -> None:
     check_task_queue(request, "task_queue", scene.limits)
+
+
+def check_worker_heartbeats(request: RecordWorkerHeartbeatRequest, scene: Scene) -> None:
+    for heartbeat in request.worker_heartbeat:
+        _check_heartbeat(heartbeat)
+
+
+def check_shutdown_worker(request: ShutdownWorkerRequest, scene: Scene) -> None:
+    _check_heartbeat(request.worker_heartbeat)
+
+
+def _check_heartbeat(heartbeat: WorkerHeartbeat) -> None:
+    if (size := heartbeat.ByteSize()) > HEARTBEAT_SIZE_MAX:
+        raise InvalidArgument(f"WorkerHeartbeat exceeds size limit ({size}/{HEARTBEAT_SIZE_MAX}).")

@@ -10,7 +10,7 @@ predicate = name ( compare literal | [ NOT ] IN ( literal { , literal } ) | [ NO
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 
 from perdure.kernel.errors import InvalidArgument
@@ -86,19 +86,33 @@ def parse(
     Raises:
         InvalidArgument: the text is not a query, or a value or operator does not fit its attribute.
     """
-    return _Parser(text, attributes, kind, stored).query()
+    aliases = _ALIASES.get(kind, {})
+
+    def find(name: str) -> Attribute | None:
+        attribute = resolve(aliases.get(name, name), attributes)
+        if attribute is not None and attribute.name in attributes:
+            return attribute._replace(name=stored.get(attribute.name, attribute.name))
+        return attribute
+
+    return _Parser(text, find, kind).query()
+
+
+def parse_condition(text: str, find: Callable[[str], Attribute | None]) -> Condition | None:
+    """Parse and check a condition on what are no executions; `find` knows their attributes. None fits everything.
+
+    Raises:
+        InvalidArgument: as `parse` does.
+    """
+    # Only a query for workflows gets a condition that is not in its text.
+    return _Parser(text, find, ExecutionKind.SCHEDULE).query().condition
 
 
 class _Parser:
-    def __init__(
-        self, text: str, attributes: Mapping[str, int], kind: ExecutionKind, stored: Mapping[str, str]
-    ) -> None:
+    def __init__(self, text: str, find: Callable[[str], Attribute | None], kind: ExecutionKind) -> None:
         self._kind = kind
-        self._aliases = _ALIASES.get(kind, {})
+        self._find = find
         self._tokens = tokens(text)
         self._position = 0
-        self._custom = attributes
-        self._stored = stored
         self._nesting = 0
         self._values = 0
         self._names_division = False
@@ -229,12 +243,10 @@ class _Parser:
         token = self._advance()
         if token.kind is not Kind.NAME:
             raise syntax_error(token)
-        attribute = resolve(self._aliases.get(token.text, token.text), self._custom)
+        attribute = self._find(token.text)
         if attribute is None:
             raise InvalidArgument(f"invalid query: invalid search attribute: {token.text}")
         self._names_division |= attribute.name == NAMESPACE_DIVISION
-        if attribute.name in self._custom:
-            return attribute._replace(name=self._stored.get(attribute.name, attribute.name))
         return attribute
 
     def _value(self, attribute: Attribute) -> Value:

@@ -1,12 +1,34 @@
-"""ShutdownWorker: a worker says that it will poll no more."""
+"""What workers say of themselves: that they are there, and that they will poll no more. And who asks about that."""
 
 from __future__ import annotations
 
-from temporalio.api.workflowservice.v1 import ShutdownWorkerRequest, ShutdownWorkerResponse
+import json
+
+from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerInfo, WorkerListInfo
+from temporalio.api.workflowservice.v1 import (
+    CountWorkersRequest,
+    CountWorkersResponse,
+    DescribeWorkerRequest,
+    DescribeWorkerResponse,
+    ListWorkersRequest,
+    ListWorkersResponse,
+    RecordWorkerHeartbeatRequest,
+    RecordWorkerHeartbeatResponse,
+    ShutdownWorkerRequest,
+    ShutdownWorkerResponse,
+)
 
 from perdure.kernel.call import Call
+from perdure.kernel.errors import InvalidArgument, NotFound
 from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
+from perdure.matching import worker_query
+from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
+
+#: What the task queues of servers' own workers begin with, which lists leave out.
+_SYSTEM_PREFIX = "temporal-sys-"
+#: Where a page token has the last worker of its page.
+_LAST = "l"
 
 
 async def shutdown_worker(queues: TaskQueues, call: Call, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
@@ -26,3 +48,77 @@ async def shutdown_worker(queues: TaskQueues, call: Call, request: ShutdownWorke
     if request.sticky_task_queue:
         queues.discard(TaskQueueKey(namespace_id, request.sticky_task_queue, TaskKind.WORKFLOW))
     return ShutdownWorkerResponse()
+
+
+def record_worker_heartbeat(
+    workers: KnownWorkers, call: Call, request: RecordWorkerHeartbeatRequest
+) -> RecordWorkerHeartbeatResponse:
+    workers.record(NamespaceId(call.namespace_id), request.worker_heartbeat)
+    return RecordWorkerHeartbeatResponse()
+
+
+def list_workers(workers: KnownWorkers, call: Call, request: ListWorkersRequest) -> ListWorkersResponse:
+    """Pages are in the order of instance keys. A page size of zero means all."""
+    meant = _meant(workers, call, request)
+    if meant and request.next_page_token:
+        last = _last_of_page(request.next_page_token)
+        meant = [worker for worker in meant if worker.worker_instance_key > last]
+    page = meant[: request.page_size] if request.page_size > 0 else meant
+    token = json.dumps({_LAST: page[-1].worker_instance_key}).encode() if len(page) < len(meant) else b""
+    return ListWorkersResponse(
+        # The older of the two fields, which clients of today still read.
+        workers_info=[WorkerInfo(worker_heartbeat=worker) for worker in page],
+        workers=map(_list_info, page),
+        next_page_token=token,
+    )
+
+
+def count_workers(workers: KnownWorkers, call: Call, request: CountWorkersRequest) -> CountWorkersResponse:
+    return CountWorkersResponse(count=len(_meant(workers, call, request)))
+
+
+def describe_worker(workers: KnownWorkers, call: Call, request: DescribeWorkerRequest) -> DescribeWorkerResponse:
+    worker = workers.find(NamespaceId(call.namespace_id), request.worker_instance_key)
+    if worker is None:
+        raise NotFound(f"Worker {request.worker_instance_key} not found")
+    return DescribeWorkerResponse(worker_info=WorkerInfo(worker_heartbeat=worker))
+
+
+def _meant(
+    workers: KnownWorkers, call: Call, request: ListWorkersRequest | CountWorkersRequest
+) -> list[WorkerHeartbeat]:
+    means, with_system = worker_query.parse(request.query), request.include_system_workers
+    return [
+        worker
+        for worker in workers.all(NamespaceId(call.namespace_id))
+        if (with_system or not worker.task_queue.startswith(_SYSTEM_PREFIX)) and means(worker)
+    ]
+
+
+def _last_of_page(token: bytes) -> str:
+    try:
+        last = json.loads(token)[_LAST]
+    except (ValueError, LookupError, TypeError):
+        last = None
+    if not isinstance(last, str):
+        raise InvalidArgument("invalid next_page_token")
+    return last
+
+
+def _list_info(worker: WorkerHeartbeat) -> WorkerListInfo:
+    """A heartbeat without its counters and measurements."""
+    return WorkerListInfo(
+        worker_instance_key=worker.worker_instance_key,
+        worker_identity=worker.worker_identity,
+        task_queue=worker.task_queue,
+        deployment_version=worker.deployment_version if worker.HasField("deployment_version") else None,
+        sdk_name=worker.sdk_name,
+        sdk_version=worker.sdk_version,
+        status=worker.status,
+        start_time=worker.start_time if worker.HasField("start_time") else None,
+        host_name=worker.host_info.host_name,
+        worker_grouping_key=worker.host_info.worker_grouping_key,
+        process_id=worker.host_info.process_id,
+        plugins=worker.plugins,
+        drivers=worker.drivers,
+    )
