@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from perdure.api.resources import usage
+from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.usage.capacity import Rates, on_demand_limit, rates_of
 from perdure.api.usage.floating import FloatingLimits
 from perdure.api.usage.focus import Period, periods
@@ -163,6 +165,18 @@ async def _report(bench: ControlBench, owner: Owner, spec: Mapping[str, Any]) ->
     made = await bench.done(owner.token, "CreateBillingReport", {"spec": spec})
     asked = {"billingReportId": made.billing_report_id}
     return (await bench.call(owner.token, "GetBillingReport", asked)).billing_report
+
+
+async def test_a_report_is_fetched_where_the_pages_are_without_a_console(
+    bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, yesterday = await bench.account(), _today(bench) - 1
+    for service in bench.control_plane._services.values():
+        there = replace(service._parts, endpoints=lambda: NamespaceEndpoints(pages="https://pages.example"))
+        monkeypatch.setattr(service, "_parts", there)
+    bounds = {"startTimeInclusive": _day(yesterday), "endTimeExclusive": _day(yesterday + 1)}
+    (download,) = (await _report(bench, owner, bounds)).download_info
+    assert download.url.startswith("https://pages.example/billing-reports/")
 
 
 async def test_a_report_is_made_and_fetched(bench: ControlBench) -> None:
