@@ -183,6 +183,7 @@ class NamespaceHandlers:
                     sync_update=True,
                     async_update=True,
                     worker_heartbeats=True,
+                    workflow_pause=True,
                     poller_autoscaling=True,
                     standalone_activities=True,
                     standalone_activity_start_delay=True,

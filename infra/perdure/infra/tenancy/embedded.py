@@ -98,9 +98,9 @@ class EmbeddedTenancy:
                 f"{keys} is missing, with which secrets in {file} are stored: put it back. If it is lost, "
                 f"'perdure admin sealing-keys {keys}' makes another: second factors and secrets have to be set up anew."
             )
-        make_private(file)
         sealing_keys.make(keys, runtime)
         sealer = sealing_keys.read(keys, runtime)
+        make_private(file)
         database = await ControlDatabase.open(f"sqlite:///{file}", migrate=True)
         return cls(secure, credentials, runtime, database, sealer)
 
