@@ -123,7 +123,7 @@ class EmbeddedServer:
     def _open_http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
         """The API and these pages, for everybody on this machine: not for pages of elsewhere in somebody's browser."""
         # Late, because most who run this server never call it over HTTP.
-        from perdure.infra.rest.rpcs import DATA_PLANE, rpcs
+        from perdure.infra.http_api import DATA_PLANE, rpcs
         from perdure.infra.rest.server import AsgiServer
         from perdure.infra.rest.site import Site
 

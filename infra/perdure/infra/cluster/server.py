@@ -18,6 +18,7 @@ from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
+from perdure.infra.http_api import DATA_PLANE, rpcs
 from perdure.infra.old_usage import OldUsage
 from perdure.infra.postgres import (
     PostgresClusterStore,
@@ -30,7 +31,6 @@ from perdure.infra.postgres import (
     PostgresVisibilityStore,
 )
 from perdure.infra.redis.news import RedisNews
-from perdure.infra.rest.rpcs import DATA_PLANE, rpcs
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles

@@ -9,7 +9,7 @@ from typing import Any
 
 from perdure.frontend.services import Service
 from perdure.infra.http import Page
-from perdure.infra.rest.rpcs import CONTROL_PLANE, DATA_PLANE, rpcs
+from perdure.infra.http_api import CONTROL_PLANE, DATA_PLANE, rpcs
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
 

@@ -101,5 +101,5 @@ def test_a_server_without_rpcs_over_http_pays_nothing_for_them() -> None:
     loaded = "import sys, perdure.infra.server, perdure.infra.cli; print(*sys.modules, sep='\\n')"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert "perdure.infra.http" in modules
-    costly = r"uvicorn|h11|starlette|perdure\.infra\.rest\.(application|server|site|rpcs)|.*transcoding"
+    costly = r"uvicorn|h11|starlette|perdure\.infra\.(http_api|rest\.(application|server|site))|.*transcoding"
     assert not [name for name in modules if re.match(costly, name)]
