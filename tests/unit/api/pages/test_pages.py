@@ -14,14 +14,18 @@ import pytest
 from perdure.api.pages import browser as browser_module
 from perdure.api.people import pending
 from perdure.api.resources.endings import SIGN_ON_REQUIRED
+from perdure.infra.rest.application import RestApplication
 from perdure.infra.rest.site import Site
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.limits import ControlLimits
+from perdure.kernel.transcoding.routes import RouteTable
 from perdure.kernel.runtime import Runtime
 from tests.support import sign_on
 from tests.support.browser import Browser, Page
 from tests.support.control_plane import ControlBench, control_bench
 from tests.support.people import ANN, BOB, PASSWORD, WRONG, code, enrol, invite, sign_up
+
+NO_RPCS = RestApplication(RouteTable([]), {})
 
 VERIFIER = "v" * 43
 LOOPBACK = "http://127.0.0.1:8400/callback"
@@ -39,10 +43,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[ControlBench]:
 
 @asynccontextmanager
 async def a_browser(bench: ControlBench, address: str = "198.51.100.2") -> AsyncIterator[Browser]:
-    async def nowhere(*_: object) -> None:
-        raise AssertionError("pages only")
-
-    site = Site(nowhere, {}, bench.control_plane.mounts)
+    site = Site([NO_RPCS], {}, bench.control_plane.mounts)
     transport = httpx.ASGITransport(site, client=(address, 1234))
     async with httpx.AsyncClient(transport=transport, base_url=PAGES) as client:
         yield Browser(client)
@@ -361,7 +362,7 @@ async def test_nobody_signs_on_by_a_link_to_the_provider(bench: ControlBench, br
     begun = await begin(bench, accountId=ann.account_id)
     start = f"/sign-on/{connection_id}/start?request={begun.pending_id}"
     await browser.open(begun.url)
-    site = Site(None, {}, bench.control_plane.mounts)
+    site = Site([NO_RPCS], {}, bench.control_plane.mounts)
     transport = httpx.ASGITransport(site)
     async with httpx.AsyncClient(transport=transport, base_url=PAGES, cookies=browser.client.cookies) as client:
         refused = await client.get(start)
