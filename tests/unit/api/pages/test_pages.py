@@ -18,8 +18,8 @@ from perdure.infra.rest.application import RestApplication
 from perdure.infra.rest.site import Site
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.limits import ControlLimits
-from perdure.kernel.transcoding.routes import RouteTable
 from perdure.kernel.runtime import Runtime
+from perdure.kernel.transcoding.routes import RouteTable
 from tests.support import sign_on
 from tests.support.browser import Browser, Page
 from tests.support.control_plane import ControlBench, control_bench
