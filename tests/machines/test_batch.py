@@ -54,12 +54,12 @@ def test_pages_follow_each_other_until_the_last() -> None:
     job = Job(visibility_query="x")
     job.decide(batch.counted, 3)
     job.decide(batch.listed, [A, B], b"next")
-    job.decide(batch.progressed, 1, 0)
+    job.decide(batch.progressed, 0, 1, 0)
     assert job.state.targets == [B]
-    job.decide(batch.progressed, 0, 1)
+    job.decide(batch.progressed, 1, 0, 1)
     assert (job.status, job.state.targets, job.state.next_page_token) == ("RUNNING", [], b"next")
     job.decide(batch.listed, [C], b"")
-    job.decide(batch.progressed, 1, 0)
+    job.decide(batch.progressed, 2, 1, 0)
     assert (job.status, job.state.completed, job.state.failed, job.state.closed_at) == ("COMPLETED", 2, 1, 7)
 
 
@@ -68,7 +68,7 @@ def test_those_that_are_listed_are_the_only_page() -> None:
         executions=[{"workflow_id": "a", "run_id": "run"}], target_executions=[{"business_id": "b", "run_id": "run"}]
     )
     assert (job.state.targets, job.state.total, job.state.all_listed) == ([A, B], 2, True)
-    job.decide(batch.progressed, 2, 0)
+    job.decide(batch.progressed, 0, 2, 0)
     assert job.status == "COMPLETED"
 
 
@@ -80,7 +80,7 @@ def test_work_begins_at_once() -> None:
 def test_a_stop_keeps_count_of_what_was_done() -> None:
     job = Job(executions=[{"workflow_id": "a", "run_id": "run"}, {"workflow_id": "b", "run_id": "run"}])
     job.decide(batch.stop, "enough")
-    job.decide(batch.progressed, 1, 0)
+    job.decide(batch.progressed, 0, 1, 0)
     assert (job.status, job.state.completed, job.state.reason) == ("TERMINATED", 1, "enough")
     with pytest.raises(NotFound):
         job.decide(batch.stop, "again")
@@ -97,3 +97,16 @@ def test_a_job_that_cannot_go_on() -> None:
     job = Job(visibility_query="x")
     job.decide(batch.fail, "no such attribute")
     assert (job.status, job.state.reason) == ("FAILED", "no such attribute")
+
+
+def test_what_is_reported_twice_counts_once() -> None:
+    job = Job(executions=[{"workflow_id": name, "run_id": "run"} for name in "abc"])
+    job.decide(batch.progressed, 0, 1, 0)
+    job.decide(batch.progressed, 0, 2, 0)
+    assert (job.state.targets, job.state.completed) == ([B, C], 1)
+
+
+def test_the_runs_that_were_meant_are_remembered() -> None:
+    job = Job(executions=[{"workflow_id": name} for name in "abc"])
+    job.decide(batch.named, [A, B])
+    assert job.state.targets == [A, B, Target("c", "")]

@@ -7,28 +7,39 @@ nothing twice, and one that finds nothing left to do counts as done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import structlog
-from temporalio.api.workflowservice.v1 import StartBatchOperationRequest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    DescribeActivityExecutionRequest,
+    DescribeActivityExecutionResponse,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    StartBatchOperationRequest,
+)
 
-from perdure.history.batches.operations import call_for, kind_of, query_of
 from perdure.history.batches.reset_points import reset_point
 from perdure.history.engine import Engine
 from perdure.history.kinds.batch import LoadedBatch
 from perdure.history.machines import batch
+from perdure.history.shard import Shard
 from perdure.history.state.batch import Target
+from perdure.kernel.batch_operations import call_for, kind_of, query_of
 from perdure.kernel.call import Call
 from perdure.kernel.errors import (
+    DataLoss,
     DeadlineExceeded,
+    Internal,
     InvalidArgument,
     NotFound,
     ResourceExhausted,
-    ServiceError,
     Unavailable,
 )
-from perdure.kernel.ids import ExecutionKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind
+from perdure.kernel.masking import service_error
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.rpc import HistoryClient
@@ -45,23 +56,34 @@ _AT_ONCE = 5
 #: What may pass by itself is tried so often, with pauses between.
 _ATTEMPTS_MAX = 10
 _RETRY_DELAY_S_MIN, _RETRY_DELAY_S_MAX = 0.1, 5.0
+#: How soon whoever waits for its turn sees that a job was stopped.
+_LOOK_S = 1.0
+#: What has no run means this one, which nothing has.
+_NO_RUN = "00000000-0000-0000-0000-000000000000"
 _PASSING = (Unavailable, ResourceExhausted, DeadlineExceeded)
 
 
 class _Pace:
-    """Lets one pass after the other, `rate` in a second."""
+    """Lets one pass after the other, so many in a second."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.rate = 1.0
-        self._loop = loop
+    def __init__(self, rate: float) -> None:
+        self._interval_s = 1 / rate
         self._next_s = 0.0
 
-    async def wait(self) -> None:
-        now_s = self._loop.time()
-        at_s = max(self._next_s, now_s)
-        self._next_s = at_s + 1 / self.rate
-        if at_s > now_s:
-            await asyncio.sleep(at_s - now_s)
+    def turn(self) -> float:
+        """When the next one may pass, on the loop's clock."""
+        at_s = max(self._next_s, asyncio.get_running_loop().time())
+        self._next_s = at_s + self._interval_s
+        return at_s
+
+
+class _Job(NamedTuple):
+    """A job as it was taken up."""
+
+    shard: Shard
+    key: ExecutionKey
+    namespace: Namespace
+    pace: _Pace
 
 
 class BatchWorker:
@@ -71,81 +93,130 @@ class BatchWorker:
         self._engine = engine
         self._history = history
         self._visibility = visibility
+        #: Of all jobs of a namespace together.
+        self._paces: dict[str, _Pace] = {}
 
     async def run(self, key: ExecutionKey, _: int) -> None:
-        """Work on a job until it has ended.
+        """Work on a job until it has ended, or its shard is not the one any more on which it was taken up: whoever owns
+        that then works on it.
 
         Raises:
             ServiceError: the job itself cannot be read or written now.
         """
-        pace = _Pace(asyncio.get_running_loop())
-        while (loaded := await self._find(key)) is not None and loaded.state.running:
-            namespace = await self._engine.namespace_of(key)
+        loaded = await self._engine.shard_of(key.workflow).find(LoadedBatch, key)
+        if loaded is None or not loaded.state.running:
+            return
+        namespace = await self._engine.namespace_of(key)
+        job = _Job(loaded.shard, key, namespace, _Pace(self._rate(loaded.state.request)))
+        while (loaded := await self._find(job)) is not None and loaded.state.running:
             try:
-                await self._advance(loaded, namespace, pace)
+                await self._advance(loaded, job)
             except InvalidArgument as error:
                 # The query is none any more: an attribute was removed.
-                await self._decide(key, namespace, partial(batch.fail, reason=error.message))
+                await self._decide(job, partial(batch.fail, reason=error.message))
 
-    async def _find(self, key: ExecutionKey) -> LoadedBatch | None:
-        return await self._engine.shard_of(key.workflow).find(LoadedBatch, key)
+    async def _find(self, job: _Job) -> LoadedBatch | None:
+        if self._engine.shards.get(job.shard.id) is not job.shard:
+            return None
+        return await job.shard.find(LoadedBatch, job.key)
 
-    async def _advance(self, loaded: LoadedBatch, namespace: Namespace, pace: _Pace) -> None:
+    async def _advance(self, loaded: LoadedBatch, job: _Job) -> None:
         """One step: count, look for a page, or work on some of it."""
-        state, key = loaded.state, loaded.key
+        state, namespace = loaded.state, job.namespace
         request = state.request
         if state.total is None:
             total, _ = await self._visibility.count(namespace.id, _query(request, namespace))
-            await self._decide(key, namespace, lambda tx: batch.counted(tx, total))
+            await self._decide(job, lambda tx: batch.counted(tx, total))
         elif state.targets:
-            pace.rate = self._rate(request)
             # What takes about a second, so that progress is shown and little is done again after a crash.
-            done = await self._work(loaded, namespace, state.targets[: max(int(pace.rate), 1)], pace)
+            some = state.targets[: max(int(self._rate(request)), 1)]
+            if any(not target.run_id for target in some):
+                targets = [await self._with_run(job, request, target) for target in some]
+                await self._decide(job, lambda tx: batch.named(tx, targets))
+                return
+            position = state.completed + state.failed
+            done = await self._work(loaded, job, some)
             failed = done.count(False)
+            # What was done counts also if the job was stopped meanwhile.
             await self._decide(
-                key, namespace, lambda tx: batch.progressed(tx, len(done) - failed, failed), stopped=True
+                job, lambda tx: batch.progressed(tx, position, len(done) - failed, failed), also_stopped=True
             )
         elif state.all_listed:
-            await self._decide(key, namespace, batch.complete)
+            await self._decide(job, batch.complete)
         else:
             query = _query(request, namespace)
             page = await self._visibility.list(namespace.id, query, _PAGE_SIZE, state.next_page_token)
             targets = [Target(record.workflow_id, record.run_id) for record in page.records]
-            await self._decide(key, namespace, lambda tx: batch.listed(tx, targets, page.next_page_token))
+            await self._decide(job, lambda tx: batch.listed(tx, targets, page.next_page_token))
 
     async def _decide(
-        self, key: ExecutionKey, namespace: Namespace, decision: object, *, stopped: bool = False
+        self, job: _Job, decision: Callable[[batch.BatchTransition], None], *, also_stopped: bool = False
     ) -> None:
-        loaded = await self._find(key)
-        if loaded is not None and (loaded.state.running or stopped):
-            self._engine.decide(namespace, loaded, decision)  # type: ignore[arg-type]
+        """Durably; nothing if the job is not ours any more, or has ended."""
+        loaded = await self._find(job)
+        if loaded is not None and (loaded.state.running or also_stopped):
+            self._engine.decide(job.namespace, loaded, decision)
             await loaded.committed()
 
     def _rate(self, request: StartBatchOperationRequest) -> float:
-        limit = self._engine.limits.batch_operations_per_s
+        limit = float(self._engine.limits.batch_operations_per_s)
         return min(request.max_operations_per_second or limit, limit)
 
-    async def _work(
-        self, loaded: LoadedBatch, namespace: Namespace, targets: Sequence[Target], pace: _Pace
-    ) -> list[bool]:
+    async def _with_run(self, job: _Job, request: StartBatchOperationRequest, target: Target) -> Target:
+        """The target with the run that it means now: a repetition must not mean one that has begun since."""
+        if target.run_id:
+            return target
+        call = Call(job.namespace)
+        try:
+            if kind_of(request) is ExecutionKind.ACTIVITY:
+                activity = await self._history.handle(
+                    "DescribeActivityExecution", call, DescribeActivityExecutionRequest(activity_id=target.id)
+                )
+                assert isinstance(activity, DescribeActivityExecutionResponse)
+                return Target(target.id, activity.run_id)
+            described = await self._history.handle(
+                "DescribeWorkflowExecution",
+                call,
+                DescribeWorkflowExecutionRequest(execution=WorkflowExecution(workflow_id=target.id)),
+            )
+            assert isinstance(described, DescribeWorkflowExecutionResponse)
+            return Target(target.id, described.workflow_execution_info.execution.run_id)
+        except (NotFound, DataLoss):
+            return Target(target.id, _NO_RUN)
+
+    async def _work(self, loaded: LoadedBatch, job: _Job, targets: Sequence[Target]) -> list[bool]:
         """Whether the operation was done to each, as far as the job was not stopped. In order."""
-        results: list[bool] = []
         waiting = list(enumerate(targets))
         done: dict[int, bool] = {}
 
         async def work() -> None:
-            while waiting and loaded.state.running and not loaded.shard.closed:
+            while waiting:
                 number, target = waiting.pop(0)
-                await pace.wait()
-                done[number] = await self._operate(loaded, namespace, target)
+                if not await self._turn(loaded, job):
+                    return
+                done[number] = await self._operate(loaded, job, target)
 
         await asyncio.gather(*(work() for _ in range(min(_AT_ONCE, len(targets)))))
+        results: list[bool] = []
         while len(results) in done:
             results.append(done[len(results)])
         return results
 
-    async def _operate(self, loaded: LoadedBatch, namespace: Namespace, target: Target) -> bool:
-        request, call = loaded.state.request, Call(namespace)
+    async def _turn(self, loaded: LoadedBatch, job: _Job) -> bool:
+        """Wait for the job's turn, and its namespace's. Returns whether there is still something to be done."""
+        loop = asyncio.get_running_loop()
+        limit = self._engine.limits.batch_operations_per_s
+        of_all = self._paces.setdefault(job.namespace.id, _Pace(limit))
+        at_s = max(job.pace.turn(), of_all.turn())
+        while loaded.state.running and not job.shard.closed:
+            if (early_s := at_s - loop.time()) <= 0:
+                return True
+            # A job that is stopped must not be waited for.
+            await asyncio.sleep(min(early_s, _LOOK_S))
+        return False
+
+    async def _operate(self, loaded: LoadedBatch, job: _Job, target: Target) -> bool:
+        request, call = loaded.state.request, Call(job.namespace)
         delay_s = _RETRY_DELAY_S_MIN
         for attempt in range(1, _ATTEMPTS_MAX + 1):
             try:
@@ -153,17 +224,17 @@ class BatchWorker:
                 if request.HasField("reset_operation"):
                     now = self._engine.runtime.clock.now_ns()
                     run, event_id = await reset_point(self._history, call, request.reset_operation, target, now)
-                rpc, operation = call_for(request, run, event_id)
+                rpc, operation = call_for(request, run.id, run.run_id, event_id)
                 await self._history.handle(rpc, call, operation)
                 return True
             except NotFound:
                 # It has ended, or is gone: there is nothing to do to it.
                 return True
-            except ServiceError as error:
-                if not isinstance(error, _PASSING) or attempt == _ATTEMPTS_MAX:
-                    logger.info(
-                        "an operation of a batch failed", **named(loaded.key), target=target.id, error=str(error)
-                    )
+            except Exception as error:
+                # Whatever it is, the others have their turn.
+                shown = service_error(error) or Internal("internal error")
+                if not isinstance(shown, _PASSING) or attempt == _ATTEMPTS_MAX or job.shard.closed:
+                    logger.warning("a batch operation failed", **named(job.key), target=target.id, error=str(error))
                     return False
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _RETRY_DELAY_S_MAX)

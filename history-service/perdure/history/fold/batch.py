@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from perdure.history.state.batch import Batch
-from perdure.history.state.batch_changes import BatchCounted, BatchEnded, BatchListed, BatchProgressed, BatchStarted
+from perdure.history.state.batch_changes import (
+    BatchCounted,
+    BatchEnded,
+    BatchListed,
+    BatchProgressed,
+    BatchStarted,
+    BatchTargetsNamed,
+)
 
 
 def _started(state: Batch, change: BatchStarted) -> None:
@@ -19,6 +26,10 @@ def _listed(state: Batch, change: BatchListed) -> None:
     state.targets = list(change.targets)
     state.next_page_token = change.next_page_token
     state.all_listed = change.last
+
+
+def _named(state: Batch, change: BatchTargetsNamed) -> None:
+    state.targets = [*change.targets, *state.targets[len(change.targets) :]]
 
 
 def _progressed(state: Batch, change: BatchProgressed) -> None:
@@ -38,6 +49,7 @@ AMEND = {
     BatchStarted: _started,
     BatchCounted: _counted,
     BatchListed: _listed,
+    BatchTargetsNamed: _named,
     BatchProgressed: _progressed,
     BatchEnded: _ended,
 }

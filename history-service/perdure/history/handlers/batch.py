@@ -13,11 +13,11 @@ from temporalio.api.workflowservice.v1 import (
     StopBatchOperationResponse,
 )
 
-from perdure.history.batches.operations import identity, kind_of, operation_type
 from perdure.history.engine import Engine
 from perdure.history.kinds.batch import LoadedBatch
 from perdure.history.machines import batch
 from perdure.history.state.batch import Batch
+from perdure.kernel.batch_operations import identity, kind_of, operation_type
 from perdure.kernel.call import Call
 from perdure.kernel.errors import WorkflowExecutionAlreadyStarted
 from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId, WorkflowKey

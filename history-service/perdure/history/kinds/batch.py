@@ -8,7 +8,6 @@ from typing import Any
 from temporalio.api.enums.v1 import BatchOperationType
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.batches.operations import operation_type
 from perdure.history.effects import Effect, RunBatch
 from perdure.history.kinds.kind import Loaded
 from perdure.history.machines.batch import BatchTransition
@@ -16,6 +15,7 @@ from perdure.history.state.batch import Batch
 from perdure.history.state.batch_changes import BatchEnded, BatchStarted
 from perdure.history.state.changes import AnyChange
 from perdure.history.transition import BaseTransition
+from perdure.kernel.batch_operations import operation_type
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import NotFound, workflow_not_found
 from perdure.kernel.ids import ExecutionKind

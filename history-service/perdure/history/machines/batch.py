@@ -10,7 +10,14 @@ from temporalio.api.workflowservice.v1 import StartBatchOperationRequest
 from perdure.history.effects import RunBatch
 from perdure.history.machines.workflow import already_completed
 from perdure.history.state.batch import Batch, Target
-from perdure.history.state.batch_changes import BatchCounted, BatchEnded, BatchListed, BatchProgressed, BatchStarted
+from perdure.history.state.batch_changes import (
+    BatchCounted,
+    BatchEnded,
+    BatchListed,
+    BatchProgressed,
+    BatchStarted,
+    BatchTargetsNamed,
+)
 from perdure.history.transition import BaseTransition
 
 BatchTransition = BaseTransition[Batch]
@@ -37,8 +44,17 @@ def listed(tx: BatchTransition, targets: Sequence[Target], next_page_token: byte
     tx.change(BatchListed(list(targets), next_page_token, last=not next_page_token))
 
 
-def progressed(tx: BatchTransition, completed: int, failed: int) -> None:
-    """The operation was done, or cannot be done, to the first of the executions in hand. Counts also after a stop."""
+def named(tx: BatchTransition, targets: Sequence[Target]) -> None:
+    """The first of the executions in hand were listed without a run: these are the runs that were meant."""
+    tx.change(BatchTargetsNamed(list(targets)))
+
+
+def progressed(tx: BatchTransition, position: int, completed: int, failed: int) -> None:
+    """The operation was done, or cannot be done, to the next executions after the first `position` of all. Says nothing
+    if those were reported before. Counts also after a stop.
+    """
+    if position != tx.state.completed + tx.state.failed:
+        return
     tx.change(BatchProgressed(completed, failed))
     if tx.state.running and tx.state.all_listed and not tx.state.targets:
         complete(tx)

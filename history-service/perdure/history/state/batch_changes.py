@@ -25,6 +25,12 @@ class BatchListed(Change, frozen=True, tag="bl"):
     last: bool
 
 
+class BatchTargetsNamed(Change, frozen=True, tag="bn"):
+    """The first of the targets in hand, with the runs that they mean."""
+
+    targets: list[Target]
+
+
 class BatchProgressed(Change, frozen=True, tag="bp"):
     """The first of the targets in hand have been dealt with."""
 
@@ -38,4 +44,4 @@ class BatchEnded(Change, frozen=True, tag="be"):
     reason: str
 
 
-AnyBatchChange = BatchStarted | BatchCounted | BatchListed | BatchProgressed | BatchEnded
+AnyBatchChange = BatchStarted | BatchCounted | BatchListed | BatchTargetsNamed | BatchProgressed | BatchEnded

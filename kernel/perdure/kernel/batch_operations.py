@@ -24,7 +24,6 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionOptionsRequest,
 )
 
-from perdure.history.state.batch import Target
 from perdure.kernel.ids import ExecutionKind
 
 _Type = BatchOperationType
@@ -78,18 +77,18 @@ def query_of(request: StartBatchOperationRequest) -> str:
     return query if name in _ON_CLOSED else f"({query}) AND ({_OPEN})"
 
 
-def call_for(request: StartBatchOperationRequest, target: Target, reset_to: int) -> tuple[str, Message]:
-    """The RPC and its request. `reset_to` is the event that a reset is to, see `batches.reset_points`.
+def call_for(request: StartBatchOperationRequest, target_id: str, run_id: str, reset_to: int) -> tuple[str, Message]:
+    """The RPC and its request for one workflow or standalone activity. `reset_to` is the event that a reset is to.
 
     A repetition has the same request id, so that it does nothing twice.
     """
     name = _name(request)
     operation = getattr(request, name)
     common: dict[str, Any] = {"namespace": request.namespace}
-    request_id = str(uuid5(UUID(int=0), f"{request.job_id}:{name}:{target.id}:{target.run_id}"))
+    request_id = str(uuid5(UUID(int=0), f"{request.job_id}:{name}:{target_id}:{run_id}"))
     if name in ON_ACTIVITIES:
-        return _on_activity(name, operation, common | {"activity_id": target.id, "run_id": target.run_id}, request_id)
-    execution = WorkflowExecution(workflow_id=target.id, run_id=target.run_id)
+        return _on_activity(name, operation, common | {"activity_id": target_id, "run_id": run_id}, request_id)
+    execution = WorkflowExecution(workflow_id=target_id, run_id=run_id)
     if name in _ON_PENDING_ACTIVITIES:
         return _on_pending_activities(name, operation, common | {"execution": execution})
     common |= {"workflow_execution": execution}
