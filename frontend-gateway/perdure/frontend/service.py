@@ -70,7 +70,7 @@ class Gateway:
                 **VisibilityHandlers(visibility, limits).handlers,
                 **ActivityLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
-                **BatchHandlers(history, visibility, limits).handlers,
+                **BatchHandlers(runtime, history, visibility, limits).handlers,
                 **worker_config.HANDLERS,
             },
             own=_own_handlers(

@@ -73,6 +73,9 @@ class Inbox:
         parent = await shard.find(LoadedExecution, key)
         while parent is not None and parent.state.reset_run_id and not parent.state.running:
             parent = await shard.find(LoadedExecution, to.run(RunId(parent.state.reset_run_id)))
+        if parent is None and (current := await shard.current_run(to)) is not None:
+            # The run is gone that a reset has replaced, but not who took its place.
+            parent = await shard.find(LoadedExecution, to.run(current))
         if parent is None:
             raise NotFound("the parent is gone")
         child = parent.state.children.get(letter.initiated_event_id)

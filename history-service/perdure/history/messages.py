@@ -45,6 +45,7 @@ from perdure.kernel.errors import (
 )
 from perdure.kernel.ids import ExecutionKey, NamespaceId, WorkflowId, WorkflowKey
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.options import merged
 from perdure.kernel.rpc import HistoryClient
 from perdure.kernel.serving import named
 
@@ -108,6 +109,8 @@ class Messages:
         )
         _copy_start(initiated, request)
         state = parent.state
+        if state.priority.ByteSize():
+            request.priority.CopyFrom(merged(state.priority, initiated.priority))
         run_id, cause = "", _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
             letter = mail.StartChild(request, _parent(namespace, state, initiated_event_id))
@@ -126,7 +129,9 @@ class Messages:
         parent, namespace = sender
         child = parent.state.children.get(initiated_event_id)
         if not parent.state.running:
-            if run_id and initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON:
+            # Of a run that was reset the new one may have the child; who does not know it leaves it alone.
+            abandoned = initiated.parent_close_policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
+            if run_id and not abandoned and not parent.state.reset_run_id:
                 await self._close_child(parent.state, initiated, run_id, initiated_event_id)
             return
         if child is None or child.started:

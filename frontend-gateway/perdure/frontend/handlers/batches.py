@@ -20,13 +20,17 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.frontend.attribute_names import parse_for
 from perdure.frontend.pipeline import NamespacedHandler
-from perdure.frontend.validation.batches import ON_ACTIVITIES
+from perdure.frontend.validation import CHECKS
+from perdure.frontend.validation.rules import Scene
+from perdure.kernel.batch_operations import call_for, kind_of
 from perdure.kernel.call import Call
 from perdure.kernel.errors import ResourceExhausted
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.limits import Limits
+from perdure.kernel.names import check_names
 from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
 from perdure.kernel.rpc import HistoryClient
+from perdure.kernel.runtime import Runtime
 from perdure.kernel.visibility import attributes
 from perdure.kernel.visibility.query import Attribute, Comparison, Operator, Query
 
@@ -40,8 +44,13 @@ _OPEN = Query(
 )
 
 
+#: Stands for the one to which a reset will be.
+_ANY_EVENT = 3
+
+
 class BatchHandlers:
-    def __init__(self, history: HistoryClient, store: VisibilityStore, limits: Limits) -> None:
+    def __init__(self, runtime: Runtime, history: HistoryClient, store: VisibilityStore, limits: Limits) -> None:
+        self._runtime = runtime
         self._history = history
         self._store = store
         self._limits = limits
@@ -54,13 +63,12 @@ class BatchHandlers:
         """Start a job.
 
         Raises:
-            InvalidArgument: its query is none.
+            InvalidArgument: its query is none, or what it is to do would be refused as a call.
             ResourceExhausted: as many as may be are at work already.
         """
         if request.visibility_query:
-            on_activities = request.WhichOneof("operation") in ON_ACTIVITIES
-            kind = ExecutionKind.ACTIVITY if on_activities else ExecutionKind.WORKFLOW
-            parse_for(request.visibility_query, call.namespace, kind)
+            parse_for(request.visibility_query, call.namespace, kind_of(request))
+        self._check_calls(call, request)
         running, _ = await self._store.count(call.namespace.id, _OPEN)
         if running >= self._limits.batch_jobs_max:
             raise ResourceExhausted(
@@ -68,6 +76,16 @@ class BatchHandlers:
                 ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
             )
         return await self._history.handle(rpc, call, request)
+
+    def _check_calls(self, call: Call, request: StartBatchOperationRequest) -> None:
+        """What the job will do meets no gateway: it is looked at here, for each execution that is named."""
+        scene = Scene(call.namespace, self._limits, self._runtime)
+        named = [(each.workflow_id, each.run_id) for each in request.executions]
+        named += [(each.business_id, each.run_id) for each in request.target_executions]
+        for target_id, run_id in named or [("any", "")]:
+            rpc, operation = call_for(request, target_id, run_id, _ANY_EVENT)
+            check_names(operation)
+            CHECKS[rpc](operation, scene)
 
     async def list(self, rpc: str, call: Call, request: ListBatchOperationsRequest) -> ListBatchOperationsResponse:
         limit = self._limits.visibility_page_size_max

@@ -12,12 +12,12 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.frontend.validation.rules import Scene, check_blob, too_long
+from perdure.kernel.batch_operations import kind_of
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.ids import ExecutionKind
 
-#: Operations on standalone activities.
-ON_ACTIVITIES = frozenset(
-    {"cancel_activities_operation", "terminate_activities_operation", "delete_activities_operation"}
-)
+#: The slowest pace that can be asked for, in executions per second.
+_RATE_MIN = 0.01
 #: Of those the request may name itself, so many; more are found by a query.
 _TARGETS_MAX = 1000
 
@@ -38,13 +38,18 @@ def check_start(request: StartBatchOperationRequest, scene: Scene) -> None:
     if too_long(request.reason, scene.limits):
         raise InvalidArgument("Reason length exceeds limit.")
     check_blob(request.ByteSize(), scene.limits)
+    rate = request.max_operations_per_second
+    if rate and not rate >= _RATE_MIN:
+        raise InvalidArgument(
+            f"MaxOperationsPerSecond is {rate:g}, and has to be {_RATE_MIN} at least, or 0 for the limit."
+        )
     _check_targets(request, name)
     _check_operation(name, getattr(request, name))
 
 
 def _check_targets(request: StartBatchOperationRequest, name: str) -> None:
     wanted = ExecutionType.EXECUTION_TYPE_WORKFLOW
-    if name in ON_ACTIVITIES:
+    if kind_of(request) is ExecutionKind.ACTIVITY:
         wanted = ExecutionType.EXECUTION_TYPE_ACTIVITY
     for number, execution in enumerate(request.target_executions):
         if execution.type != wanted:

@@ -102,7 +102,9 @@ def check_reset(request: ResetWorkflowExecutionRequest, scene: Scene) -> None:
     if request.reset_reapply_type not in ResetReapplyType.values():
         raise InvalidArgument(f"unknown reset reapply type: {request.reset_reapply_type}")
     for operation in request.post_reset_operations:
-        check_options_mask(operation.update_workflow_options.update_mask)
+        wanted = operation.update_workflow_options
+        check_options_mask(wanted.update_mask)
+        check_priority(wanted.workflow_execution_options.priority)
 
 
 def check_pause(request: PauseWorkflowExecutionRequest | UnpauseWorkflowExecutionRequest, scene: Scene) -> None:

@@ -103,9 +103,10 @@ def _add_reset_point(state: Execution, event: HistoryEvent, build_id: str) -> No
 
 
 def _failed(state: Execution, event: HistoryEvent) -> None:
-    _end_unsuccessfully(state, event)
-    if event.workflow_task_failed_event_attributes.cause in _TAKEN_BACK:
-        # Nobody's failure either.
+    # What was taken back is nobody's failure either.
+    failed = event.workflow_task_failed_event_attributes.cause not in _TAKEN_BACK
+    _end_unsuccessfully(state, event, failed=failed)
+    if not failed:
         state.workflow_task_attempt = 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from temporalio.api.enums.v1 import EventType
@@ -20,10 +21,13 @@ from perdure.history.state.codec import encode_events
 from perdure.history.state.execution import Execution
 from perdure.history.transition import EventBatch, Transition
 from perdure.kernel.call import Call
-from perdure.kernel.errors import InvalidArgument
-from perdure.kernel.ids import RunId
+from perdure.kernel.errors import InvalidArgument, Unavailable
+from perdure.kernel.ids import ExecutionKey, RunId
+from perdure.kernel.limits import Limits
 
 _PAGE_EVENTS_MAX = 1000
+#: So often is looked whether the workflow has gone on meanwhile. Only what is new is read again.
+_ROUNDS_MAX = 20
 
 
 async def reset_workflow_execution(
@@ -34,29 +38,42 @@ async def reset_workflow_execution(
 
     Raises:
         NotFound: there is no such run.
-        InvalidArgument: there is no workflow task to go back to.
+        InvalidArgument: there is no workflow task to go back to, or too much would have to be repeated.
+        Unavailable: the workflow goes on faster than it can be read.
     """
     execution = request.workflow_execution
-    while True:
+    plan: _Plan | None = None
+    for _ in range(_ROUNDS_MAX):
         base = await engine.get(call, execution.workflow_id, execution.run_id)
         _check(request, base.state)
         current = await engine.current_as(LoadedExecution, call, execution.workflow_id)
         if current is not None and current.state.reset_request_id == request.request_id:
+            _mark(engine, call, base, current.state.run_id)
             await current.committed()
+            await base.committed()
             return ResetWorkflowExecutionResponse(run_id=current.key.run_id)
-        plan = await _read(engine, call, base, request)
+        if plan is None or plan.base != base.key:
+            plan = await _inherited(engine, base, request)
+        await _read_later(engine, plan, request)
         if await _unchanged(engine, call, plan, current):
             break
+    else:
+        raise Unavailable("the workflow goes on too fast to be reset, try again")
     new = _begin(call, plan, base, request)
     if current is not None and current.state.running:
         engine.decide(call.namespace, current, lambda tx: _replace(tx, new, plan, request, current is base))
     else:
         _go_on(new, plan, request)
         base.shard.create(LoadedExecution, new)
-    if base.state.reset_run_id != new.state.run_id:
-        engine.decide(call.namespace, base, lambda tx: tx.change(RunSuperseded(new.state.run_id, base=True)))
+    _mark(engine, call, base, new.state.run_id)
     await base.committed()
     return ResetWorkflowExecutionResponse(run_id=new.state.run_id)
+
+
+def _mark(engine: Engine, call: Call, base: LoadedExecution, run_id: str) -> None:
+    """Let whoever looks for the run find the one that was made from it."""
+    if base.state.reset_run_id != run_id:
+        engine.decide(call.namespace, base, lambda tx: tx.change(RunSuperseded(run_id, base=True)))
 
 
 def _check(request: ResetWorkflowExecutionRequest, base: Execution) -> None:
@@ -71,13 +88,18 @@ def _check(request: ResetWorkflowExecutionRequest, base: Execution) -> None:
 class _Plan:
     """What was read, and how far: it holds for as long as none of these runs has gone on."""
 
+    base: ExecutionKey
     state: Execution
+    #: Where reading goes on in the base: the first event that the new run does not inherit.
+    fork: int
     inherited: list[EventBatch] = field(default_factory=list)
     last: HistoryEvent | None = None
     in_flight: dict[int, HistoryEvent] = field(default_factory=dict)
     #: What came after, in this run and in those that continued it, as far as they are still there.
     later: list[HistoryEvent] = field(default_factory=list)
-    read: dict[LoadedExecution, int] = field(default_factory=dict)
+    later_bytes: int = 0
+    #: By run: the event up to which it was read.
+    read: dict[ExecutionKey, int] = field(default_factory=dict)
 
     def inherit(self, events: list[HistoryEvent]) -> None:
         replay(self.state, events, (EventsInherited(),))
@@ -87,40 +109,61 @@ class _Plan:
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 self.in_flight[event.activity_task_started_event_attributes.scheduled_event_id] = event
 
+    def repeat(self, events: Iterable[HistoryEvent], limits: Limits) -> None:
+        """Raises InvalidArgument if that is more than a history may have."""
+        for event in events:
+            self.later.append(event)
+            self.later_bytes += event.ByteSize()
+        count_max, size_max = limits.history_count_max, limits.history_size_max
+        if (count_max and len(self.later) > count_max) or (size_max and self.later_bytes > size_max):
+            raise InvalidArgument(
+                "More signals and updates came after the reset point than a history may have "
+                f"({count_max} events, {size_max} bytes): exclude them with ResetReapplyExcludeTypes."
+            )
 
-async def _read(engine: Engine, call: Call, base: LoadedExecution, request: ResetWorkflowExecutionRequest) -> _Plan:
+
+async def _inherited(engine: Engine, base: LoadedExecution, request: ResetWorkflowExecutionRequest) -> _Plan:
+    """What the new run begins with, which does not change any more."""
     run_id = RunId(engine.runtime.entropy.uuid_at(engine.runtime.clock.now_ns()))
-    plan = _Plan(Execution(base.state.namespace_id, base.state.workflow_id, run_id))
-    loaded: LoadedExecution | None = base
-    first, fork = 1, request.workflow_task_finish_event_id
-    while loaded is not None:
-        end = plan.read[loaded] = loaded.state.next_event_id
-        while first < end:
-            until = fork if loaded is base and first < fork else end
-            events = list(await histories.read(loaded.shard, loaded, first, until, _PAGE_EVENTS_MAX))
-            if loaded is base and first < fork:
-                plan.inherit(events)
-            else:
-                plan.later += reset.from_outside(events, request)
-            first = events[-1].event_id + 1
-        successor = loaded.state.successor_run_id
-        first = 1
-        closing = loaded.state.close_event
-        if closing is None or closing.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-            break
-        loaded = await loaded.shard.find(LoadedExecution, loaded.key.workflow.run(RunId(successor)))
+    fork = request.workflow_task_finish_event_id
+    plan = _Plan(base.key, Execution(base.state.namespace_id, base.state.workflow_id, run_id), fork)
+    first = 1
+    while first < fork:
+        events = list(await histories.read(base.shard, base, first, fork, _PAGE_EVENTS_MAX))
+        plan.inherit(events)
+        first = events[-1].event_id + 1
     return plan
+
+
+async def _read_later(engine: Engine, plan: _Plan, request: ResetWorkflowExecutionRequest) -> None:
+    """What came after the reset point and was not read yet."""
+    key: ExecutionKey | None = plan.base
+    while key is not None:
+        loaded = await engine.shard_of(key.workflow).find(LoadedExecution, key)
+        if loaded is None:
+            return
+        first = plan.read.get(key, plan.fork if key == plan.base else 1)
+        end = loaded.state.next_event_id
+        while first < end:
+            events = await histories.read(loaded.shard, loaded, first, end, _PAGE_EVENTS_MAX)
+            plan.repeat(reset.from_outside(events, request), engine.limits)
+            first = events[-1].event_id + 1
+        plan.read[key] = end
+        closing = loaded.state.close_event
+        goes_on = closing is not None and closing.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
+        key = key.workflow.run(RunId(loaded.state.successor_run_id)) if goes_on else None
 
 
 async def _unchanged(engine: Engine, call: Call, plan: _Plan, current: LoadedExecution | None) -> bool:
     """Whether all that was read is still all that there is. True until the next await."""
-    workflow_id = plan.state.workflow_id
-    if await engine.current_as(LoadedExecution, call, workflow_id) is not current:
+    if await engine.current_as(LoadedExecution, call, plan.state.workflow_id) is not current:
         return False
-    return all(
-        loaded.shard.peek(LoadedExecution, loaded.key) is loaded and loaded.state.next_event_id == end
-        for loaded, end in plan.read.items()
-    )
+    shard = engine.shard_of(plan.base.workflow)
+    for key, end in plan.read.items():
+        loaded = shard.peek(LoadedExecution, key)
+        if loaded is None or loaded.state.next_event_id != end:
+            return False
+    return True
 
 
 def _begin(call: Call, plan: _Plan, base: LoadedExecution, request: ResetWorkflowExecutionRequest) -> Transition:
@@ -140,8 +183,7 @@ def _replace(
     """End the run that runs. What was held back in it enters its history then, and goes to the new one too."""
     tx.change(RunSuperseded(new.state.run_id, base=is_base))
     workflow.terminate(tx, request.reason, None, reset.IDENTITY)
-    chain = {loaded.key.run_id for loaded in plan.read}
-    if tx.state.run_id in chain:
+    if tx.state.key in plan.read:
         plan.later += reset.from_outside(tx.events, request)
     _go_on(new, plan, request)
     tx.successor = new

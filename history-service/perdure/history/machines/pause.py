@@ -6,6 +6,8 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
 from perdure.history.effects import OfferActivityTask
 from perdure.history.machines import workflow, workflow_task
+from perdure.history.state.changes import WorkflowTaskDropped
+from perdure.history.state.execution import WorkflowTaskType
 from perdure.history.transition import Transition
 from perdure.kernel.errors import FailedPrecondition
 
@@ -25,7 +27,10 @@ def pause(tx: Transition, identity: str, reason: str, request_id: str) -> None:
             return
         raise FailedPrecondition("workflow is already paused.")
     task = state.workflow_task
-    if task is not None and not task.started_event_id:
+    if task is not None and not task.started_event_id and task.type is not WorkflowTaskType.NORMAL:
+        # It is nowhere in the history, and what it was for makes another one later.
+        tx.change(WorkflowTaskDropped(attempt=1))
+    elif task is not None and not task.started_event_id:
         workflow_task.fail(
             tx,
             task,

@@ -78,6 +78,8 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
         attributes.retry_policy.CopyFrom(command.retry_policy)
     if command.HasField("last_completion_result"):
         attributes.last_completion_result.CopyFrom(command.last_completion_result)
+    if tx.state.changed_priority is not None:
+        attributes.priority.CopyFrom(tx.state.changed_priority)
     if command.HasField("memo"):
         attributes.memo.CopyFrom(command.memo)
     if command.HasField("search_attributes"):
