@@ -48,6 +48,18 @@ def test_paused_with_a_task_that_nobody_has(s: Script) -> None:
 
 
 @scenario
+def test_paused_between_attempts(s: Script) -> None:
+    s.start("w")
+    s.fail_task(s.poll())
+    _pause(s, "w")
+    s.history("w")
+    _unpause(s, "w")
+    s.step(c.complete())
+    s.history("w")
+    s.describe("w")
+
+
+@scenario
 def test_paused_while_a_worker_has_a_task(s: Script) -> None:
     s.start("w")
     task = s.poll()

@@ -49,6 +49,31 @@ def test_nothing_new(s: Script) -> None:
 
 
 @scenario
+def test_the_next_run_keeps_it(s: Script) -> None:
+    s.start("w", priority={"priority_key": 4})
+    s.step()
+    _change(s, "w", {"priority": {"priority_key": 2, "fairness_key": "k"}}, "priority")
+    s.signal("w")
+    s.step(c.continue_as_new())
+    s.history("w")
+    s.describe("w")
+
+
+@scenario
+def test_a_child_gets_it(s: Script) -> None:
+    s.start("w", priority={"priority_key": 4})
+    _change(s, "w", {"priority": {"priority_key": 2, "fairness_key": "k"}}, "priority")
+    s.step(
+        c.start_child(s.name("child"), s.name("children")),
+        c.start_child(s.name("other"), s.name("children"), priority={"priority_key": 5}),
+    )
+    s.await_child("w", "child")
+    s.await_child("w", "other")
+    s.history("child")
+    s.history("other")
+
+
+@scenario
 def test_while_a_worker_has_a_task(s: Script) -> None:
     s.start("w")
     task = s.poll()

@@ -171,6 +171,19 @@ def test_the_new_run_signals_and_ends_the_children_that_it_inherited() -> None:
     with_history(main)
 
 
+def test_a_child_finds_the_new_run_when_the_old_one_is_gone() -> None:
+    async def main(bench: HistoryBench) -> None:
+        parent, _ = await with_child(bench)
+        new = await reset(bench, parent, 9)
+        await bench.call(
+            "DeleteWorkflowExecution", workflow_execution={"workflow_id": "parent", "run_id": parent.run_id}
+        )
+        await bench.call("TerminateWorkflowExecution", workflow_execution={"workflow_id": "child"})
+        await bench.await_event(new, "CHILD_WORKFLOW_EXECUTION_TERMINATED")
+
+    with_history(main)
+
+
 def test_children_that_the_new_run_does_not_know_are_left_alone() -> None:
     async def main(bench: HistoryBench) -> None:
         parent, child = await with_child(bench)
