@@ -34,7 +34,7 @@ _LAST = "l"
 #: Heartbeats of one page, in bytes. Lists are sent in two forms, and clients take 4 MB unless they are told otherwise.
 PAGE_BYTES_MAX = 2 * 1024 * 1024
 #: How many workers a query is held against before others have their turn.
-_IN_ONE_GO = 200
+_IN_ONE_GO = 50
 
 
 async def shutdown_worker(queues: TaskQueues, call: Call, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
