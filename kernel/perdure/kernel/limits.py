@@ -100,7 +100,9 @@ class Limits(_Named):
         10 * 60 * SECOND_NS, "history.workflowTaskRetryMaxInterval", "longest back-off between workflow task attempts"
     )
     history_page_size_max: int = _limit(256, "limit.historyMaxPageSize", "events in one history page")
-    visibility_page_size_max: int = _limit(1000, "frontend.visibilityMaxPageSize", "runs in one list page")
+    visibility_page_size_max: int = _limit(
+        1000, "frontend.visibilityMaxPageSize", "runs, schedules or workers in one list page"
+    )
     batch_jobs_max: int = _limit(
         5, "frontend.MaxConcurrentBatchOperationPerNamespace", "batch jobs at work in a namespace"
     )
@@ -120,6 +122,14 @@ class Limits(_Named):
         1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
     )
     workers_max: int = _limit(10_000, "matching.workerRegistryMaxEntries", "workers of one namespace that are known")
+    workers_size_max: int = _limit(
+        16 * 1024 * 1024,
+        "matching.workerRegistryMaxSize",
+        "size of what the workers of one namespace say of themselves",
+    )
+    worker_heartbeat_size_max: int = _limit(
+        16 * 1024, "limit.workerHeartbeatSize", "size of what one worker says of itself"
+    )
     worker_ttl_ns: int = _limit(
         300 * SECOND_NS, "matching.workerRegistryEntryTTL", "how long a worker is known that is not heard of again"
     )

@@ -20,44 +20,71 @@ from perdure.kernel.limits import Limits
 class _Known(NamedTuple):
     heartbeat: WorkerHeartbeat
     heard_ns: int
+    size: int
+
+
+class _Workers:
+    """Those of one namespace by instance key, in the order in which they were last heard of. `size` is in bytes."""
+
+    __slots__ = ("by_key", "size")
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, _Known] = {}
+        self.size = 0
+
+    def add(self, known: _Known) -> None:
+        self.by_key[known.heartbeat.worker_instance_key] = known
+        self.size += known.size
+
+    def forget(self, instance_key: str) -> None:
+        known = self.by_key.pop(instance_key, None)
+        if known is not None:
+            self.size -= known.size
+
+    @property
+    def longest_silent(self) -> str:
+        return next(iter(self.by_key))
 
 
 class KnownWorkers:
-    """Heartbeats by namespace and instance key. Each namespace's are in the order in which they came."""
+    """Heartbeats by namespace and instance key."""
 
     def __init__(self, clock: Clock, limits: Limits) -> None:
         self._clock = clock
-        self._limits = limits
-        self._namespaces: dict[NamespaceId, dict[str, _Known]] = {}
+        self.limits = limits
+        self._namespaces: dict[NamespaceId, _Workers] = {}
 
     def record(self, namespace_id: NamespaceId, heartbeats: Iterable[WorkerHeartbeat]) -> None:
         """Take in what workers say of themselves. Who says that it has shut down is forgotten at once.
 
-        If there are too many in the namespace, whoever has not been heard of for the longest time is forgotten.
+        If they are too many in the namespace, or too many bytes, whoever has not been heard of for the longest time is
+        forgotten.
         """
-        workers = self._namespaces.setdefault(namespace_id, {})
+        workers = self._namespaces.setdefault(namespace_id, _Workers())
         now_ns = self._clock.now_ns()
         for heartbeat in heartbeats:
-            workers.pop(heartbeat.worker_instance_key, None)
+            workers.forget(heartbeat.worker_instance_key)
             if heartbeat.status == WorkerStatus.WORKER_STATUS_SHUTDOWN:
                 continue
             # The request that it came in must not stay in memory with it.
             own = WorkerHeartbeat()
             own.CopyFrom(heartbeat)
-            workers[heartbeat.worker_instance_key] = _Known(own, now_ns)
-            if len(workers) > self._limits.workers_max:
-                del workers[next(iter(workers))]
-        if not workers:
+            workers.add(_Known(own, now_ns, own.ByteSize()))
+            while len(workers.by_key) > self.limits.workers_max or workers.size > self.limits.workers_size_max:
+                workers.forget(workers.longest_silent)
+        if not workers.by_key:
             del self._namespaces[namespace_id]
 
     def find(self, namespace_id: NamespaceId, instance_key: str) -> WorkerHeartbeat | None:
-        known = self._namespaces.get(namespace_id, {}).get(instance_key)
+        workers = self._namespaces.get(namespace_id)
+        known = workers.by_key.get(instance_key) if workers is not None else None
         return known.heartbeat if known is not None and known.heard_ns > self._oldest_ns else None
 
     def all(self, namespace_id: NamespaceId) -> Iterator[WorkerHeartbeat]:
-        """The workers of a namespace, by instance key."""
+        """The workers of a namespace, in the order of their instance keys. Others may come and go meanwhile."""
         oldest_ns = self._oldest_ns
-        for _, known in sorted(self._namespaces.get(namespace_id, {}).items()):
+        workers = self._namespaces.get(namespace_id)
+        for _, known in sorted(workers.by_key.items()) if workers is not None else ():
             if known.heard_ns > oldest_ns:
                 yield known.heartbeat
 
@@ -65,9 +92,9 @@ class KnownWorkers:
         """Let go of those that have not been heard of for too long; they are not shown any more as it is."""
         oldest_ns = self._oldest_ns
         for namespace_id, workers in list(self._namespaces.items()):
-            while workers and workers[first := next(iter(workers))].heard_ns <= oldest_ns:
-                del workers[first]
-            if not workers:
+            while workers.by_key and workers.by_key[first := workers.longest_silent].heard_ns <= oldest_ns:
+                workers.forget(first)
+            if not workers.by_key:
                 del self._namespaces[namespace_id]
 
     def leave(self, is_ours: Callable[[NamespaceId], bool]) -> None:
@@ -78,8 +105,8 @@ class KnownWorkers:
     @property
     def count(self) -> int:
         """How many are held in memory."""
-        return sum(map(len, self._namespaces.values()))
+        return sum(len(workers.by_key) for workers in self._namespaces.values())
 
     @property
     def _oldest_ns(self) -> int:
-        return self._clock.now_ns() - self._limits.worker_ttl_ns
+        return self._clock.now_ns() - self.limits.worker_ttl_ns

@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedSco
 
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Unavailable
-from perdure.kernel.ids import TaskQueueKey
+from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, Task
@@ -58,8 +58,8 @@ class TaskQueues:
         self._fetching: dict[TaskQueueKey, asyncio.Task[None]] = {}
         self.closed = False
         self._partitions: dict[TaskQueueKey, Partition] = {}
-        #: Workers (by instance key) that have announced their end, and when.
-        self._shut_down: dict[str, int] = {}
+        #: Workers (by namespace and instance key) that have announced their end, and when.
+        self._shut_down: dict[tuple[NamespaceId, str], int] = {}
 
     def find(self, queue: TaskQueueKey) -> Partition | None:
         return self._partitions.get(queue)
@@ -233,14 +233,14 @@ class TaskQueues:
 
     # Workers that go --------------------------------------------------------------------------------------------------
 
-    def shut_down(self, worker: str) -> None:
+    def shut_down(self, namespace_id: NamespaceId, worker: str) -> None:
         """Turn this worker's polls away from now on: one may still be on its way."""
         if len(self._shut_down) < _SHUTDOWNS_REMEMBERED_MAX:
-            self._shut_down[worker] = self.runtime.clock.now_ns()
+            self._shut_down[namespace_id, worker] = self.runtime.clock.now_ns()
 
-    def is_shut_down(self, worker: str) -> bool:
+    def is_shut_down(self, namespace_id: NamespaceId, worker: str) -> bool:
         """Whether this worker has announced its end lately."""
-        return bool(worker) and worker in self._shut_down
+        return bool(worker) and (namespace_id, worker) in self._shut_down
 
     # ------------------------------------------------------------------------------------------------------------------
 

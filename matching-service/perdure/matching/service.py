@@ -39,7 +39,7 @@ _HANDLERS: dict[str, _Handler] = {
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
 }
-_ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Message]] = {
+_ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Awaitable[Message]]] = {
     "RecordWorkerHeartbeat": workers.record_worker_heartbeat,
     "ListWorkers": workers.list_workers,
     "CountWorkers": workers.count_workers,
@@ -167,7 +167,7 @@ class MatchingService:
             return await self.poll(rpc, call, request)
         if (about_workers := _ABOUT_WORKERS.get(rpc)) is not None:
             self._require_ours(NamespaceId(call.namespace_id), WORKERS)
-            return about_workers(self._workers, call, request)
+            return await about_workers(self._workers, call, request)
         if isinstance(request, ShutdownWorkerRequest):
             self._hear_last_of(call, request)
         handler = _HANDLERS.get(rpc)

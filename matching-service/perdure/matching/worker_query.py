@@ -16,6 +16,7 @@ from temporalio.api.worker.v1 import WorkerHeartbeat
 
 from perdure.kernel.prototime import instant_ns
 from perdure.kernel.visibility.attributes import DATETIME, KEYWORD
+from perdure.kernel.visibility.checks import invalid
 from perdure.kernel.visibility.parser import parse_condition
 from perdure.kernel.visibility.query import (
     And,
@@ -29,6 +30,9 @@ from perdure.kernel.visibility.query import (
     StartsWith,
     Value,
 )
+
+#: Each is held against each worker of a namespace, by a process that others share.
+CONDITIONS_MAX = 50
 
 _STATUSES = {
     number: "".join(word.capitalize() for word in name.removeprefix("WORKER_STATUS_").split("_"))
@@ -64,11 +68,13 @@ def parse(text: str) -> Callable[[WorkerHeartbeat], bool]:
     """Whether a worker is meant. An empty text means all.
 
     Raises:
-        InvalidArgument: it is not a query, or a value does not fit its field.
+        InvalidArgument: it is not a query, a value does not fit its field, or there are too many conditions.
     """
     condition = parse_condition(text, _attribute)
     if condition is None:
         return lambda worker: True
+    if _count(condition) > CONDITIONS_MAX:
+        raise invalid(f"more than {CONDITIONS_MAX} conditions on workers")
 
     def means(worker: WorkerHeartbeat) -> bool:
         try:
@@ -83,6 +89,15 @@ def _attribute(name: str) -> Attribute:
     # The real server's parser takes `Status` for a word of its own, so it may be written in any case.
     name = "WorkerStatus" if name.lower() == "status" else name
     return Attribute(name, DATETIME if name in _TIMES else KEYWORD)
+
+
+def _count(condition: Condition) -> int:
+    """How many conditions there are in it. What makes no sense counts as one: it is not looked into."""
+    match condition:
+        case And(operands) | Or(operands):
+            return sum(map(_count, operands))
+        case _:
+            return 1
 
 
 def _holds(condition: Condition, worker: WorkerHeartbeat) -> bool:

@@ -8,7 +8,6 @@ from temporalio.api.workflowservice.v1 import RecordWorkerHeartbeatRequest, Shut
 
 from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
-from perdure.frontend.validation.workers import HEARTBEAT_SIZE_MAX
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
 from perdure.kernel.runtime import Runtime
@@ -23,7 +22,8 @@ def of_size(size: int) -> WorkerHeartbeat:
 
 
 def test_the_size_of_a_heartbeat() -> None:
-    fits, too_big = of_size(HEARTBEAT_SIZE_MAX), of_size(HEARTBEAT_SIZE_MAX + 1)
+    size_max = SCENE.limits.worker_heartbeat_size_max
+    fits, too_big = of_size(size_max), of_size(size_max + 1)
     record, shut_down = CHECKS["RecordWorkerHeartbeat"], CHECKS["ShutdownWorker"]
     record(RecordWorkerHeartbeatRequest(worker_heartbeat=[fits] * 100), SCENE)
     shut_down(ShutdownWorkerRequest(worker_heartbeat=fits), SCENE)
@@ -31,3 +31,6 @@ def test_the_size_of_a_heartbeat() -> None:
         record(RecordWorkerHeartbeatRequest(worker_heartbeat=[fits, too_big]), SCENE)
     with pytest.raises(InvalidArgument, match="WorkerHeartbeat exceeds size limit"):
         shut_down(ShutdownWorkerRequest(worker_heartbeat=too_big), SCENE)
+    smaller = SCENE.limits.override({"limit.workerHeartbeatSize": size_max - 1})
+    with pytest.raises(InvalidArgument, match=r"WorkerHeartbeat exceeds size limit \(16384/16383\)"):
+        record(RecordWorkerHeartbeatRequest(worker_heartbeat=[fits]), SCENE._replace(limits=smaller))

@@ -7,7 +7,7 @@ from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerHostInfo
 
 from perdure.kernel.errors import InvalidArgument
-from perdure.matching.worker_query import parse
+from perdure.matching.worker_query import CONDITIONS_MAX, parse
 
 WORKER = WorkerHeartbeat(
     worker_instance_key="key",
@@ -110,3 +110,12 @@ def test_conditions(text: str, meant: bool) -> None:
 def test_what_is_no_query(text: str) -> None:
     with pytest.raises(InvalidArgument):
         parse(text)
+
+
+@pytest.mark.parametrize("between", [" OR ", " AND ", " AND (TaskQueue = 'b' OR BuildId IS NULL) OR "])
+def test_how_many_conditions(between: str) -> None:
+    each = 1 + between.count("=") + between.count("IS")
+    parts = ["TaskQueue = 'orders'"] * (1 + (CONDITIONS_MAX - 1) // each)
+    parse(between.join(parts))
+    with pytest.raises(InvalidArgument, match="more than 50 conditions on workers"):
+        parse(between.join([*parts, "TaskQueue = 'orders'"]))

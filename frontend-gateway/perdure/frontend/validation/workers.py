@@ -25,9 +25,8 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.frontend.validation.rules import Scene, check_identity, check_run_id, check_task_queue, check_worker
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.limits import Limits
 
-#: Many times what SDKs say of a worker. Heartbeats stay in memory.
-HEARTBEAT_SIZE_MAX = 16 * 1024
 _DURATION_S_MAX = 315_576_000_000  # the range of google.protobuf.Duration
 
 ByIdRequest = (
@@ -156,13 +155,13 @@ def check_list_partitions(request: ListTaskQueuePartitionsRequest, scene: Scene)
 
 def check_worker_heartbeats(request: RecordWorkerHeartbeatRequest, scene: Scene) -> None:
     for heartbeat in request.worker_heartbeat:
-        _check_heartbeat(heartbeat)
+        _check_heartbeat(heartbeat, scene.limits)
 
 
 def check_shutdown_worker(request: ShutdownWorkerRequest, scene: Scene) -> None:
-    _check_heartbeat(request.worker_heartbeat)
+    _check_heartbeat(request.worker_heartbeat, scene.limits)
 
 
-def _check_heartbeat(heartbeat: WorkerHeartbeat) -> None:
-    if (size := heartbeat.ByteSize()) > HEARTBEAT_SIZE_MAX:
-        raise InvalidArgument(f"WorkerHeartbeat exceeds size limit ({size}/{HEARTBEAT_SIZE_MAX}).")
+def _check_heartbeat(heartbeat: WorkerHeartbeat, limits: Limits) -> None:
+    if (size := heartbeat.ByteSize()) > limits.worker_heartbeat_size_max:
+        raise InvalidArgument(f"WorkerHeartbeat exceeds size limit ({size}/{limits.worker_heartbeat_size_max}).")

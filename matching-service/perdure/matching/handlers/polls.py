@@ -74,7 +74,8 @@ async def _poll(
     number: int,
     start: Callable[[TaskQueues, Call, Item, Any], Awaitable[_Response | None]],
 ) -> _Response | None:
-    if queues.is_shut_down(request.worker_instance_key):
+    namespace_id = NamespaceId(call.namespace_id)
+    if queues.is_shut_down(namespace_id, request.worker_instance_key):
         return None
     began_ns = queues.runtime.clock.now_ns()
     until_ns = began_ns + queues.limits.poll_ns
@@ -82,7 +83,7 @@ async def _poll(
         until_ns = min(until_ns, call.deadline_ns - RETURN_MARGIN_NS)
     if until_ns <= began_ns:
         return None
-    queue = TaskQueueKey(NamespaceId(call.namespace_id), request.task_queue.name, kind, number)
+    queue = TaskQueueKey(namespace_id, request.task_queue.name, kind, number)
     partition = queues.for_poll(queue, sticky=request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY)
     partition.begin_poll(request)
     while (item := await _take(queues, partition, until_ns, request.worker_instance_key)) is not None:
