@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.update.v1 import Request
 
 from perdure.history.effects import OfferWorkflowTask, ResolveUpdate
@@ -21,6 +22,7 @@ from perdure.history.state.changes import (
     WorkflowTaskStarted,
 )
 from perdure.history.state.execution import WorkflowTaskType
+from perdure.history.visibility import changes_visibility
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import NotFound
 from perdure.kernel.limits import Limits
@@ -446,3 +448,20 @@ def test_lists_find_a_run_whose_tasks_keep_failing_until_one_succeeds() -> None:
     assert shown == [False] * 4 + [True] * 2
     run.turn()
     assert "TemporalReportedProblems" not in run.state.search_attributes.indexed_fields
+
+
+def test_only_failures_write_such_a_run_into_lists_again() -> None:
+    run = start()
+    written = []
+    for _ in range(6):
+        run.take_task()
+        written.append(_is_written(run, fail(run)))
+        assert not _is_written(run, signal(run))
+    assert written == [False] * 4 + [True] * 2
+    assert _is_written(run, run.turn())
+
+
+def _is_written(run: Run, play: Play) -> bool:
+    events = [each for each in play.happened if isinstance(each, HistoryEvent)]
+    changes = [each for each in play.happened if not isinstance(each, HistoryEvent)]
+    return changes_visibility(run.state, events, changes)  # type: ignore[arg-type]

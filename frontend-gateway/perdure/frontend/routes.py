@@ -180,8 +180,9 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     # Workers themselves and their task queues
     "ShutdownWorker": _MATCHING_HOUSEKEEPING,
     "RecordWorkerHeartbeat": _MATCHING_HOUSEKEEPING,
-    "ListWorkers": _MATCHING_STATUS,
-    "CountWorkers": _MATCHING_STATUS,
+    # They look at each worker of the namespace, as lists of executions do.
+    "ListWorkers": _MATCHING_STATUS._replace(quota=Quota.VISIBILITY),
+    "CountWorkers": _MATCHING_STATUS._replace(quota=Quota.VISIBILITY),
     "DescribeWorker": _MATCHING_STATUS,
     "FetchWorkerConfig": _MATCHING_STATUS._replace(priority=Priority.BACKGROUND),
     "UpdateWorkerConfig": _CHANGE._replace(role=Role.MATCHING, priority=Priority.BACKGROUND),

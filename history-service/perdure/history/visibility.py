@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.fold.problems import SHOWN_FROM
-from perdure.history.state.changes import ActivityPaused, ActivityUnpaused, AnyChange, RunReset
+from perdure.history.state.changes import ActivityPaused, ActivityUnpaused, AnyChange, RunReset, WorkflowTaskDropped
 from perdure.history.state.execution import Execution
 from perdure.kernel.ids import ExecutionKind, NamespaceId
 from perdure.kernel.namespace import Namespace
@@ -32,6 +32,8 @@ _SHOWN = frozenset(
     }
 )
 
+_FAILED = frozenset({EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT})
+
 #: Changes after which it would: TemporalPauseInfo is another, or the run begins with what it inherits.
 _SHOWN_CHANGES = frozenset({ActivityPaused, ActivityUnpaused, RunReset})
 
@@ -40,10 +42,19 @@ def changes_visibility(state: Execution, events: Sequence[HistoryEvent], changes
     """Whether a list would show something else after this. A build's first task adds to BuildIds."""
     if any(event.event_type in _SHOWN for event in events) or any(type(each) in _SHOWN_CHANGES for each in changes):
         return True
-    if state.problems == SHOWN_FROM or (events and state.solved_event_id >= events[0].event_id):
+    if state.problems >= SHOWN_FROM and _failed(events, changes):
+        return True
+    if events and state.solved_event_id >= events[0].event_id:
         return True
     points = state.reset_points.points
     return bool(events and points and points[-1].first_workflow_task_completed_id >= events[0].event_id)
+
+
+def _failed(events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
+    """Whether a workflow task failed or timed out."""
+    return any(event.event_type in _FAILED for event in events) or any(
+        type(each) is WorkflowTaskDropped for each in changes
+    )
 
 
 def visibility_record(state: Execution, namespace: Namespace) -> VisibilityRecord:

@@ -103,5 +103,6 @@ def check_priority(priority: Priority) -> None:
         raise InvalidArgument("priority key can't be negative")
     if len(priority.fairness_key.encode()) > FAIRNESS_KEY_LENGTH_MAX:
         raise InvalidArgument("fairness key length exceeds limit")
-    if priority.fairness_weight < 0:
+    # Not a number is neither more nor less than anything, and there is no order with it.
+    if not priority.fairness_weight >= 0:
         raise InvalidArgument("must be greater than zero")
