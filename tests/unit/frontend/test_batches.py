@@ -16,6 +16,7 @@ END = {"terminationOperation": {"identity": "somebody"}}
     ("fields", "named"),
     [
         ({**END, "maxOperationsPerSecond": 0.001}, "MaxOperationsPerSecond"),
+        ({**END, "visibilityQuery": "WorkflowId = 'a' ORDER BY StartTime"}, "VisibilityQuery"),
         ({**END, "maxOperationsPerSecond": -1}, "MaxOperationsPerSecond"),
         ({**END, "maxOperationsPerSecond": "NaN"}, "MaxOperationsPerSecond"),
         (

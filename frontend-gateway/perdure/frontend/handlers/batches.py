@@ -24,7 +24,7 @@ from perdure.frontend.validation import CHECKS
 from perdure.frontend.validation.rules import Scene
 from perdure.kernel.batch_operations import call_for, kind_of
 from perdure.kernel.call import Call
-from perdure.kernel.errors import ResourceExhausted
+from perdure.kernel.errors import InvalidArgument, ResourceExhausted
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.limits import Limits
 from perdure.kernel.names import check_names
@@ -67,7 +67,9 @@ class BatchHandlers:
             ResourceExhausted: as many as may be are at work already.
         """
         if request.visibility_query:
-            parse_for(request.visibility_query, call.namespace, kind_of(request))
+            query = parse_for(request.visibility_query, call.namespace, kind_of(request))
+            if query.order or query.group:
+                raise InvalidArgument("VisibilityQuery of a batch operation cannot have ORDER BY or GROUP BY.")
         self._check_calls(call, request)
         running, _ = await self._store.count(call.namespace.id, _OPEN)
         if running >= self._limits.batch_jobs_max:

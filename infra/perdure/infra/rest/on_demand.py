@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from perdure.infra.rest.listening import listen
 
 if TYPE_CHECKING:
     from perdure.infra.rest.server import AsgiServer
+
+_log = logging.getLogger(__name__)
 
 
 class OnDemand:
@@ -36,7 +39,13 @@ class OnDemand:
         assert self._listener is not None
         listener, self._listener = self._listener, None
         asyncio.get_running_loop().remove_reader(listener)
-        self._server = self._make()
+        try:
+            self._server = self._make()
+        except Exception:
+            # Who calls is refused then, instead of waiting for an answer that nobody will give.
+            _log.exception("the server at %s cannot be made", listener.getsockname())
+            listener.close()
+            return
         self._server.serve(listener)
 
     async def stop(self) -> None:
