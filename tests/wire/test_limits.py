@@ -9,7 +9,7 @@ import pytest
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 
-from perdure.frontend import probe
+from perdure.frontend import probe, reception
 from perdure.frontend.limits import overload
 from perdure.kernel.limits import NamespaceLimits
 from tests.support.gateway import GatewayBench, running
