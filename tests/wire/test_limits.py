@@ -9,7 +9,7 @@ import pytest
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 
-from perdure.frontend import probe, transport
+from perdure.frontend import probe, reception
 from perdure.frontend.limits import overload
 from perdure.kernel.limits import NamespaceLimits
 from tests.support.gateway import GatewayBench, running
@@ -158,7 +158,7 @@ async def test_a_long_wait_is_answered_with_refusals(monkeypatch: pytest.MonkeyP
 
 async def test_refusals_do_not_outlast_their_clients_nor_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overload, "REFUSALS_PER_S", 1)
-    monkeypatch.setattr(transport, "HELD_OVER_LIMIT_S_MAX", 60.0)
+    monkeypatch.setattr(reception, "HELD_OVER_LIMIT_S_MAX", 60.0)
     bench = GatewayBench(namespace_limits=NamespaceLimits(pending_calls_max=0))
     async with running(bench) as client:
         await client.call("DescribeWorkflowExecution", DESCRIBE)

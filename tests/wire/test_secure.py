@@ -115,6 +115,8 @@ async def test_an_api_key_opens_its_namespace_over_http_too(secure: Secure) -> N
     async with httpx.AsyncClient(base_url=secure.pages, verify=trusted) as http:
         path, key = f"/api/v1/namespaces/{secure.namespace}/workflows", {"authorization": f"Bearer {secure.key}"}
         assert (await http.get(path)).status_code == HTTPStatus.UNAUTHORIZED
+        unread = await http.post(f"{path}/w", content=b"no JSON", headers={"content-type": "application/json"})
+        assert unread.status_code == HTTPStatus.UNAUTHORIZED
         assert (await http.get(path, headers=key)).status_code == HTTPStatus.OK
         other = await http.get("/api/v1/namespaces/default/workflows", headers=key)
         assert other.status_code == HTTPStatus.FORBIDDEN

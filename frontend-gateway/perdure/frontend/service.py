@@ -82,15 +82,16 @@ class Gateway:
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
         pipeline = Pipeline(runtime, limits, namespaces, gates, handlers, guard, acts)
-        #: Those of the data plane, to be offered elsewhere too.
-        self.services = data_plane(pipeline)
+        services = data_plane(pipeline)
         self._server = GrpcServer(
-            [*self.services, *also],
+            [*services, *also],
             self.metrics,
             runtime.clock,
             lambda name: namespaces.cached(name) is not None,
             tracer,
         )
+        #: Those of the data plane, to be offered over HTTP too.
+        self.services = self._server.reception.services(services, "http")
 
     async def start(self, address: str, tls: ServerTls | None = None, mutual_address: str = "") -> Ports:
         """See `GrpcServer.start`. Raises OSError: an address cannot be had."""

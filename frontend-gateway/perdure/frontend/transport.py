@@ -1,7 +1,7 @@
-"""The gRPC front: generic method handlers over the pipeline, health, reflection, and a graceful end.
+"""The gRPC front: generic method handlers over the reception, health, reflection, and a graceful end.
 
-The only module that sees a grpc context. Another front would do the same three things: decode, await the endpoint,
-translate what it raises.
+The only module that sees a grpc context. Any other front does the same three things: decode, await what the reception
+makes of an endpoint, translate what it raises.
 """
 
 from __future__ import annotations
@@ -13,37 +13,21 @@ from urllib.parse import unquote
 
 import grpc
 import grpc.aio
-import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from perdure.frontend.limits import OverLimit
-from perdure.frontend.limits.namespaces import NO_NAMESPACE
-from perdure.frontend.limits.overload import (
-    HELD_MAX,
-    HELD_OVER_LIMIT_S_MAX,
-    HELD_S_MAX,
-    LIMIT,
-    Admission,
-    Damper,
-)
-from perdure.frontend.metrics import CallMetrics, GatewayMetrics
+from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.pipeline import Endpoint
-from perdure.frontend.probe import Probe
-from perdure.frontend.routes import Wait
+from perdure.frontend.reception import Reception
 from perdure.frontend.services import ServedMethod, Service
 from perdure.frontend.status import translate
 from perdure.frontend.tls import ServerTls
-from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.errors import Internal, InvalidArgument, ServiceError, Unavailable
-from perdure.kernel.identity import Caller
-from perdure.kernel.masking import service_error
-from perdure.kernel.serving import about, serving
-from perdure.kernel.tracing import SpanKind, Tracer
-from perdure.kernel.transport import trace_context
+from perdure.kernel.clock import Clock
+from perdure.kernel.errors import InvalidArgument, ServiceError
+from perdure.kernel.tracing import Tracer
 
 #: One message that a client may send; payload limits are below it, so that they answer with their own names.
 REQUEST_BYTES_MAX = 4 * 1024 * 1024
@@ -68,8 +52,6 @@ _OPTIONS = (
     ("grpc.server.max_pending_requests", PENDING_MAX // 2),
     ("grpc.server.max_pending_requests_hard_limit", PENDING_MAX),
 )
-
-_log = structlog.get_logger("perdure.frontend")
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -98,23 +80,14 @@ class GrpcServer:
     ) -> None:
         """`is_namespace` says of a name whether a namespace is known by it: made-up names must not be counted by."""
         self._metrics = metrics
-        self._is_namespace = is_namespace
-        self._clock = clock
-        self._admission = Admission(metrics)
-        self._probe = Probe(self._admission)
-        self._overload_damper = Damper(HELD_S_MAX)
-        self._limit_damper = Damper(HELD_OVER_LIMIT_S_MAX, lets_go=True)
-        self._draining = False
-        #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
-        self._waiting: set[asyncio.Task[Any]] = set()
-        #: Refusals that wait for their turn.
-        self._held: set[asyncio.Future[None]] = set()
+        #: For other transports of this process as well.
+        self.reception = Reception(metrics, clock, is_namespace, tracer)
         # Set at import time, which not all stubs see.
         self._health = cast(Any, health).aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS)
         self._names = [service.descriptor.full_name for service in services]
         for service in services:
-            methods = {name: self._method(served, tracer) for name, served in service.methods.items()}
+            methods = {name: self._method(served) for name, served in service.methods.items()}
             handler = grpc.method_handlers_generic_handler(service.descriptor.full_name, methods)
             self._server.add_generic_rpc_handlers((handler,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, cast(Any, _Unregistered(self._server)))
@@ -138,7 +111,7 @@ class GrpcServer:
             address, own = _OWN_ADDRESS, self._listen(_OWN_ADDRESS, None)
         await self._server.start()
         host = address.rpartition(":")[0]
-        self._probe.aim(f"{_LOOPBACK.get(host, host)}:{own}")
+        self.reception.probe.aim(f"{_LOOPBACK.get(host, host)}:{own}")
         return Ports(port, mutual)
 
     def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
@@ -151,10 +124,9 @@ class GrpcServer:
 
     async def drain(self) -> None:
         """Refuse new calls, and break off those that only wait. Task polls that are held are left to matching."""
-        self._drain()
+        self.reception.drain()
         await self._health.enter_graceful_shutdown()
-        for task in list(self._waiting):
-            task.cancel()
+        self.reception.break_off()
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, and wait at most `grace_s` seconds for those in flight.
@@ -163,7 +135,7 @@ class GrpcServer:
         received and not yet handed over end as CANCELLED, which clients do not repeat. A connection that ends with the
         process they take for what it is.
         """
-        self._drain()
+        self.reception.drain()
         loop = asyncio.get_running_loop()
         until_s = loop.time() + grace_s
         # Looked at now, rather than told by every call for as long as the server runs.
@@ -171,159 +143,38 @@ class GrpcServer:
             await asyncio.sleep(_LOOK_S)
         # For the last answers to leave.
         await asyncio.sleep(_LOOK_S)
-        await self._probe.stop()
-
-    def _drain(self) -> None:
-        self._draining = True
-        for turn in list(self._held):
-            _come(turn)
+        await self.reception.probe.stop()
 
     async def close(self) -> None:
         """Break off whatever is left, and give up the port. For a process that goes on without this server."""
         await self._server.stop(0)
 
-    def _method(self, served: ServedMethod, tracer: Tracer | None) -> grpc.RpcMethodHandler[Any, Any]:
-        endpoint = served.endpoint
-        if tracer is not None:
-            endpoint = _traced(tracer, served.method.name, endpoint)
-        if served.wait in (Wait.READ, Wait.QUERY):
-            endpoint = self._until_drained(endpoint)
+    def _method(self, served: ServedMethod) -> grpc.RpcMethodHandler[Any, Any]:
         return grpc.unary_unary_rpc_method_handler(
-            self._responder(served, endpoint),
-            # Decoded by the responder, which answers for what cannot be.
+            # Decoded by the reception, which answers for what cannot be.
+            _responder(self.reception.endpoint(served, "grpc", _decoder(served.method))),
             request_deserializer=None,
             response_serializer=GetMessageClass(served.method.output_type).SerializeToString,
         )
 
-    def _responder(
-        self, served: ServedMethod, endpoint: Endpoint
-    ) -> Callable[[bytes, _Context], Awaitable[Message | None]]:
-        gateway, clock, admission = self._metrics, self._clock, self._admission
-        method, rank = served.method, served.rank
-        rpc, decode = method.name, _decoder(method)
-        has_namespace = "namespace" in method.input_type.fields_by_name
-        #: By namespace, of those that exist.
-        known: dict[str, CallMetrics] = {}
 
-        def counts(namespace: str) -> CallMetrics:
-            found = known.get(namespace)
-            if found is None:
-                if not self._is_namespace(namespace):
-                    return gateway.of(rpc)
-                found = known[namespace] = gateway.of(rpc, namespace)
-            return found
-
-        probe = self._probe
-        # What waits is not being worked on.
-        is_work = served.wait is Wait.NONE
-
-        async def respond(data: bytes, context: _Context) -> Message | None:
-            started_ns = clock.now_ns()
-            gateway.in_flight += 1
-            working, namespace = False, ""
-            try:
-                if self._draining:
-                    raise _stopping()
-                probe.count()
-                request = decode(data)
-                if has_namespace:
-                    namespace = request.namespace
-                admission.check(rank, namespace if namespace in known else NO_NAMESPACE, started_ns)
-                if is_work:
-                    working = True
-                    admission.begin()
-                serving.set((rpc, request))
-                caller = _GrpcCaller(context)
-                trace_context.set(caller.metadata)
-                return await endpoint(request, context.time_remaining(), caller)
-            except OverLimit as error:
-                if working:
-                    working = False
-                    admission.end()
-                # It is held back without the frames that it has come through: thousands may be.
-                error.__traceback__ = request = None
-                await self._hold_back(context, error)
-                return self._refuse(counts(namespace), context, error)
-            except Exception as error:
-                shown = service_error(error)
-                if shown is None:
-                    _log.exception("call failed", rpc=rpc)
-                    shown = Internal("internal error")
-                return self._refuse(counts(namespace), context, shown)
-            finally:
-                if working:
-                    admission.end()
-                gateway.in_flight -= 1
-                counts(namespace).latency.observe((clock.now_ns() - started_ns) / SECOND_NS)
-
-        return respond
-
-    def _until_drained(self, endpoint: Endpoint) -> Endpoint:
-        """Has a call broken off when the server stops, with an answer that makes clients ask again."""
-
-        async def endpoint_until_drained(request: Any, remaining_s: float | None, caller: Caller) -> Message:
-            task = asyncio.current_task()
-            assert task is not None
-            self._waiting.add(task)
-            try:
-                return await endpoint(request, remaining_s, caller)
-            except asyncio.CancelledError:
-                if not self._draining:
-                    raise
-                task.uncancel()
-                raise _stopping() from None
-            finally:
-                self._waiting.discard(task)
-
-        return endpoint_until_drained
-
-    async def _hold_back(self, context: _Context, refusal: OverLimit) -> None:
-        """Wait for the turn of a refusal; the client is to hear it before it gives up."""
-        if len(self._held) >= HELD_MAX:
-            return
-        damper = self._overload_damper if refusal.limit == LIMIT else self._limit_damper
-        delay_s = damper.delay_s(self._clock.now_ns())
-        if (remaining_s := context.time_remaining()) is not None:
-            delay_s = min(delay_s, remaining_s / 2)
-        if delay_s <= 0 or self._draining:
-            return
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        timer = loop.call_later(delay_s, _come, turn)
-        self._held.add(turn)
+def _responder(serve: Endpoint) -> Callable[[bytes, _Context], Awaitable[Message | None]]:
+    async def respond(data: bytes, context: _Context) -> Message | None:
         try:
-            await turn
-        finally:
-            timer.cancel()
-            self._held.discard(turn)
+            return await serve(data, context.time_remaining(), _GrpcCaller(context))
+        except ServiceError as error:
+            _refuse(context, error)
+            return None
 
-    def _refuse(self, counts: CallMetrics, context: _Context, error: ServiceError) -> Message | None:
-        """Set, and not raised by `abort`, which would make a refusal a third dearer."""
-        status = translate(error)
-        counts.failures[status.code.name] += 1
-        context.set_code(status.code)
-        context.set_details(status.message)
-        context.set_trailing_metadata(status.metadata)
-        return None
+    return respond
 
 
-def _traced(tracer: Tracer, rpc: str, endpoint: Endpoint) -> Endpoint:
-    """Has each call told to whoever collects traces, as the server's part of its client's trace."""
-
-    async def traced_endpoint(request: Any, remaining_s: float | None, caller: Caller) -> Message:
-        with tracer.span(rpc, SpanKind.SERVER, {"rpc.system": "grpc", "rpc.method": rpc, **about(request)}):
-            return await endpoint(request, remaining_s, caller)
-
-    return traced_endpoint
-
-
-def _come(turn: asyncio.Future[None]) -> None:
-    if not turn.done():
-        turn.set_result(None)
-
-
-def _stopping() -> Unavailable:
-    return Unavailable("The server is shutting down.")
+def _refuse(context: _Context, error: ServiceError) -> None:
+    """Set, and not raised by `abort`, which would make a refusal a third dearer."""
+    status = translate(error)
+    context.set_code(status.code)
+    context.set_details(status.message)
+    context.set_trailing_metadata(status.metadata)
 
 
 def _decoder(method: MethodDescriptor) -> Callable[[bytes], Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from perdure.frontend.services import Service
 from perdure.infra.http import Page
 from perdure.infra.rest.application import RestApplication
 from perdure.infra.rest.tryit import api_pages
+from perdure.kernel.identity import Guard
 from perdure.kernel.transcoding.openapi import document
 from perdure.kernel.transcoding.routes import RouteTable, bindings_of
 
@@ -33,9 +34,13 @@ CONTROL_PLANE = Api("Perdure Cloud Ops API", "/cloud/openapi.json", "/cloud/docs
 
 
 def rpcs(
-    api: Api, services: Sequence[Service], hosts: Collection[str] | None = None
+    api: Api,
+    services: Sequence[Service],
+    *,
+    guard: Guard | None = None,
+    is_host: Callable[[str], bool] | None = None,
 ) -> tuple[RestApplication, Mapping[str, Callable[[], Page]]]:
-    """The application, and the pages that go with it.
+    """The application, and the pages that go with it. For `guard` and `is_host` see `RestApplication`.
 
     Raises:
         ValueError: an annotation makes no sense.
@@ -51,4 +56,5 @@ def rpcs(
         document_path=api.document_path,
         page_path=api.page_path,
     )
-    return RestApplication(table, handlers, shorthand=api.shorthand, hosts=hosts), pages
+    application = RestApplication(table, handlers, shorthand=api.shorthand, guard=guard, is_host=is_host)
+    return application, pages

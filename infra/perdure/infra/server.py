@@ -121,15 +121,14 @@ class EmbeddedServer:
         self._operators = HttpServer(pages)
 
     def _open_http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
-        """The API and these pages, for everybody on this machine: not for pages of elsewhere in somebody's browser."""
+        """The API and these pages, for everybody who can reach it: not for pages of elsewhere in somebody's browser."""
         # Late, because most who run this server never call it over HTTP.
         from perdure.infra.http_api import DATA_PLANE, rpcs
+        from perdure.infra.rest.hosts import is_private
         from perdure.infra.rest.server import AsgiServer
         from perdure.infra.rest.site import Site
 
-        options = self._options
-        hosts = None if options.is_reachable_from_elsewhere else {"localhost", "127.0.0.1", "[::1]", options.ip}
-        served, described = rpcs(replace(DATA_PLANE, bearer=False), self._gateway.services, hosts)
+        served, described = rpcs(replace(DATA_PLANE, bearer=False), self._gateway.services, is_host=is_private)
         return AsgiServer(Site([served], {**pages, **described}))
 
     async def start(self) -> ServerPorts:

@@ -71,6 +71,9 @@ async def test_gateways_serve_the_api_over_http(cluster: LocalCluster) -> None:
         async with httpx.AsyncClient(base_url=gateway.api) as http:
             assert (await http.get("/api/v1/cluster-info")).status_code == HTTPStatus.OK
             assert (await http.get("/api/v1/openapi.json")).json()["openapi"].startswith("3.")
+            # Nobody is asked who calls, so pages that have their name mean our address are kept out.
+            refused = await http.get("/api/v1/cluster-info", headers={"host": "evil.example"})
+            assert refused.status_code == HTTPStatus.FORBIDDEN
 
 
 async def test_every_role_tells_what_it_does(cluster: LocalCluster) -> None:

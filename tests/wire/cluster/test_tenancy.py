@@ -96,9 +96,10 @@ def _text(authority: Issued) -> str:
 
 
 async def _over_http(gateway: Node, trusted: bytes, namespace: str, token: str) -> tuple[int, int]:
-    """What becomes of a call with the API key, and of one without."""
+    """What becomes of a call with the API key, and of one without, which nobody reads."""
     context = ssl.create_default_context(cadata=trusted.decode())
     async with httpx.AsyncClient(base_url=gateway.api, verify=context) as http:
         path = f"/api/v1/namespaces/{namespace}/workflows"
         known = await http.get(path, headers={"authorization": f"Bearer {token}"})
-        return known.status_code, (await http.get(path)).status_code
+        unread = await http.post(f"{path}/w", content=b"no JSON", headers={"content-type": "application/json"})
+        return known.status_code, unread.status_code

@@ -31,6 +31,7 @@ from perdure.infra.postgres import (
     PostgresVisibilityStore,
 )
 from perdure.infra.redis.news import RedisNews
+from perdure.infra.rest.hosts import is_private
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
@@ -137,7 +138,10 @@ class ClusterServer:
         self._api = self._open_api(self._gateway) if self._gateway else None
 
     def _open_api(self, gateway: Gateway) -> AsgiServer:
-        served, described = rpcs(replace(DATA_PLANE, bearer=self._tenancy is not None), gateway.services)
+        if self._tenancy is not None:
+            served, described = rpcs(DATA_PLANE, gateway.services, guard=self._tenancy.guard)
+        else:
+            served, described = rpcs(replace(DATA_PLANE, bearer=False), gateway.services, is_host=is_private)
         pages = {_HEALTH_PATH: self._health, **described}
         return AsgiServer(Site([served], pages), tls=self._front_tls.context() if self._front_tls else None)
 

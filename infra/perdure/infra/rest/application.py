@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,8 @@ from perdure.kernel.errors import (
     ResourceExhausted,
     ServiceError,
 )
-from perdure.kernel.identity import Caller, KnownCaller
+from perdure.kernel.identity import Caller, Guard, KnownCaller
+from perdure.kernel.masking import service_error
 from perdure.kernel.status import HTTP_STATUS, code_of, status_of
 from perdure.kernel.transcoding import jsontext
 from perdure.kernel.transcoding.encode import Encoder
@@ -47,9 +50,12 @@ _HTTP_METHOD_NOT_ALLOWED = 405
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
-    """What the application takes at once. A request waits `request_s_max` seconds for its answer, its body included."""
+    """What the application takes at once, of all and of those from one address. A request waits `request_s_max` seconds
+    for its answer, its body included.
+    """
 
     requests_max: int = 256
+    requests_per_address_max: int = 64
     buffered_bytes_max: int = 64 * 1024 * 1024
     request_s_max: float = 60.0
 
@@ -57,9 +63,10 @@ class RestLimits:
 class RestApplication:
     """Serves the bindings of a table, each RPC with its handler (by `Binding.rpc_path`).
 
-    With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. `hosts`, if given, are
-    the only names, without port, by which it may be called: where no credentials are asked for, a page of a name that
-    was made to mean our address could call.
+    With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. With a `guard`, who
+    calls is asked before anything is read or kept for him; what he may do is for the handlers to ask. `is_host`, if
+    given, says of a Host header whether it may be called by that name: where no credentials are asked for, a page of a
+    name that was made to mean our address could call.
 
     Raises:
         ValueError: an RPC of the table has no handler.
@@ -71,7 +78,8 @@ class RestApplication:
         handlers: Mapping[str, Handler],
         *,
         shorthand: bool = False,
-        hosts: Collection[str] | None = None,
+        guard: Guard | None = None,
+        is_host: Callable[[str], bool] | None = None,
         limits: RestLimits | None = None,
     ) -> None:
         missing = sorted({each.rpc_path for each in table.bindings} - handlers.keys())
@@ -80,9 +88,11 @@ class RestApplication:
         self._table = table
         self._handlers = handlers
         self._shorthand = shorthand
-        self._hosts = hosts
+        self._guard = guard
+        self._is_host = is_host
         self._limits = limits or RestLimits()
-        self._running = 0
+        #: Requests being served, by the address that they come from.
+        self._running: Counter[str] = Counter()
         self._buffered = 0
 
     def knows(self, scope: Scope) -> bool:
@@ -104,30 +114,33 @@ class RestApplication:
         headers: list[tuple[bytes, bytes]] = []
         try:
             metadata = _metadata(scope)
-            if self._hosts is not None and _host(metadata) not in self._hosts:
-                raise PermissionDenied("Host not allowed")
+            if self._is_host is not None:
+                _check_site(scope["method"], metadata, self._is_host)
             match = self._table.find(_method(scope), _raw_path(scope))
             rpc = match.binding.rpc_path
             query = parse_query(scope["query_string"].decode("latin-1"), shorthand=self._shorthand)
             style = query.style
             _check_headers(scope["method"], metadata)
             caller = KnownCaller(metadata, (scope.get("client") or ("", 0))[0])
+            if self._guard is not None:
+                await self._guard.authenticate(caller)
             response = await self._run(
                 exchange, caller, lambda body: build_request(match, query, body), self._handlers[rpc]
             )
             status, value = 200, _written(match, response, style)
         except _ClientGone:
             return
-        except ServiceError as error:
-            status, value = HTTP_STATUS[code_of(error)], Encoder().write(status_of(error))
-            if isinstance(error, MethodNotAllowed):
+        except Exception as error:
+            shown = service_error(error)
+            if shown is None:
+                _log.exception("an RPC failed over HTTP", rpc=rpc)
+                shown = Internal("internal error")
+            status, value = HTTP_STATUS[code_of(shown)], Encoder().write(status_of(shown))
+            if isinstance(shown, MethodNotAllowed):
                 status = _HTTP_METHOD_NOT_ALLOWED
-                headers.append((b"allow", ", ".join(_allowed(error.allow)).encode()))
-            elif code_of(error) is Code.UNAUTHENTICATED:
+                headers.append((b"allow", ", ".join(_allowed(shown.allow)).encode()))
+            elif code_of(shown) is Code.UNAUTHENTICATED:
                 headers.append((b"www-authenticate", b"Bearer"))
-        except Exception:
-            _log.exception("an RPC failed over HTTP", rpc=rpc)
-            status, value = 500, Encoder().write(status_of(Internal("internal error")))
         await _send(send, status, jsontext.dump(value, pretty=style.pretty), headers)
 
     def _patience_s(self, metadata: Mapping[str, str]) -> float:
@@ -144,27 +157,43 @@ class RestApplication:
     async def _run(
         self, exchange: _Exchange, caller: Caller, build: Callable[[bytes], Message], handler: Handler
     ) -> Message:
-        if self._running >= self._limits.requests_max:
-            raise _exhausted(f"more than {self._limits.requests_max} HTTP requests at once (requests_max)")
-        self._running += 1
         try:
             remaining_s = self._patience_s(caller.metadata)
-            async with asyncio.timeout(remaining_s) as limit:
-                request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0"))))
-                # The client's going away ends the call as its deadline would: by cancelling it, once.
-                watch = asyncio.ensure_future(exchange.closed(limit))
-                try:
-                    return await handler(request, remaining_s, caller)
-                finally:
-                    watch.cancel()
+            with self._slot(caller):
+                async with asyncio.timeout(remaining_s) as limit:
+                    request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0"))))
+                    # The client's going away ends the call as its deadline would: by cancelling it, once.
+                    watch = asyncio.ensure_future(exchange.closed(limit))
+                    try:
+                        return await handler(request, remaining_s, caller)
+                    finally:
+                        watch.cancel()
         except TimeoutError as error:
             if exchange.gone:
                 raise _ClientGone from error
             if limit.expired():
                 raise DeadlineExceeded("the request's deadline has passed") from error
             raise
+
+    @contextmanager
+    def _slot(self, caller: Caller) -> Iterator[None]:
+        """Raises ResourceExhausted: too many requests are being served, of all or of those from his address."""
+        limits, running = self._limits, self._running
+        address = caller.address if self._guard is None else self._guard.address_of(caller)
+        if running.total() >= limits.requests_max:
+            raise _exhausted(f"more than {limits.requests_max} HTTP requests at once (requests_max)")
+        if running[address] >= limits.requests_per_address_max:
+            raise _exhausted(
+                f"more than {limits.requests_per_address_max} HTTP requests at once from one address "
+                "(requests_per_address_max)"
+            )
+        running[address] += 1
+        try:
+            yield
         finally:
-            self._running -= 1
+            running[address] -= 1
+            if not running[address]:
+                del running[address]
 
     async def _body(self, exchange: _Exchange, declared: int) -> bytes:
         if declared > jsontext.BODY_BYTES_MAX:
@@ -227,9 +256,17 @@ def _metadata(scope: Scope) -> dict[str, str]:
     return metadata
 
 
-def _host(metadata: Mapping[str, str]) -> str:
-    """The name that the client used for us, without port."""
-    return re.sub(r":[0-9]*$", "", metadata.get("host", "")).lower()
+def _check_site(method: str, metadata: Mapping[str, str], is_host: Callable[[str], bool]) -> None:
+    """Raises PermissionDenied: a page of some other site may be the caller."""
+    host = metadata.get("host", "")
+    if not is_host(host):
+        raise PermissionDenied("Host not allowed: call by address, or by a name of this machine or its network")
+    # To names and addresses of other machines, browsers tell nothing else without TLS.
+    origin = metadata.get("origin")
+    if method in ("GET", "HEAD") or origin is None or "sec-fetch-site" in metadata:
+        return
+    if origin.partition("://")[2].lower() != host.lower():
+        raise PermissionDenied("calls from pages of other sites are refused")
 
 
 def _method(scope: Scope) -> str:

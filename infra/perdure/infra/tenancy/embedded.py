@@ -137,7 +137,9 @@ class EmbeddedTenancy:
     def http_server(self, pages: Mapping[str, Callable[[], Page]], data_plane: Sequence[Service]) -> AsgiServer:
         """For the HTTP port, with these pages too. Raises OSError: the certificate cannot be read."""
         assert self._control_plane is not None
-        return control_plane_server(self.services(), pages, self._control_plane.mounts, self.tls.context(), data_plane)
+        return control_plane_server(
+            self.services(), pages, self._control_plane.mounts, self.tls.context(), data_plane, self.guard
+        )
 
     async def check(self, namespaces: Sequence[Namespace]) -> None:
         """Raises StartFailed: these are not of accounts that are known here."""

@@ -12,6 +12,7 @@ from perdure.infra.http import Page
 from perdure.infra.http_api import CONTROL_PLANE, DATA_PLANE, rpcs
 from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
+from perdure.kernel.identity import Guard
 
 
 def control_plane_server(
@@ -20,9 +21,10 @@ def control_plane_server(
     mounts: Mapping[str, Any],
     tls: ssl.SSLContext | None = None,
     data_plane: Sequence[Service] = (),
+    guard: Guard | None = None,
 ) -> AsgiServer:
-    """Serves the services by their HTTP annotations, other ASGI applications under their paths, and the data plane if
-    it is here too.
+    """Serves the services by their HTTP annotations, other ASGI applications under their paths, and the data plane,
+    with its `guard`, if it is here too.
 
     Raises:
         ValueError: an annotation makes no sense.
@@ -32,6 +34,6 @@ def control_plane_server(
     front = {"/": lambda: Page(HTTPStatus.SEE_OTHER, "text/plain", b"", (("location", CONTROL_PLANE.page_path),))}
     applications, more = [served], {**front, **pages, **described}
     if data_plane:
-        served, described = rpcs(DATA_PLANE, data_plane)
+        served, described = rpcs(DATA_PLANE, data_plane, guard=guard)
         applications, more = [served, *applications], {**more, **described}
     return AsgiServer(Site(applications, more, mounts), tls=tls)

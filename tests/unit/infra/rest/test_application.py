@@ -19,10 +19,14 @@ from temporalio.api.workflowservice.v1 import request_response_pb2 as workflow
 
 from perdure.infra.rest import server as server_module
 from perdure.infra.rest.application import Handler, RestApplication, RestLimits
+from perdure.infra.rest.hosts import is_private
 from perdure.infra.rest.server import AsgiServer
 from perdure.kernel import errors
 from perdure.kernel.errors import Code, ServiceError
-from perdure.kernel.identity import Caller
+from perdure.kernel.identity import Admission, Caller, Principal
+from perdure.kernel.ids import NamespaceName
+from perdure.kernel.persistence.executions import StoreUnavailable
+from perdure.kernel.persistence.namespaces import DamagedNamespace
 from perdure.kernel.status import HTTP_STATUS
 from perdure.kernel.transcoding.jsontext import BODY_BYTES_MAX
 from perdure.kernel.transcoding.routes import RouteTable, bindings_of
@@ -33,6 +37,7 @@ TABLE = RouteTable(binding for service in SERVICES for binding in bindings_of(se
 USERS = "/temporal.api.cloud.cloudservice.v1.CloudService/GetUsers"
 CREATE = "/temporal.api.cloud.cloudservice.v1.CloudService/CreateUser"
 START = "/temporal.api.workflowservice.v1.WorkflowService/StartWorkflowExecution"
+TERMINATE = "/temporal.api.workflowservice.v1.WorkflowService/TerminateWorkflowExecution"
 DESCRIBE = "/temporal.api.workflowservice.v1.WorkflowService/DescribeWorkflowExecution"
 JSON = {"content-type": "application/json"}
 
@@ -145,6 +150,18 @@ async def test_errors_are_statuses(code: Code) -> None:
     assert ("www-authenticate" in answer.headers) is (code is Code.UNAUTHENTICATED)
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(StoreUnavailable("db1 at 10.0.0.7"), 503, Code.UNAVAILABLE), (DamagedNamespace("n"), 500, Code.DATA_LOSS)],
+)
+async def test_trouble_of_a_store_is_told_as_over_grpc(error: Exception, status: int, code: Code) -> None:
+    with capture_logs() as lines:
+        async with client(application(failing(error))) as http:
+            answer = await http.get("/cloud/users")
+    assert (answer.status_code, answer.json()["code"], lines) == (status, code.value, [])
+    assert "10.0.0.7" not in answer.text
+
+
 async def test_a_defect_is_masked() -> None:
     async with client(application(failing(KeyError("secret")))) as http:
         answer = await http.get("/cloud/users")
@@ -205,10 +222,32 @@ async def test_pages_of_other_sites_cannot_call(headers: dict[str, str], status:
         ("", 403),
     ],
 )
-async def test_only_known_hosts_may_be_called(host: str, status: int) -> None:
-    async with client(application(toy_handlers(TABLE), hosts={"localhost", "[::1]"})) as http:
+async def test_only_private_hosts_may_be_called(host: str, status: int) -> None:
+    async with client(application(toy_handlers(TABLE), is_host=is_private)) as http:
         answer = await http.get("/cloud/users", headers={"host": host})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://10.0.0.1:8233"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
+        # Through a proxy that gives us another name than its own.
+        ({"origin": "http://localhost:3000", "sec-fetch-site": "same-origin"}, 200),
+    ],
+)
+async def test_browsers_that_tell_the_origin_only_are_believed(headers: dict[str, str], status: int) -> None:
+    recorder = Recorder()
+    recorder.on(TERMINATE, workflow.TerminateWorkflowExecutionResponse)
+    async with client(application(recorder.handlers, is_host=is_private)) as http:
+        answer = await http.post(
+            "/api/v1/namespaces/n/workflows/w/terminate", headers={"host": "10.0.0.1:8233", **headers}
+        )
+    assert (answer.status_code, len(recorder.calls)) == (status, int(status == 200))
 
 
 async def chunks(count: int) -> AsyncIterator[bytes]:
@@ -281,6 +320,57 @@ async def test_requests_at_once_are_bounded() -> None:
     assert "requests_max" in refused.json()["message"]
     cause = ResourceExhaustedCause.Name(ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT)
     assert refused.json()["details"][0]["cause"] == cause
+
+
+class OneKey:
+    """A `Guard` that knows one key, and a proxy's word for where it was used."""
+
+    async def authenticate(self, caller: Caller) -> None:
+        if caller.metadata.get("authorization") != "Bearer k":
+            raise errors.Unauthenticated("nobody knows you")
+
+    async def admit(self, rpc: str, caller: Caller, namespace: NamespaceName | None) -> Admission:
+        raise AssertionError("what somebody may do is for the handlers to ask")
+
+    async def recognize(self, caller: Caller) -> Principal | None:
+        raise AssertionError("what somebody may do is for the handlers to ask")
+
+    def address_of(self, caller: Caller) -> str:
+        return caller.metadata.get("x-forwarded-for", caller.address)
+
+
+KEY = {"authorization": "Bearer k"}
+
+
+async def test_strangers_are_refused_before_anything_is_read_or_kept_for_them() -> None:
+    recorder = Recorder()
+    recorder.on(USERS, cloud.GetUsersResponse)
+    limits = RestLimits(requests_max=1)
+    async with client(application(recorder.handlers, guard=OneKey(), limits=limits)) as http:
+        unread = b"POST /cloud/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        writer.write(unread)
+        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+        unparsed = await http.post("/cloud/users", content=b"no JSON", headers=JSON)
+        served = await http.get("/cloud/users", headers=KEY)
+    assert (unparsed.status_code, served.status_code) == (401, 200)
+
+
+async def test_requests_at_once_from_one_address_are_bounded() -> None:
+    held = Held()
+    handlers: dict[str, Handler] = {**toy_handlers(TABLE), USERS: held}
+    limits = RestLimits(requests_max=2, requests_per_address_max=1)
+    async with client(application(handlers, guard=OneKey(), limits=limits)) as http:
+        first = asyncio.ensure_future(http.get("/cloud/users", headers=KEY))
+        await asyncio.wait_for(held.entered.wait(), 10)
+        second = await http.get("/cloud/regions", headers=KEY)
+        elsewhere = await http.get("/cloud/regions", headers={**KEY, "x-forwarded-for": "9.9.9.9"})
+        held.go_on.set()
+        assert (await first).status_code == 200
+        again = await http.get("/cloud/regions", headers=KEY)
+    assert (second.status_code, "requests_per_address_max" in second.json()["message"]) == (429, True)
+    assert (elsewhere.status_code, again.status_code) == (200, 200)
 
 
 async def test_bodies_at_once_are_bounded() -> None:
