@@ -28,15 +28,16 @@ _PAUSES = 2
 
 
 class Authorities(NamedTuple):
-    """Whom any namespace trusts, in PEM, and the number of changes that led there."""
+    """Whom any namespace trusts, and the number of changes that led there."""
 
     revision: int
-    pem: bytes
+    #: Puts them together in PEM. With thousands that takes as long as a handshake, so it is not done for each.
+    pem: Callable[[], bytes]
 
 
 def nobody() -> Authorities:
     """For a server of which no namespace trusts anybody."""
-    return Authorities(0, b"")
+    return Authorities(0, bytes)
 
 
 class ServerTls:
@@ -141,7 +142,7 @@ class _Fetcher:
         if not self._mutual:
             return grpc.ssl_server_certificate_configuration([(key, certificate)])
         # Never empty, which grpc refuses. Nobody but this server can show its certificate, and no namespace trusts it.
-        authorities = self._tls._authorities().pem or certificate
+        authorities = self._tls._authorities().pem() or certificate
         count = authorities.count(b"BEGIN CERTIFICATE")
         self._not_before_ns = self._tls._clock.now_ns() + count * count * _PAIR_NS * (1 + _PAUSES)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)

@@ -47,8 +47,7 @@ class Access:
 
     def authorities(self) -> Authorities:
         """For TLS ports on which clients show certificates."""
-        revision = self.view.authorities_revision
-        return Authorities(revision, self.view.authorities())
+        return Authorities(self.view.authorities_revision, self.view.authorities)
 
     def limits_of(self, namespace: str, otherwise: NamespaceLimits) -> NamespaceLimits:
         """What the namespace of this name may do; `otherwise` is for what its account has not been given."""
