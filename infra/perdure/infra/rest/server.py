@@ -81,6 +81,8 @@ class AsgiServer:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                # asyncio reads on in the context of whichever request has paused it: the next one would begin in that.
+                reset_contextvars=True,
                 limit_concurrency=connections_max,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=grace_s,
