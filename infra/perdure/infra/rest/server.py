@@ -37,8 +37,9 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         self._watch()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+    def handle_events(self) -> None:
+        # Of what was received just now, or with the request before and is taken up when that is answered.
+        super().handle_events()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -46,7 +47,8 @@ class _Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+        between_requests = self.timeout_keep_alive_task is not None
+        if between_requests or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._unwatch()
         elif self._reading is None:
             self._reading = self.loop.call_later(READ_S_MAX, self.transport.close)

@@ -17,7 +17,6 @@ from temporalio.api.cloud.cloudservice.v1 import request_response_pb2 as cloud
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.workflowservice.v1 import request_response_pb2 as workflow
 
-from perdure.infra.rest import server as server_module
 from perdure.infra.rest.application import Handler, RestApplication, RestLimits
 from perdure.infra.rest.hosts import is_private
 from perdure.infra.rest.server import AsgiServer
@@ -395,39 +394,6 @@ async def test_a_stop_lets_requests_in_flight_finish() -> None:
         await stopping
         with pytest.raises(httpx.ConnectError):
             await http.get("/cloud/users")
-
-
-@pytest.mark.parametrize(
-    "begun",
-    [
-        b"",
-        b"GET /cloud/users HT",
-        b"POST /cloud/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
-        b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
-    ],
-)
-async def test_a_request_that_is_never_complete_is_not_waited_for(
-    begun: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
-    async with client(application(toy_handlers(TABLE))) as http:
-        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
-        writer.write(begun)
-        await asyncio.wait_for(reader.read(), 10)  # to the end, which is what closes
-        writer.close()
-
-
-async def test_a_complete_request_may_take_longer_than_its_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
-    elapsed = asyncio.Event()
-
-    async def serve(request: Message, remaining_s: float | None, caller: Caller) -> Message:
-        asyncio.get_running_loop().call_later(0.2, elapsed.set)
-        await elapsed.wait()
-        return cloud.GetUsersResponse()
-
-    async with client(application({**toy_handlers(TABLE), USERS: serve})) as http:
-        assert (await http.get("/cloud/users")).status_code == 200
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:

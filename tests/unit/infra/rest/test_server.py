@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import httpx
+import pytest
 
+from perdure.infra.rest import server as server_module
 from perdure.infra.rest.application import Receive, Scope, Send
 from perdure.infra.rest.server import AsgiServer
 
 #: More than asyncio is let read ahead of an application.
 BIG = 1024 * 1024
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @asynccontextmanager
@@ -34,6 +38,16 @@ async def answer(receive: Receive, send: Send, body: bytes = b"ok") -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def greet(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(receive, send)
+
+
+async def passes(seconds: float) -> None:
+    elapsed = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, elapsed.set)
+    await elapsed.wait()
+
+
 async def test_a_request_knows_nothing_of_those_before_it_on_its_connection() -> None:
     whose: ContextVar[str] = ContextVar("whose", default="nobody's")
     seen: list[str] = []
@@ -48,3 +62,46 @@ async def test_a_request_knows_nothing_of_those_before_it_on_its_connection() ->
         for _ in range(2):
             await http.get("/other")
     assert seen == ["nobody's"] * 3
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HT",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    ],
+    ids=["nothing", "head", "body", "body of the second"],
+)
+async def test_a_request_that_is_never_complete_is_not_waited_for(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
+    async with serving(greet) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begun)
+        await asyncio.wait_for(reader.read(), 10)  # to the end, which is what closes
+        writer.close()
+
+
+async def test_between_requests_only_the_time_for_keeping_alive_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
+    async with serving(greet) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\nok")
+            await passes(0.2)
+        writer.close()
+
+
+async def test_a_complete_request_may_take_longer_than_its_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "READ_S_MAX", 0.05)
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await passes(0.2)
+        await answer(receive, send)
+
+    async with serving(slow) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        assert (await http.get("/")).status_code == 200
