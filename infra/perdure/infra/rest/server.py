@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,20 +23,33 @@ from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
 
 HEAD_BYTES_MAX = HEADERS_BYTES_MAX + 2 * TARGET_BYTES_MAX
 CONNECTIONS_MAX = 1024
+#: A proxy of all clients has to do with these.
+CONNECTIONS_PER_ADDRESS_MAX = CONNECTIONS_MAX // 2
 KEEP_ALIVE_S = 30
 READ_S_MAX = 60.0
+#: Clients have so long to take what is ready for them, or this many bytes of it.
+TAKE_S_MAX = 60.0
+TAKEN_BYTES_MIN = 64 * 1024
 GRACE_S = 5
 
 
 class _Protocol(H11Protocol):
     """Closes connections whose next request is not there, body included, `READ_S_MAX` seconds after it began: who sends
-    a byte now and then would hold a connection for ever. Between requests the time for keeping alive counts.
+    a byte now and then would hold a connection for ever. Between requests the time for keeping alive counts. Who does
+    not take his answers, see `TAKE_S_MAX`, is not waited for either, not even by a connection that is being closed.
     """
 
+    config: _Config
     _reading: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
+    _place = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._place = _place_of(self.client[0]) if self.client else ""
+        self.config.connections[self._place] += 1
+        if self.config.connections[self._place] > self.config.connections_per_address_max:
+            transport.abort()
         self._watch()
 
     def handle_events(self) -> None:
@@ -44,7 +59,23 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._unwatch_taking()
+        self.config.connections[self._place] -= 1
+        if not self.config.connections[self._place]:
+            del self.config.connections[self._place]
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_taking()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch_taking()
 
     def _watch(self) -> None:
         between_requests = self.timeout_keep_alive_task is not None
@@ -58,6 +89,33 @@ class _Protocol(H11Protocol):
             self._reading.cancel()
             self._reading = None
 
+    def _watch_taking(self) -> None:
+        self._unwatch_taking()
+        if left := self.transport.get_write_buffer_size():
+            self._taking = self.loop.call_later(TAKE_S_MAX, self._look, left)
+
+    def _look(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() > max(before - TAKEN_BYTES_MIN, 0):
+            self.transport.abort()
+        else:
+            self._watch_taking()
+
+    def _unwatch_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+
+def _place_of(address: str) -> str:
+    """What is counted as one address: of the sixth version whoever has one has a network of them."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
+
 
 class AsgiServer:
     """Serves one application. Stops gracefully: requests in flight are answered, for `grace_s` seconds."""
@@ -69,11 +127,13 @@ class AsgiServer:
         tls: ssl.SSLContext | None = None,
         grace_s: int = GRACE_S,
         connections_max: int = CONNECTIONS_MAX,
+        connections_per_address_max: int = CONNECTIONS_PER_ADDRESS_MAX,
     ) -> None:
         """Without `tls` what is said can be heard by everybody on the way."""
         self._server = _Server(
             _Config(
                 tls,
+                connections_per_address_max,
                 application,
                 http=_Protocol,  # on h11: the faster parser has no limit for the size of headers
                 h11_max_incomplete_event_size=HEAD_BYTES_MAX,
@@ -121,11 +181,18 @@ class AsgiServer:
 
 
 class _Config(uvicorn.Config):
-    """With a context that is there already; uvicorn would make one that knows its files' first content for ever."""
+    """With a context that is there already; uvicorn would make one that knows its files' first content for ever. And
+    with what all connections share.
+    """
 
-    def __init__(self, tls: ssl.SSLContext | None, application: Any, **options: Any) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, connections_per_address_max: int, application: Any, **options: Any
+    ) -> None:
         super().__init__(application, **options)
         self._tls = tls
+        self.connections_per_address_max = connections_per_address_max
+        #: By address.
+        self.connections: Counter[str] = Counter()
 
     def load(self) -> None:
         super().load()

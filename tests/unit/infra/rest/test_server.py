@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -105,3 +107,82 @@ async def test_a_complete_request_may_take_longer_than_its_reading(monkeypatch: 
 
     async with serving(slow) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         assert (await http.get("/")).status_code == 200
+
+
+async def give_much(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(receive, send, b"x" * 16 * BIG)
+
+
+def reads_nothing(port: int, requests: int, last: bytes = b"") -> socket.socket:
+    """A client that asks, and does not listen."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(GET * requests + last)
+    return client
+
+
+async def until_let_in(port: int) -> None:
+    """Connect until that is served. Raises TimeoutError: others keep their connections."""
+    async with asyncio.timeout(10):
+        while True:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(GET)
+            with contextlib.suppress(ConnectionError):
+                if await reader.read(1):
+                    break
+    writer.close()
+
+
+@pytest.mark.parametrize("requests", [1, 3], ids=["one answer", "several"])
+@pytest.mark.parametrize(
+    "last", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"], ids=["kept alive", "closed"]
+)
+async def test_a_client_that_does_not_take_its_answers_is_not_waited_for(
+    requests: int, last: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "TAKE_S_MAX", 0.1)
+    async with serving(give_much, connections_per_address_max=1) as port:
+        with reads_nothing(port, requests, last):
+            await until_let_in(port)
+
+
+async def test_a_client_may_take_its_answer_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "TAKE_S_MAX", 0.1)
+    async with serving(give_much) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=server_module.TAKEN_BYTES_MIN)
+        writer.write(GET)
+        taken = 0
+        while taken < 16 * BIG:
+            part = await reader.read(2 * BIG)
+            assert part
+            taken += len(part)
+            await passes(0.002)
+        writer.close()
+
+
+async def test_connections_from_one_address_are_bounded() -> None:
+    async with serving(greet, connections_per_address_max=2) as port:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for reader, writer in held:
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\nok")
+        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        held[0][1].close()
+        await until_let_in(port)
+        held[1][1].close()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::2:3", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
+    ],
+)
+def test_a_network_that_one_client_has_counts_as_one_address(one: str, other: str, *, same: bool) -> None:
+    assert (server_module._place_of(one) == server_module._place_of(other)) is same
