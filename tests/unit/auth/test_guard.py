@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -272,6 +273,28 @@ def test_authorities_of_all_namespaces_are_let_through_the_door(bench: GuardBenc
     assert bench.view.authorities() == bench.authority.certificate_pem
     # Fewer are no reason to tell grpc, for which that is much work.
     assert bench.view.authorities_revision == before
+
+
+def test_who_is_trusted_before_and_after_is_at_any_time(bench: GuardBench) -> None:
+    seen: list[bytes] = []
+
+    class Looked(dict[NamespaceName, tuple[bytes, ...]]):
+        """As handshakes look, from another thread, between any two steps."""
+
+        def __setitem__(self, key: NamespaceName, value: tuple[bytes, ...]) -> None:
+            super().__setitem__(key, value)
+            seen.append(bench.view.authorities())
+
+        def pop(self, *args: Any) -> Any:
+            taken = super().pop(*args)
+            seen.append(bench.view.authorities())
+            return taken
+
+    bench.view._authorities = Looked(bench.view._authorities)
+    bench.publish(bench.namespace(ORDERS))
+    assert set(seen) == {bench.authority.certificate_pem}
+    bench.publish(bench.namespace(ORDERS, authorities=b""))
+    assert seen[-1] == b""
 
 
 def _revoked(authority: Issued, leaf: bytes) -> bytes:

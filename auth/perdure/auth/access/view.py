@@ -149,9 +149,12 @@ class AccessView:
                 self._trust(record.name, trusted if record.active else ())
 
     def _trust(self, name: NamespaceName, authorities: tuple[bytes, ...]) -> None:
-        before = self._authorities.pop(name, ())
+        before = self._authorities.get(name, ())
+        # In one step: handshakes look at this from another thread, and see who was always trusted at any time.
         if authorities:
             self._authorities[name] = authorities
+        else:
+            self._authorities.pop(name, None)
         # Of those that are no longer trusted nothing needs to be known at the door: their calls are refused.
         if not set(authorities) <= set(before):
             self.authorities_revision = next(self._revisions)
