@@ -184,8 +184,9 @@ def own(pair: Pair) -> httpx.Client:
 
 
 def test_pages_of_elsewhere_cannot_call(own: httpx.Client) -> None:
-    refused = own.get(f"{BASE}/workflows", headers={"host": "evil.example"})
-    assert (refused.status_code, refused.json()["code"]) == (403, 7)
+    for path in (f"{BASE}/workflows", "/metrics"):
+        refused = own.get(path, headers={"host": "evil.example"})
+        assert (refused.status_code, refused.json()["code"]) == (403, 7)
     for name in ("localhost:1", "192.168.7.9:8233", "perdure", "perdure.svc.cluster.local"):
         assert own.get(f"{BASE}/workflows", headers={"host": name}).status_code == 200
 

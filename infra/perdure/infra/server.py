@@ -128,8 +128,8 @@ class EmbeddedServer:
         from perdure.infra.rest.server import AsgiServer
         from perdure.infra.rest.site import Site
 
-        served, described = rpcs(replace(DATA_PLANE, bearer=False), self._gateway.services, is_host=is_private)
-        return AsgiServer(Site([served], {**pages, **described}))
+        served, described = rpcs(replace(DATA_PLANE, bearer=False), self._gateway.services)
+        return AsgiServer(Site([served], {**pages, **described}, is_host=is_private))
 
     async def start(self) -> ServerPorts:
         """Serve. If it raises, nothing is left running.

@@ -14,6 +14,7 @@ import structlog
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
+from perdure.infra.rest.hosts import check_site
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import (
     Code,
@@ -113,9 +114,9 @@ class RestApplication:
         rpc = ""
         headers: list[tuple[bytes, bytes]] = []
         try:
-            metadata = _metadata(scope)
+            metadata = metadata_of(scope)
             if self._is_host is not None:
-                _check_site(scope["method"], metadata, self._is_host)
+                check_site(scope["method"], metadata, self._is_host)
             match = self._table.find(_method(scope), _raw_path(scope))
             rpc = match.binding.rpc_path
             query = parse_query(scope["query_string"].decode("latin-1"), shorthand=self._shorthand)
@@ -246,7 +247,8 @@ class _Exchange:
         limit.reschedule(asyncio.get_running_loop().time())
 
 
-def _metadata(scope: Scope) -> dict[str, str]:
+def metadata_of(scope: Scope) -> dict[str, str]:
+    """The headers. Raises InvalidArgument: they are too many or too long."""
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_BYTES_MAX:
         raise InvalidArgument(f"headers are larger than {HEADERS_BYTES_MAX} bytes")
     metadata: dict[str, str] = {}
@@ -254,19 +256,6 @@ def _metadata(scope: Scope) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         metadata[name] = f"{metadata[name]},{value}" if name in metadata else value
     return metadata
-
-
-def _check_site(method: str, metadata: Mapping[str, str], is_host: Callable[[str], bool]) -> None:
-    """Raises PermissionDenied: a page of some other site may be the caller."""
-    host = metadata.get("host", "")
-    if not is_host(host):
-        raise PermissionDenied("Host not allowed: call by address, or by a name of this machine or its network")
-    # To names and addresses of other machines, browsers tell nothing else without TLS.
-    origin = metadata.get("origin")
-    if method in ("GET", "HEAD") or origin is None or "sec-fetch-site" in metadata:
-        return
-    if origin.partition("://")[2].lower() != host.lower():
-        raise PermissionDenied("calls from pages of other sites are refused")
 
 
 def _method(scope: Scope) -> str:

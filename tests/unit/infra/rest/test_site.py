@@ -11,6 +11,7 @@ import pytest
 
 from perdure.infra.http import Page
 from perdure.infra.rest.application import Receive, RestApplication, Scope, Send
+from perdure.infra.rest.hosts import is_private
 from perdure.infra.rest.site import Site
 from perdure.infra.rest.tryit import api_pages
 from perdure.kernel.transcoding.openapi import document
@@ -68,6 +69,18 @@ async def test_the_rest_is_for_rpcs() -> None:
         answer = await get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, 5)
     assert (await get("/healthz", "POST")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/openapi.json", "/console", "/cloud/regions", "/nothing"])
+async def test_by_the_name_of_another_site_nothing_may_be_called(path: str) -> None:
+    rest = RestApplication(TABLE, toy_handlers(TABLE))
+    pages = {each: lambda: Page(HTTPStatus.OK, "text/plain", b"ok\n") for each in ("/healthz", "/api/openapi.json")}
+    guarded = Site([rest], pages, {"/console": named("console")}, is_host=is_private)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://localhost") as http:
+        refused = await http.get(path, headers={"host": "evil.example"})
+        allowed = await http.get(path)
+    assert (refused.status_code, refused.json()["code"]) == (403, 7)
+    assert allowed.status_code == (404 if path == "/nothing" else 200)
 
 
 async def test_the_document_is_served() -> None:
