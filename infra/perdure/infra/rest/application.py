@@ -159,14 +159,14 @@ class RestApplication:
         self, exchange: _Exchange, caller: Caller, build: Callable[[bytes], Message], handler: Handler
     ) -> Message:
         try:
-            remaining_s = self._patience_s(caller.metadata)
+            until_s = asyncio.get_running_loop().time() + self._patience_s(caller.metadata)
             with self._slot(caller):
-                async with asyncio.timeout(remaining_s) as limit:
+                async with asyncio.timeout_at(until_s) as limit:
                     request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0"))))
                     # The client's going away ends the call as its deadline would: by cancelling it, once.
                     watch = asyncio.ensure_future(exchange.closed(limit))
                     try:
-                        return await handler(request, remaining_s, caller)
+                        return await handler(request, until_s - asyncio.get_running_loop().time(), caller)
                     finally:
                         watch.cancel()
         except TimeoutError as error:
