@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import structlog
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
+from perdure.infra.rest.addresses import place_of
 from perdure.infra.rest.hosts import check_site
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import (
@@ -47,16 +48,25 @@ _log = structlog.get_logger("perdure.rest")
 _GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNIT_NS = {"H": 3600 * SECOND_NS, "M": 60 * SECOND_NS, "S": SECOND_NS, "m": 10**6, "u": 10**3, "n": 1}
 _HTTP_METHOD_NOT_ALLOWED = 405
+_OF_WHOM = {
+    "requests_max": "",
+    "requests_per_address_max": " from one address",
+    "requests_per_account_max": " of one account",
+}
+#: A field of `RestLimits`, and whose requests are counted for it.
+_Bound = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
-    """What the application takes at once, of all and of those from one address. A request waits `request_s_max` seconds
-    for its answer, its body included.
+    """What the application takes at once: of all, and, if a guard tells them apart, of those from one address and of
+    those of one account, which may have keys anywhere. A request waits `request_s_max` seconds for its answer, its body
+    included.
     """
 
     requests_max: int = 256
     requests_per_address_max: int = 64
+    requests_per_account_max: int = 128
     buffered_bytes_max: int = 64 * 1024 * 1024
     request_s_max: float = 60.0
 
@@ -92,8 +102,8 @@ class RestApplication:
         self._guard = guard
         self._is_host = is_host
         self._limits = limits or RestLimits()
-        #: Requests being served, by the address that they come from.
-        self._running: Counter[str] = Counter()
+        #: Requests being served, by what bounds them: the name of a limit, and whose it is.
+        self._running: Counter[_Bound] = Counter()
         self._buffered = 0
 
     def knows(self, scope: Scope) -> bool:
@@ -123,10 +133,9 @@ class RestApplication:
             style = query.style
             _check_headers(scope["method"], metadata)
             caller = KnownCaller(metadata, (scope.get("client") or ("", 0))[0])
-            if self._guard is not None:
-                await self._guard.authenticate(caller)
+            bounds = await self._bounds(caller)
             response = await self._run(
-                exchange, caller, lambda body: build_request(match, query, body), self._handlers[rpc]
+                exchange, caller, bounds, lambda body: build_request(match, query, body), self._handlers[rpc]
             )
             status, value = 200, _written(match, response, style)
         except _ClientGone:
@@ -155,12 +164,33 @@ class RestApplication:
             raise InvalidArgument("header grpc-timeout: expected digits and one of H, M, S, m, u, n")
         return min(most, int(found[1]) * _UNIT_NS[found[2]] / SECOND_NS)
 
+    async def _bounds(self, caller: Caller) -> list[_Bound]:
+        """What bounds his requests. Raises Unauthenticated: nobody knows who he is."""
+        bounds = [("requests_max", "")]
+        guard = self._guard
+        if guard is None:
+            # All may come through one proxy.
+            return bounds
+        bounds.append(("requests_per_address_max", place_of(guard.address_of(caller))))
+        principal = await guard.recognize(caller)
+        if principal is None:
+            # It is told why, or has a certificate, which is nobody's yet.
+            await guard.authenticate(caller)
+        else:
+            bounds.append(("requests_per_account_max", principal.account_id))
+        return bounds
+
     async def _run(
-        self, exchange: _Exchange, caller: Caller, build: Callable[[bytes], Message], handler: Handler
+        self,
+        exchange: _Exchange,
+        caller: Caller,
+        bounds: Sequence[_Bound],
+        build: Callable[[bytes], Message],
+        handler: Handler,
     ) -> Message:
         try:
             until_s = asyncio.get_running_loop().time() + self._patience_s(caller.metadata)
-            with self._slot(caller):
+            with self._slot(bounds):
                 async with asyncio.timeout_at(until_s) as limit:
                     request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0"))))
                     # The client's going away ends the call as its deadline would: by cancelling it, once.
@@ -177,24 +207,21 @@ class RestApplication:
             raise
 
     @contextmanager
-    def _slot(self, caller: Caller) -> Iterator[None]:
-        """Raises ResourceExhausted: too many requests are being served, of all or of those from his address."""
-        limits, running = self._limits, self._running
-        address = caller.address if self._guard is None else self._guard.address_of(caller)
-        if running.total() >= limits.requests_max:
-            raise _exhausted(f"more than {limits.requests_max} HTTP requests at once (requests_max)")
-        if running[address] >= limits.requests_per_address_max:
-            raise _exhausted(
-                f"more than {limits.requests_per_address_max} HTTP requests at once from one address "
-                "(requests_per_address_max)"
-            )
-        running[address] += 1
+    def _slot(self, bounds: Sequence[_Bound]) -> Iterator[None]:
+        """Raises ResourceExhausted: too many requests are being served."""
+        running = self._running
+        for bound in bounds:
+            most: int = getattr(self._limits, bound[0])
+            if running[bound] >= most:
+                raise _exhausted(f"more than {most} HTTP requests at once{_OF_WHOM[bound[0]]} ({bound[0]})")
+        running.update(bounds)
         try:
             yield
         finally:
-            running[address] -= 1
-            if not running[address]:
-                del running[address]
+            for bound in bounds:
+                running[bound] -= 1
+                if not running[bound]:
+                    del running[bound]
 
     async def _body(self, exchange: _Exchange, declared: int) -> bytes:
         if declared > jsontext.BODY_BYTES_MAX:

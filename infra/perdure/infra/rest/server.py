@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 from collections import Counter
@@ -17,6 +16,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from perdure.infra.rest.addresses import place_of
 from perdure.infra.rest.application import HEADERS_BYTES_MAX
 from perdure.infra.rest.listening import listen
 from perdure.kernel.transcoding.routes import TARGET_BYTES_MAX
@@ -46,7 +46,7 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._place = _place_of(self.client[0]) if self.client else ""
+        self._place = place_of(self.client[0]) if self.client else ""
         self.config.connections[self._place] += 1
         if self.config.connections[self._place] > self.config.connections_per_address_max:
             transport.abort()
@@ -104,17 +104,6 @@ class _Protocol(H11Protocol):
         if self._taking is not None:
             self._taking.cancel()
             self._taking = None
-
-
-def _place_of(address: str) -> str:
-    """What is counted as one address: of the sixth version whoever has one has a network of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 class AsgiServer:

@@ -22,7 +22,7 @@ from perdure.infra.rest.hosts import is_private
 from perdure.infra.rest.server import AsgiServer
 from perdure.kernel import errors
 from perdure.kernel.errors import Code, ServiceError
-from perdure.kernel.identity import Admission, Caller, Principal
+from perdure.kernel.identity import Admission, Caller, Principal, PrincipalKind
 from perdure.kernel.ids import NamespaceName
 from perdure.kernel.persistence.executions import StoreUnavailable
 from perdure.kernel.persistence.namespaces import DamagedNamespace
@@ -338,18 +338,19 @@ async def test_requests_at_once_are_bounded() -> None:
     assert refused.json()["details"][0]["cause"] == cause
 
 
-class OneKey:
-    """A `Guard` that knows one key, and a proxy's word for where it was used."""
+class AccountsAsKeys:
+    """A `Guard` to which an account's name is its key, and a proxy's word good for where it is used."""
 
     async def authenticate(self, caller: Caller) -> None:
-        if caller.metadata.get("authorization") != "Bearer k":
+        if await self.recognize(caller) is None:
             raise errors.Unauthenticated("nobody knows you")
 
     async def admit(self, rpc: str, caller: Caller, namespace: NamespaceName | None) -> Admission:
         raise AssertionError("what somebody may do is for the handlers to ask")
 
     async def recognize(self, caller: Caller) -> Principal | None:
-        raise AssertionError("what somebody may do is for the handlers to ask")
+        scheme, _, key = caller.metadata.get("authorization", "").partition(" ")
+        return Principal(PrincipalKind.USER, "u", account_id=key) if scheme == "Bearer" else None
 
     def address_of(self, caller: Caller) -> str:
         return caller.metadata.get("x-forwarded-for", caller.address)
@@ -362,7 +363,7 @@ async def test_strangers_are_refused_before_anything_is_read_or_kept_for_them() 
     recorder = Recorder()
     recorder.on(USERS, cloud.GetUsersResponse)
     limits = RestLimits(requests_max=1)
-    async with client(application(recorder.handlers, guard=OneKey(), limits=limits)) as http:
+    async with client(application(recorder.handlers, guard=AccountsAsKeys(), limits=limits)) as http:
         unread = b"POST /cloud/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
         reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
         writer.write(unread)
@@ -377,7 +378,7 @@ async def test_requests_at_once_from_one_address_are_bounded() -> None:
     held = Held()
     handlers: dict[str, Handler] = {**toy_handlers(TABLE), USERS: held}
     limits = RestLimits(requests_max=2, requests_per_address_max=1)
-    async with client(application(handlers, guard=OneKey(), limits=limits)) as http:
+    async with client(application(handlers, guard=AccountsAsKeys(), limits=limits)) as http:
         first = asyncio.ensure_future(http.get("/cloud/users", headers=KEY))
         await asyncio.wait_for(held.entered.wait(), 10)
         second = await http.get("/cloud/regions", headers=KEY)
@@ -387,6 +388,32 @@ async def test_requests_at_once_from_one_address_are_bounded() -> None:
         again = await http.get("/cloud/regions", headers=KEY)
     assert (second.status_code, "requests_per_address_max" in second.json()["message"]) == (429, True)
     assert (elsewhere.status_code, again.status_code) == (200, 200)
+
+
+async def test_requests_at_once_of_one_account_are_bounded_wherever_they_come_from() -> None:
+    held = Held()
+    handlers: dict[str, Handler] = {**toy_handlers(TABLE), USERS: held}
+    limits = RestLimits(requests_per_account_max=1)
+    async with client(application(handlers, guard=AccountsAsKeys(), limits=limits)) as http:
+        first = asyncio.ensure_future(http.get("/cloud/users", headers=KEY))
+        await asyncio.wait_for(held.entered.wait(), 10)
+        elsewhere = await http.get("/cloud/regions", headers={**KEY, "x-forwarded-for": "9.9.9.9"})
+        other = await http.get("/cloud/regions", headers={"authorization": "Bearer other"})
+        held.go_on.set()
+        assert (await first).status_code == 200
+    assert (elsewhere.status_code, "requests_per_account_max" in elsewhere.json()["message"]) == (429, True)
+    assert other.status_code == 200
+
+
+async def test_where_nobody_is_known_an_address_is_bounded_by_nothing_of_its_own() -> None:
+    held = Held()
+    handlers: dict[str, Handler] = {**toy_handlers(TABLE), USERS: held}
+    async with client(application(handlers, limits=RestLimits(requests_per_address_max=1))) as http:
+        first = asyncio.ensure_future(http.get("/cloud/users"))
+        await asyncio.wait_for(held.entered.wait(), 10)
+        assert (await http.get("/cloud/regions")).status_code == 200
+        held.go_on.set()
+        assert (await first).status_code == 200
 
 
 async def test_bodies_at_once_are_bounded() -> None:

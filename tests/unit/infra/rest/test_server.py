@@ -172,17 +172,3 @@ async def test_connections_from_one_address_are_bounded() -> None:
         held[0][1].close()
         await until_let_in(port)
         held[1][1].close()
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("10.0.0.1", "10.0.0.2", False),
-        ("2001:db8::1", "2001:db8::2:3", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("::ffff:10.0.0.1", "10.0.0.1", True),
-        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
-    ],
-)
-def test_a_network_that_one_client_has_counts_as_one_address(one: str, other: str, *, same: bool) -> None:
-    assert (server_module._place_of(one) == server_module._place_of(other)) is same
