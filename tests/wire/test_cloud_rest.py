@@ -59,7 +59,7 @@ def cloud() -> Iterator[Cloud]:
     async def serve() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with control_bench(f"sqlite:///{directory}/control-plane.db", LIMITS) as bench:
-                server = control_plane_server(bench.control_plane.services(), {}, {})
+                server = control_plane_server(bench.control_plane.services(), bench.access, {}, {})
                 owner = await bench.account()
                 ready.append(Cloud(f"http://127.0.0.1:{await server.start('127.0.0.1', 0)}", owner.token))
                 started.set()

@@ -44,6 +44,8 @@ Send = Callable[[Event], Awaitable[None]]
 Handler = Callable[[Any, float | None, Caller], Awaitable[Message]]
 
 HEADERS_BYTES_MAX = 16 * 1024
+#: Of a body. What they send is decoded for nobody in particular, in the time of everybody.
+STRANGERS_BYTES_MAX = 64 * 1024
 _log = structlog.get_logger("perdure.rest")
 _GRPC_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNIT_NS = {"H": 3600 * SECOND_NS, "M": 60 * SECOND_NS, "S": SECOND_NS, "m": 10**6, "u": 10**3, "n": 1}
@@ -55,6 +57,7 @@ _OF_WHOM = {
 }
 #: A field of `RestLimits`, and whose requests are counted for it.
 _Bound = tuple[str, str]
+_STRANGERS: _Bound = ("requests_per_account_max", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +78,10 @@ class RestApplication:
     """Serves the bindings of a table, each RPC with its handler (by `Binding.rpc_path`).
 
     With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. With a `guard`, who
-    calls is asked before anything is read or kept for him; what he may do is for the handlers to ask. `is_host`, if
-    given, says of a Host header whether it may be called by that name: where no credentials are asked for, a page of a
-    name that was made to mean our address could call.
+    calls is asked before anything is read or kept for him; what he may do is for the handlers to ask. Strangers may
+    call what `is_open` says so of, by the full name of the RPC: with small bodies, and all of them together as if they
+    were one account. `is_host`, if given, says of a Host header whether it may be called by that name: where no
+    credentials are asked for, a page of a name that was made to mean our address could call.
 
     Raises:
         ValueError: an RPC of the table has no handler.
@@ -90,6 +94,7 @@ class RestApplication:
         *,
         shorthand: bool = False,
         guard: Guard | None = None,
+        is_open: Callable[[str], bool] = lambda rpc: False,
         is_host: Callable[[str], bool] | None = None,
         limits: RestLimits | None = None,
     ) -> None:
@@ -100,6 +105,7 @@ class RestApplication:
         self._handlers = handlers
         self._shorthand = shorthand
         self._guard = guard
+        self._is_open = is_open
         self._is_host = is_host
         self._limits = limits or RestLimits()
         #: Requests being served, by what bounds them: the name of a limit, and whose it is.
@@ -133,7 +139,7 @@ class RestApplication:
             style = query.style
             _check_headers(scope["method"], metadata)
             caller = KnownCaller(metadata, (scope.get("client") or ("", 0))[0])
-            bounds = await self._bounds(caller)
+            bounds = await self._bounds(match.binding.rpc.full_name, caller)
             response = await self._run(
                 exchange, caller, bounds, lambda body: build_request(match, query, body), self._handlers[rpc]
             )
@@ -164,14 +170,17 @@ class RestApplication:
             raise InvalidArgument("header grpc-timeout: expected digits and one of H, M, S, m, u, n")
         return min(most, int(found[1]) * _UNIT_NS[found[2]] / SECOND_NS)
 
-    async def _bounds(self, caller: Caller) -> list[_Bound]:
-        """What bounds his requests. Raises Unauthenticated: nobody knows who he is."""
+    async def _bounds(self, rpc: str, caller: Caller) -> list[_Bound]:
+        """What bounds his requests. Raises Unauthenticated: nobody knows him, and this RPC is not for strangers."""
         bounds = [("requests_max", "")]
         guard = self._guard
         if guard is None:
             # All may come through one proxy.
             return bounds
         bounds.append(("requests_per_address_max", place_of(guard.address_of(caller))))
+        if self._is_open(rpc):
+            bounds.append(_STRANGERS)
+            return bounds
         principal = await guard.recognize(caller)
         if principal is None:
             # It is told why, or has a certificate, which is nobody's yet.
@@ -192,7 +201,8 @@ class RestApplication:
             until_s = asyncio.get_running_loop().time() + self._patience_s(caller.metadata)
             with self._slot(bounds):
                 async with asyncio.timeout_at(until_s) as limit:
-                    request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0"))))
+                    most = STRANGERS_BYTES_MAX if _STRANGERS in bounds else jsontext.BODY_BYTES_MAX
+                    request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0")), most))
                     # The client's going away ends the call as its deadline would: by cancelling it, once.
                     watch = asyncio.ensure_future(exchange.closed(limit))
                     try:
@@ -223,9 +233,9 @@ class RestApplication:
                 if not running[bound]:
                     del running[bound]
 
-    async def _body(self, exchange: _Exchange, declared: int) -> bytes:
-        if declared > jsontext.BODY_BYTES_MAX:
-            raise InvalidArgument(f"body is larger than {jsontext.BODY_BYTES_MAX} bytes")
+    async def _body(self, exchange: _Exchange, declared: int, most: int) -> bytes:
+        if declared > most:
+            raise InvalidArgument(f"body is larger than {most} bytes")
         chunks: list[bytes] = []
         size = 0
         try:
@@ -233,8 +243,8 @@ class RestApplication:
                 chunk = await exchange.chunk()
                 size += len(chunk)
                 self._buffered += len(chunk)
-                if size > jsontext.BODY_BYTES_MAX:
-                    raise InvalidArgument(f"body is larger than {jsontext.BODY_BYTES_MAX} bytes")
+                if size > most:
+                    raise InvalidArgument(f"body is larger than {most} bytes")
                 if self._buffered > self._limits.buffered_bytes_max:
                     raise _exhausted(
                         f"bodies of more than {self._limits.buffered_bytes_max} bytes (buffered_bytes_max)"

@@ -125,7 +125,9 @@ class ClusterTenancy:
         """
         if self._control_plane is None:
             return None
-        return control_plane_server(self.services(), pages, self._control_plane.mounts, tls.context() if tls else None)
+        return control_plane_server(
+            self.services(), self._connected, pages, self._control_plane.mounts, tls.context() if tls else None
+        )
 
     def handlers(self) -> Mapping[str, Handler]:
         """What other processes may ask besides."""

@@ -138,7 +138,7 @@ class EmbeddedTenancy:
         """For the HTTP port, with these pages too. Raises OSError: the certificate cannot be read."""
         assert self._control_plane is not None
         return control_plane_server(
-            self.services(), pages, self._control_plane.mounts, self.tls.context(), data_plane, self.guard
+            self.services(), self._access, pages, self._control_plane.mounts, self.tls.context(), data_plane
         )
 
     async def check(self, namespaces: Sequence[Namespace]) -> None:

@@ -46,7 +46,7 @@ async def test_a_checker_finds_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(scim2_tester.filling, "get_random_example_value", example)
     async with control_bench(f"sqlite:///{tmp_path}/control-plane.db", LIMITS) as bench:
         idp = await provisioning(bench, await bench.account())
-        server = control_plane_server(bench.control_plane.services(), {}, bench.control_plane.mounts)
+        server = control_plane_server(bench.control_plane.services(), bench.access, {}, bench.control_plane.mounts)
         port = await server.start("127.0.0.1", 0)
 
         def check() -> list[Any]:

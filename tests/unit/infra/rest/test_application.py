@@ -17,7 +17,7 @@ from temporalio.api.cloud.cloudservice.v1 import request_response_pb2 as cloud
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.workflowservice.v1 import request_response_pb2 as workflow
 
-from perdure.infra.rest.application import Handler, RestApplication, RestLimits
+from perdure.infra.rest.application import STRANGERS_BYTES_MAX, Handler, RestApplication, RestLimits
 from perdure.infra.rest.hosts import is_private
 from perdure.infra.rest.server import AsgiServer
 from perdure.kernel import errors
@@ -372,6 +372,25 @@ async def test_strangers_are_refused_before_anything_is_read_or_kept_for_them() 
         unparsed = await http.post("/cloud/users", content=b"no JSON", headers=JSON)
         served = await http.get("/cloud/users", headers=KEY)
     assert (unparsed.status_code, served.status_code) == (401, 200)
+
+
+async def test_strangers_may_call_what_is_open_and_take_little_room() -> None:
+    held = Held()
+    handlers: dict[str, Handler] = {**toy_handlers(TABLE), USERS: held}
+    is_open = {"temporal.api.cloud.cloudservice.v1.CloudService.GetUsers"}.__contains__
+    limits = RestLimits(requests_per_account_max=1)
+    guarded = application(handlers, guard=AccountsAsKeys(), is_open=is_open, limits=limits)
+    async with client(guarded) as http:
+        large = await http.request("GET", "/cloud/users", content=b" " * (STRANGERS_BYTES_MAX + 1), headers=JSON)
+        first = asyncio.ensure_future(http.get("/cloud/users"))
+        await asyncio.wait_for(held.entered.wait(), 10)
+        second = await http.get("/cloud/users", headers={"x-forwarded-for": "9.9.9.9"})
+        known = await http.get("/cloud/regions", headers=KEY)
+        unknown = await http.get("/cloud/regions")
+        held.go_on.set()
+        assert (await first).status_code == 200
+    assert (large.status_code, large.json()["message"]) == (400, f"body is larger than {STRANGERS_BYTES_MAX} bytes")
+    assert (second.status_code, known.status_code, unknown.status_code) == (429, 200, 401)
 
 
 async def test_requests_at_once_from_one_address_are_bounded() -> None:
