@@ -47,6 +47,7 @@ class Secure(NamedTuple):
     mutual_address: str
     directory: Path
     pages: str = ""
+    metrics: str = ""
 
     @property
     def namespace(self) -> str:
@@ -79,9 +80,10 @@ class Secure(NamedTuple):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def secure(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secure]:
     directory = tmp_path_factory.mktemp("secure")
-    arguments = [*ANY_PORTS, "--mtls-port", "0", "--ephemeral", "--secure", "--secure-dir", str(directory)]
-    async with dev(*arguments) as server:
-        yield Secure(server.address, server.mutual_address, directory, server.http)
+    ports = [*ANY_PORTS, "--mtls-port", "0", "--metrics-port", "0"]
+    async with dev(*ports, "--ephemeral", "--secure", "--secure-dir", str(directory)) as server:
+        metrics = server.ready_line.partition("metrics ")[2].partition(",")[0]
+        yield Secure(server.address, server.mutual_address, directory, server.http, metrics)
 
 
 async def _start(channel: grpc.aio.Channel, namespace: str, metadata: list[tuple[str, str]] | None = None) -> str:
@@ -123,6 +125,15 @@ async def test_an_api_key_opens_its_namespace_over_http_too(secure: Secure) -> N
         # The control plane is at the same place.
         assert (await http.get("/cloud/namespaces", headers=key)).status_code == HTTPStatus.OK
         assert (await http.get("/nothing", headers=key)).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_calls_of_the_control_plane_over_http_are_counted_with_the_others(secure: Secure) -> None:
+    trusted = ssl.create_default_context(cafile=str(secure.directory / "server-ca.pem"))
+    async with httpx.AsyncClient(base_url=secure.pages, verify=trusted) as http:
+        answer = await http.get("/cloud/regions", headers={"authorization": f"Bearer {secure.key}"})
+        assert answer.status_code == HTTPStatus.OK
+        counts = (await http.get(secure.metrics)).text
+    assert 'perdure_service_requests_total{namespace="",operation="GetRegions"} 1' in counts
 
 
 async def test_whoever_does_something_is_in_the_audit_log(secure: Secure) -> None:

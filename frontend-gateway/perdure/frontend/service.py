@@ -90,8 +90,9 @@ class Gateway:
             lambda name: namespaces.cached(name) is not None,
             tracer,
         )
-        #: Those of the data plane, to be offered over HTTP too.
+        #: Those of the data plane, to be offered over HTTP too, and `also`.
         self.services = self._server.reception.services(services, "http")
+        self.others = self._server.reception.services(also, "http")
 
     async def start(self, address: str, tls: ServerTls | None = None, mutual_address: str = "") -> Ports:
         """See `GrpcServer.start`. Raises OSError: an address cannot be had."""

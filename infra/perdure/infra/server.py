@@ -114,7 +114,7 @@ class EmbeddedServer:
         pages = {**health, "/metrics": lambda: Page(HTTPStatus.OK, exporter.content_type, exporter.render())}
         # Metrics name all tenants.
         self._http = (
-            tenancy.http_server(health, self._gateway.services)
+            tenancy.http_server(health, self._gateway.others, self._gateway.services)
             if tenancy
             else OnDemand(lambda: self._open_http_server(pages))
         )

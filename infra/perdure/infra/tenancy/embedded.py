@@ -134,11 +134,17 @@ class EmbeddedTenancy:
         assert self._control_plane is not None
         return self._control_plane.services()
 
-    def http_server(self, pages: Mapping[str, Callable[[], Page]], data_plane: Sequence[Service]) -> AsgiServer:
-        """For the HTTP port, with these pages too. Raises OSError: the certificate cannot be read."""
+    def http_server(
+        self, pages: Mapping[str, Callable[[], Page]], services: Sequence[Service], data_plane: Sequence[Service]
+    ) -> AsgiServer:
+        """For the HTTP port, with these pages too. `services` are those of `services()` as the gateway receives them.
+
+        Raises:
+            OSError: the certificate cannot be read.
+        """
         assert self._control_plane is not None
         return control_plane_server(
-            self.services(), self._access, pages, self._control_plane.mounts, self.tls.context(), data_plane
+            services, self._access, pages, self._control_plane.mounts, self.tls.context(), data_plane
         )
 
     async def check(self, namespaces: Sequence[Namespace]) -> None:
