@@ -35,6 +35,9 @@ from perdure.kernel.status import code_of
 from perdure.kernel.tracing import SpanKind, Tracer
 from perdure.kernel.transport import trace_context
 
+#: Of requests whose refusals are held back: grpc keeps their bytes until they are answered.
+HELD_BYTES_MAX = 64 * 1024 * 1024
+
 _log = structlog.get_logger("perdure.frontend")
 
 
@@ -62,6 +65,7 @@ class Reception:
         self._waiting: set[asyncio.Task[Any]] = set()
         #: Refusals that wait for their turn.
         self._held: set[asyncio.Future[None]] = set()
+        self._held_bytes = 0
 
     def services(self, services: Sequence[Service], system: str) -> list[Service]:
         """The same services, received, for a transport that decodes requests itself. Traces call it `system`."""
@@ -104,6 +108,7 @@ class Reception:
             started_ns = clock.now_ns()
             gateway.in_flight += 1
             working, namespace = False, ""
+            size = len(request) if decode is not None else 0
             try:
                 if self._draining:
                     raise _stopping()
@@ -123,11 +128,12 @@ class Reception:
                 if working:
                     working = False
                     admission.end()
-                # It is held back without the frames that it has come through: thousands may be.
+                # It is held back without what was decoded and the frames that it has come through: thousands may be.
                 error.__traceback__ = request = None
+                serving.set(None)
                 if remaining_s is not None:
                     remaining_s -= (clock.now_ns() - started_ns) / SECOND_NS
-                await self._hold_back(error, remaining_s)
+                await self._hold_back(error, size, remaining_s)
                 counts(namespace).failures[code_of(error).name] += 1
                 raise
             except Exception as error:
@@ -185,9 +191,9 @@ class Reception:
 
         return endpoint_until_drained
 
-    async def _hold_back(self, refusal: OverLimit, remaining_s: float | None) -> None:
-        """Wait for the turn of a refusal; the client is to hear it before it gives up."""
-        if len(self._held) >= HELD_MAX:
+    async def _hold_back(self, refusal: OverLimit, size: int, remaining_s: float | None) -> None:
+        """Wait for the turn of a refusal of `size` bytes; the client is to hear it before it gives up."""
+        if len(self._held) >= HELD_MAX or self._held_bytes + size > HELD_BYTES_MAX:
             return
         damper = self._overload_damper if refusal.limit == LIMIT else self._limit_damper
         delay_s = damper.delay_s(self._clock.now_ns())
@@ -199,11 +205,13 @@ class Reception:
         turn = loop.create_future()
         timer = loop.call_later(delay_s, _come, turn)
         self._held.add(turn)
+        self._held_bytes += size
         try:
             await turn
         finally:
             timer.cancel()
             self._held.discard(turn)
+            self._held_bytes -= size
 
 
 def _traced(tracer: Tracer, system: str, rpc: str, endpoint: Endpoint) -> Endpoint:

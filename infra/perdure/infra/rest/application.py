@@ -202,11 +202,14 @@ class RestApplication:
             with self._slot(bounds):
                 async with asyncio.timeout_at(until_s) as limit:
                     most = STRANGERS_BYTES_MAX if _STRANGERS in bounds else jsontext.BODY_BYTES_MAX
-                    request = build(await self._body(exchange, int(caller.metadata.get("content-length", "0")), most))
+                    body = await self._body(exchange, int(caller.metadata.get("content-length", "0")), most)
+                    # Handed over: a refusal may be held back, and is to be without it.
+                    request = [build(body)]
+                    del body
                     # The client's going away ends the call as its deadline would: by cancelling it, once.
                     watch = asyncio.ensure_future(exchange.closed(limit))
                     try:
-                        return await handler(request, until_s - asyncio.get_running_loop().time(), caller)
+                        return await handler(request.pop(), until_s - asyncio.get_running_loop().time(), caller)
                     finally:
                         watch.cancel()
         except TimeoutError as error:

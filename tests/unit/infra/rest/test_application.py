@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -305,6 +306,19 @@ async def test_the_body_takes_of_the_time_that_the_client_waits() -> None:
     [(_, remaining_s, _)] = recorder.calls
     assert remaining_s is not None
     assert 0 < remaining_s <= 4.9
+
+
+async def test_nobody_but_the_handler_has_the_request() -> None:
+    references: list[int] = []
+
+    async def serve(request: Message, remaining_s: float | None, caller: Caller) -> Message:
+        references.append(sys.getrefcount(request))
+        return cloud.CreateUserResponse()
+
+    async with client(application({**toy_handlers(TABLE), CREATE: serve})) as http:
+        await http.post("/cloud/users", json={"spec": {"email": "a@b"}})
+    # Its own, and that of whoever counts.
+    assert references[0] <= 2
 
 
 async def test_a_timeout_of_the_handler_is_no_deadline() -> None:

@@ -1,0 +1,76 @@
+"""What the reception makes of calls, whatever transport they came by."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import ResourceExhaustedCause
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+
+from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits.overload import Rank
+from perdure.frontend.metrics import GatewayMetrics
+from perdure.frontend.reception import HELD_BYTES_MAX, Reception
+from perdure.frontend.routes import WORKFLOW_SERVICE
+from perdure.frontend.services import ServedMethod
+from perdure.kernel.clock import VirtualClock
+from perdure.kernel.identity import Caller, KnownCaller
+
+DESCRIBE = WORKFLOW_SERVICE.methods_by_name["DescribeWorkflowExecution"]
+
+
+class Request:
+    """What a request is decoded to, as far as the reception looks at it."""
+
+    namespace = "orders"
+
+
+async def over_limit(request: Any, remaining_s: float | None, caller: Caller) -> DescribeWorkflowExecutionResponse:
+    raise OverLimit("requests_per_second", "too many", ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_RPS_LIMIT)
+
+
+@pytest.fixture
+def reception() -> Reception:
+    reception = Reception(GatewayMetrics(), VirtualClock(1), lambda name: True)
+    # It has no process to ask.
+    reception.probe.count = lambda: None  # type: ignore[method-assign]
+    return reception
+
+
+async def test_a_refusal_that_is_held_back_does_not_hold_its_request(reception: Reception) -> None:
+    requests: list[weakref.ref[Request]] = []
+
+    def decode(data: bytes) -> Request:
+        request = Request()
+        requests.append(weakref.ref(request))
+        return request
+
+    endpoint = reception.endpoint(ServedMethod(DESCRIBE, over_limit, Rank.LOOK), "grpc", decode)
+    calls = [asyncio.ensure_future(endpoint(b"small", None, KnownCaller())) for _ in range(20)]
+    while len(requests) < len(calls):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    held = [call for call in calls if not call.done()]
+    gc.collect()
+    alive = sum(request() is not None for request in requests)
+    reception.drain()
+    refused = await asyncio.gather(*calls, return_exceptions=True)
+    assert (len(held) > 1, alive) == (True, 0)
+    assert all(isinstance(error, OverLimit) for error in refused)
+
+
+async def test_the_bytes_of_requests_whose_refusals_are_held_back_are_bounded(reception: Reception) -> None:
+    endpoint = reception.endpoint(ServedMethod(DESCRIBE, over_limit, Rank.LOOK), "grpc", lambda data: Request())
+    large = bytes(HELD_BYTES_MAX // 4)
+    calls = [asyncio.ensure_future(endpoint(large, None, KnownCaller())) for _ in range(20)]
+    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    for _ in range(len(calls)):
+        await asyncio.sleep(0)
+    assert sum(not call.done() for call in calls) == 4
+    reception.drain()
+    refused = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(error, OverLimit) for error in refused)
+    assert reception._held_bytes == 0
