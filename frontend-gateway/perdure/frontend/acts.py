@@ -16,8 +16,10 @@ from google.protobuf.message import Message
 from perdure.kernel.acts import OK, Act, ActLog
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
-from perdure.kernel.errors import PermissionDenied, ServiceError
+from perdure.kernel.errors import Code, PermissionDenied
 from perdure.kernel.identity import Caller, Guard
+from perdure.kernel.masking import service_error
+from perdure.kernel.status import code_of
 
 #: Where a request says what it is about.
 _EXECUTIONS = ("workflow_execution", "execution")
@@ -52,8 +54,8 @@ def told(method: MethodDescriptor, handler: NamespacedHandler, witness: Witness)
             if gives_run:
                 run_id = response.run_id  # type: ignore[attr-defined]
             return response
-        except ServiceError as error:
-            result = error.code.name
+        except Exception as error:
+            result = _result_of(error)
             raise
         finally:
             workflow_id, asked_run_id = subject(request)
@@ -101,13 +103,19 @@ def told_whole(method: MethodDescriptor, serve: Endpoint, witness: Witness) -> E
             await witness.log.room()
         try:
             response: Message = await serve(request, remaining_s, caller)
-        except ServiceError as error:
-            await _tell(witness, method.name, request, caller, subject(request), error.code.name)
+        except Exception as error:
+            await _tell(witness, method.name, request, caller, subject(request), _result_of(error))
             raise
         await _tell(witness, method.name, request, caller, subject(request), OK)
         return response
 
     return serve_and_tell
+
+
+def _result_of(error: Exception) -> str:
+    """What the caller is told."""
+    shown = service_error(error)
+    return Code.INTERNAL.name if shown is None else code_of(shown).name
 
 
 async def _tell(

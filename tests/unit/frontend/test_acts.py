@@ -16,6 +16,7 @@ from perdure.kernel.acts import Act
 from perdure.kernel.identity import Admission, Caller, Principal, PrincipalKind
 from perdure.kernel.ids import NamespaceName
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.executions import StoreUnavailable
 from tests.support.gateway import DEFAULT_NAMESPACE, GatewayBench, running
 from tests.support.rpc import Client
 
@@ -106,6 +107,36 @@ async def test_its_failure_is_told(bench: GatewayBench, acts: MemoryActs) -> Non
         request = {"namespace": NAMESPACE, "workflowExecution": {"workflowId": "w"}}
         assert (await client.call("RequestCancelWorkflowExecution", request)).code == "NOT_FOUND"
     assert [(act.workflow_id, act.result) for act in acts.acts] == [("w", "NOT_FOUND")]
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(StoreUnavailable("db1"), "UNAVAILABLE"), (KeyError("a defect"), "INTERNAL")]
+)
+async def test_what_the_caller_is_told_is_told(
+    error: Exception, result: str, bench: GatewayBench, acts: MemoryActs
+) -> None:
+    bench.history.answer = lambda rpc, call, request: error
+    async with running(bench) as client:
+        about = {"workflowId": "w"}
+        answer = await client.call(
+            "RequestCancelWorkflowExecution", {"namespace": NAMESPACE, "workflowExecution": about}
+        )
+    assert (answer.code, [act.result for act in acts.acts]) == (result, [result])
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(StoreUnavailable("db1"), "UNAVAILABLE"), (KeyError("a defect"), "INTERNAL")]
+)
+async def test_what_the_gateway_answers_itself_and_fails_is_told(
+    error: Exception, result: str, bench: GatewayBench, acts: MemoryActs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def update(namespace: Namespace) -> None:
+        raise error
+
+    monkeypatch.setattr(bench.store, "update", update)
+    async with running(bench) as client:
+        answer = await client.call("UpdateNamespace", {"namespace": NAMESPACE, "updateInfo": {"description": "new"}})
+    assert (answer.code, [act.result for act in acts.refusals]) == (result, [result])
 
 
 async def test_what_is_not_permitted_is_told_to_the_account_that_it_is_about(
