@@ -18,6 +18,7 @@ from perdure.frontend.routes import OPERATOR_SERVICE, SERVICES, WORKFLOW_SERVICE
 from perdure.kernel import errors
 from perdure.kernel.clock import SECOND_NS
 from tests.support.gateway import GatewayBench, running
+from tests.support.rpc import build
 
 DESCRIBE = {"namespace": "default", "execution": {"workflowId": "w"}}
 HISTORY = {"namespace": "default", "execution": {"workflowId": "w"}, "waitNewEvent": True}
@@ -101,6 +102,16 @@ async def test_no_empty_request_is_an_internal_error() -> None:
             for rpc in routes:
                 answer = await client.call(rpc)
                 assert answer.code not in ("INTERNAL", "UNKNOWN"), rpc
+
+
+async def test_metadata_that_says_several_things_says_none_of_them() -> None:
+    bench = GatewayBench()
+    async with running(bench) as client:
+        describe = client.channel.unary_unary(f"/{WORKFLOW_SERVICE.full_name}/DescribeWorkflowExecution")
+        said = [("who", "one"), ("who", "another"), ("same", "thing"), ("same", "thing")]
+        await describe(build("DescribeWorkflowExecution", DESCRIBE).SerializeToString(), metadata=said, timeout=10)
+    [(_, call, _)] = bench.history.served
+    assert (call.metadata["who"], call.metadata["same"]) == ("one,another", "thing")
 
 
 async def test_handlers_see_namespace_deadline_and_metadata() -> None:

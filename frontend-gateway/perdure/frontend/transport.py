@@ -228,7 +228,9 @@ class _GrpcCaller:
 
 
 class _TextMetadata(Mapping[str, str]):
-    """A call's text metadata, taken over from grpc only when somebody asks: few calls do, and it is not free."""
+    """A call's text metadata, taken over from grpc only when somebody asks: few calls do, and it is not free. If one
+    key says several things they are joined by commas, as over HTTP: none of them is to be believed alone.
+    """
 
     __slots__ = ("_context", "_values")
 
@@ -238,8 +240,13 @@ class _TextMetadata(Mapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._values is None:
-            metadata = self._context.invocation_metadata() or ()
-            self._values = {key: str(value) for key, value in metadata if not key.endswith("-bin")}
+            values: dict[str, str] = {}
+            for key, value in self._context.invocation_metadata() or ():
+                if key.endswith("-bin"):
+                    continue
+                text = str(value)
+                values[key] = text if values.get(key, text) == text else f"{values[key]},{text}"
+            self._values = values
         return self._values
 
     def __getitem__(self, key: str) -> str:
