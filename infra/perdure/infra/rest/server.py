@@ -30,6 +30,8 @@ READ_S_MAX = 60.0
 #: Clients have so long to take what is ready for them, or this many bytes of it.
 TAKE_S_MAX = 60.0
 TAKEN_BYTES_MIN = 64 * 1024
+#: Headers of which one says where a request ends.
+_LENGTHS = {b"content-length", b"transfer-encoding"}
 GRACE_S = 5
 
 
@@ -55,6 +57,9 @@ class _Protocol(H11Protocol):
     def handle_events(self) -> None:
         # Of what was received just now, or with the request before and is taken up when that is answered.
         super().handle_events()
+        if self.cycle is not None and {name for name, _ in self.headers} >= _LENGTHS:
+            # Others may see its end elsewhere, and then what follows is no request of this client's (RFC 9112, 6.3).
+            self.cycle.keep_alive = False
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:

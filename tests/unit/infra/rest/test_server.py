@@ -172,3 +172,19 @@ async def test_connections_from_one_address_are_bounded() -> None:
         held[0][1].close()
         await until_let_in(port)
         held[1][1].close()
+
+
+async def test_after_a_request_of_two_lengths_nothing_is_believed() -> None:
+    served: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        served.append(scope["path"])
+        await answer(receive, send)
+
+    async with serving(application) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"POST /first HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        writer.write(head + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    assert (answers.count(b"HTTP/1.1 200"), served) == (1, ["/first"])
