@@ -115,7 +115,7 @@ class _Fetcher:
         self._mutual = mutual
         self._lock = threading.Lock()
         self._taken: tuple[object, ...] = self._current()
-        self._not_before_ns = 0
+        self._since_ns = self._pause_ns = 0
 
     def first(self) -> grpc.ServerCertificateConfiguration:
         return self._configuration()
@@ -124,7 +124,7 @@ class _Fetcher:
         with self._lock:
             try:
                 current = self._current()
-                if current == self._taken or self._tls._clock.now_ns() < self._not_before_ns:
+                if current == self._taken or self._is_paused():
                     return None
                 configuration = self._configuration()
             except OSError as error:
@@ -132,6 +132,10 @@ class _Fetcher:
                 return None
             self._taken = current
             return configuration
+
+    def _is_paused(self) -> bool:
+        # Less than nothing has passed if the clock was set back.
+        return 0 <= self._tls._clock.now_ns() - self._since_ns < self._pause_ns
 
     def _current(self) -> tuple[object, ...]:
         revision = self._tls._authorities().revision if self._mutual else 0
@@ -144,7 +148,7 @@ class _Fetcher:
         # Never empty, which grpc refuses. Nobody but this server can show its certificate, and no namespace trusts it.
         authorities = self._tls._authorities().pem() or certificate
         count = authorities.count(b"BEGIN CERTIFICATE")
-        self._not_before_ns = self._tls._clock.now_ns() + count * count * _PAIR_NS * (1 + _PAUSES)
+        self._since_ns, self._pause_ns = self._tls._clock.now_ns(), count * count * _PAIR_NS * (1 + _PAUSES)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
 
 

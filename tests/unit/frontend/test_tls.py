@@ -7,10 +7,11 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import pytest
 import trustme
 
-from perdure.frontend.tls import Authorities, ServerTls
-from perdure.kernel.clock import SystemClock
+from perdure.frontend.tls import Authorities, ServerTls, _Fetcher
+from perdure.kernel.clock import SECOND_NS, SystemClock, VirtualClock
 
 PATIENCE_S = 10
 
@@ -35,14 +36,49 @@ class Trusted:
         return b"".join(authority.cert_pem.bytes() for authority in self.authorities)
 
 
-async def test_authorities_are_put_together_when_they_change_and_not_for_each_handshake(tmp_path: Path) -> None:
-    one, another = trustme.CA(), trustme.CA()
-    own = one.issue_cert("localhost")
-    own.private_key_pem.write_to_path(tmp_path / "key.pem")
-    own.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+class Files:
+    """The certificate of a server, and its key."""
+
+    def __init__(self, directory: Path) -> None:
+        self.authority = trustme.CA()
+        self.certificate, self.key = directory / "certificate.pem", directory / "key.pem"
+        self.renew()
+
+    def renew(self) -> None:
+        own = self.authority.issue_cert("localhost")
+        own.private_key_pem.write_to_path(self.key)
+        own.cert_chain_pems[0].write_to_path(self.certificate)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_away(files: Files) -> None:
+    clock, trusted = VirtualClock(3600 * SECOND_NS), Trusted(files.authority)
+    fetch = _Fetcher(ServerTls(files.certificate, files.key, clock, trusted), mutual=True)
+    fetch.first()
+    trusted.add(trustme.CA())
+    assert fetch() is None  # so soon after the first
+    clock.advance(-1800 * SECOND_NS)
+    assert fetch() is not None
+
+
+def test_files_that_are_away_for_a_moment_are_taken_over_when_they_are_back(files: Files) -> None:
+    fetch = _Fetcher(ServerTls(files.certificate, files.key, SystemClock()), mutual=False)
+    files.key.unlink()
+    assert fetch() is None
+    files.renew()
+    assert fetch() is not None
+    assert fetch() is None
+
+
+async def test_authorities_are_put_together_when_they_change_and_not_for_each_handshake(files: Files) -> None:
+    one, another = files.authority, trustme.CA()
     trusted = Trusted(one)
     server = grpc.aio.server()
-    tls = ServerTls(tmp_path / "certificate.pem", tmp_path / "key.pem", SystemClock(), trusted)
+    tls = ServerTls(files.certificate, files.key, SystemClock(), trusted)
     port = server.add_secure_port("localhost:0", tls.mutual())
     await server.start()
 
