@@ -93,10 +93,11 @@ class Reception:
         known: dict[str, CallMetrics] = {}
 
         def counts(namespace: str) -> CallMetrics:
+            if not self._is_namespace(namespace):
+                known.pop(namespace, None)
+                return gateway.of(rpc)
             found = known.get(namespace)
             if found is None:
-                if not self._is_namespace(namespace):
-                    return gateway.of(rpc)
                 found = known[namespace] = gateway.of(rpc, namespace)
             return found
 

@@ -74,3 +74,20 @@ async def test_the_bytes_of_requests_whose_refusals_are_held_back_are_bounded(re
     refused = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(error, OverLimit) for error in refused)
     assert reception._held_bytes == 0
+
+
+async def test_a_namespace_that_is_gone_is_a_name_like_any_other() -> None:
+    metrics, namespaces = GatewayMetrics(), {"orders"}
+    reception = Reception(metrics, VirtualClock(1), namespaces.__contains__)
+    reception.probe.count = lambda: None  # type: ignore[method-assign]
+
+    async def describe(request: Any, remaining_s: float | None, caller: Caller) -> DescribeWorkflowExecutionResponse:
+        return DescribeWorkflowExecutionResponse()
+
+    endpoint = reception.endpoint(ServedMethod(DESCRIBE, describe, Rank.LOOK), "grpc")
+    await endpoint(Request(), None, KnownCaller())
+    namespaces.clear()
+    for _ in range(2):
+        await endpoint(Request(), None, KnownCaller())
+    counts = {namespace: metrics.of(DESCRIBE.name, namespace).latency.count for namespace in ("orders", "")}
+    assert counts == {"orders": 1, "": 2}
