@@ -61,7 +61,7 @@ class Reception:
         self._overload_damper = Damper(HELD_S_MAX)
         self._limit_damper = Damper(HELD_OVER_LIMIT_S_MAX, lets_go=True)
         self._draining = False
-        #: Tasks of calls that only wait for something to happen: they are broken off when the server stops.
+        #: Tasks of calls that wait for something to happen: they are broken off when the server stops.
         self._waiting: set[asyncio.Task[Any]] = set()
         #: Refusals that wait for their turn.
         self._held: set[asyncio.Future[None]] = set()
@@ -161,7 +161,7 @@ class Reception:
             _come(turn)
 
     def break_off(self) -> None:
-        """End calls that only wait for something to happen, with an answer that makes clients ask again."""
+        """End calls that wait for something to happen, with an answer that makes clients ask again."""
         for task in list(self._waiting):
             task.cancel()
 
@@ -174,7 +174,11 @@ class Reception:
         return endpoint
 
     def _until_drained(self, endpoint: Endpoint) -> Endpoint:
-        """Has a call broken off when the server stops, with an answer that makes clients ask again."""
+        """Has a call broken off when the server stops, with an answer that makes clients ask again.
+
+        Some of these have begun something when they begin to wait: updates, and starts with an update. Asked again, by
+        the same request or update id, they go on to wait for that. A query may be run a second time.
+        """
 
         async def endpoint_until_drained(request: Any, remaining_s: float | None, caller: Caller) -> Message:
             task = asyncio.current_task()

@@ -25,7 +25,7 @@ _log = structlog.get_logger("perdure.auth")
 
 
 class CredentialUses:
-    """Noted by the guard, once for each call."""
+    """Noted by the guard, each time that it is asked: for one call it may be asked twice."""
 
     def __init__(self) -> None:
         self._at_ns: dict[str, int] = {}
