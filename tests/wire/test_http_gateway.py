@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from perdure.frontend import reception
 from perdure.frontend.limits import overload
 from perdure.infra.http_api import DATA_PLANE, rpcs
 from perdure.kernel import errors
@@ -40,6 +41,20 @@ async def test_an_overloaded_gateway_refuses_it(monkeypatch: pytest.MonkeyPatch)
     assert (answer.status_code, "overloaded" in answer.json()["message"]) == (429, True)
     assert bench.gateway.metrics.refusals == {("", overload.LIMIT): 1}
     assert bench.history.served == []
+
+
+async def test_an_overloaded_gateway_holds_refusals_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overload, "_CROWD", (0,) * len(overload.Rank))
+    monkeypatch.setattr(overload, "REFUSALS_PER_S", 0.01)
+    monkeypatch.setattr(reception, "HELD_S_MAX", 60.0)
+    bench = GatewayBench()
+    async with client(bench) as http:
+        first = await http.get(WORKFLOW)
+        second = asyncio.create_task(http.get(WORKFLOW))
+        done, _ = await asyncio.wait({second}, timeout=0.2)
+        assert (done, bench.gateway.metrics.in_flight) == (set(), 1)
+        await bench.gateway.drain()
+        assert (first.status_code, (await second).status_code) == (429, 429)
 
 
 async def test_a_gateway_that_stops_refuses_it() -> None:

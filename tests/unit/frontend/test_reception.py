@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import ResourceExhaustedCause
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
 
 from perdure.frontend.limits import OverLimit
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.reception import HELD_BYTES_MAX, Reception
 from perdure.frontend.routes import WORKFLOW_SERVICE
-from perdure.frontend.services import ServedMethod
+from perdure.frontend.services import ServedMethod, Service
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.identity import Caller, KnownCaller
+from perdure.kernel.tracing import SpanKind
 
 DESCRIBE = WORKFLOW_SERVICE.methods_by_name["DescribeWorkflowExecution"]
 
@@ -91,3 +94,35 @@ async def test_a_namespace_that_is_gone_is_a_name_like_any_other() -> None:
         await endpoint(Request(), None, KnownCaller())
     counts = {namespace: metrics.of(DESCRIBE.name, namespace).latency.count for namespace in ("orders", "")}
     assert counts == {"orders": 1, "": 2}
+
+
+class Spans:
+    """A tracer that keeps the attributes of what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[Mapping[str, str]] = []
+
+    @contextmanager
+    def span(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Iterator[None]:
+        self.seen.append(attributes)
+        yield
+
+
+async def test_traces_tell_by_which_transport_a_call_came() -> None:
+    tracer = Spans()
+    reception = Reception(GatewayMetrics(), VirtualClock(1), lambda name: True, tracer)
+    reception.probe.count = lambda: None  # type: ignore[method-assign]
+
+    async def describe(request: Any, remaining_s: float | None, caller: Caller) -> DescribeWorkflowExecutionResponse:
+        return DescribeWorkflowExecutionResponse()
+
+    service = Service(WORKFLOW_SERVICE, {DESCRIBE.name: ServedMethod(DESCRIBE, describe, Rank.LOOK)})
+    [received] = reception.services([service], "http")
+    request = DescribeWorkflowExecutionRequest(namespace="orders")
+    await received.methods[DESCRIBE.name].endpoint(request, None, KnownCaller())
+    [attributes] = tracer.seen
+    assert (attributes["rpc.system"], attributes["rpc.method"], attributes["namespace"]) == (
+        "http",
+        "DescribeWorkflowExecution",
+        "orders",
+    )
