@@ -89,18 +89,7 @@ class Reception:
         method, rank, endpoint = served.method, served.rank, self._inner(served, system)
         rpc = method.name
         has_namespace = "namespace" in method.input_type.fields_by_name
-        #: By namespace, of those that exist.
-        known: dict[str, CallMetrics] = {}
-
-        def counts(namespace: str) -> CallMetrics:
-            if not self._is_namespace(namespace):
-                known.pop(namespace, None)
-                return gateway.of(rpc)
-            found = known.get(namespace)
-            if found is None:
-                found = known[namespace] = gateway.of(rpc, namespace)
-            return found
-
+        counts = _Counts(gateway, rpc, self._is_namespace)
         probe = self.probe
         # What waits is not being worked on.
         is_work = served.wait is Wait.NONE
@@ -118,7 +107,7 @@ class Reception:
                     request = decode(request)
                 if has_namespace:
                     namespace = request.namespace
-                admission.check(rank, namespace if namespace in known else NO_NAMESPACE, started_ns)
+                admission.check(rank, namespace if namespace in counts.known else NO_NAMESPACE, started_ns)
                 if is_work:
                     working = True
                     admission.begin()
@@ -135,14 +124,14 @@ class Reception:
                 if remaining_s is not None:
                     remaining_s -= (clock.now_ns() - started_ns) / SECOND_NS
                 await self._hold_back(error, size, remaining_s)
-                counts(namespace).failures[code_of(error).name] += 1
+                counts.of(namespace).failures[code_of(error).name] += 1
                 raise
             except Exception as error:
                 shown = service_error(error)
                 if shown is None:
                     _log.exception("call failed", rpc=rpc)
                     shown = Internal("internal error")
-                counts(namespace).failures[code_of(shown).name] += 1
+                counts.of(namespace).failures[code_of(shown).name] += 1
                 if shown is error:
                     raise
                 raise shown from error
@@ -150,7 +139,7 @@ class Reception:
                 if working:
                     admission.end()
                 gateway.in_flight -= 1
-                counts(namespace).latency.observe((clock.now_ns() - started_ns) / SECOND_NS)
+                counts.of(namespace).latency.observe((clock.now_ns() - started_ns) / SECOND_NS)
 
         return receive
 
@@ -217,6 +206,26 @@ class Reception:
             timer.cancel()
             self._held.discard(turn)
             self._held_bytes -= size
+
+
+class _Counts:
+    """Of one RPC, by namespace."""
+
+    def __init__(self, metrics: GatewayMetrics, rpc: str, is_namespace: Callable[[str], bool]) -> None:
+        self._metrics = metrics
+        self._rpc = rpc
+        self._is_namespace = is_namespace
+        #: Of those that exist.
+        self.known: dict[str, CallMetrics] = {}
+
+    def of(self, namespace: str) -> CallMetrics:
+        if not self._is_namespace(namespace):
+            self.known.pop(namespace, None)
+            return self._metrics.of(self._rpc)
+        found = self.known.get(namespace)
+        if found is None:
+            found = self.known[namespace] = self._metrics.of(self._rpc, namespace)
+        return found
 
 
 def _traced(tracer: Tracer, system: str, rpc: str, endpoint: Endpoint) -> Endpoint:
