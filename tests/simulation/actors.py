@@ -41,7 +41,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionRequest,
 )
 
-from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
+from perdure.kernel.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable, WorkflowNotReady
 from tests.simulation.workflows import (
     ACTIVITIES,
     ATTEMPT_S,
@@ -155,7 +155,12 @@ async def _update(server: Server, promises: Promises, workflow_id: str, update_i
         request=Request(meta=Meta(update_id=update_id), input=Input(name="update")),
     )
     while True:
-        reply = await insist(server, "UpdateWorkflowExecution", request)
+        try:
+            reply = await insist(server, "UpdateWorkflowExecution", request)
+        except WorkflowNotReady:
+            # Its tasks have been lost several times in a row. That ends with the faults.
+            await asyncio.sleep(0.2)
+            continue
         if reply.HasField("outcome"):
             break
     assert reply.outcome.success.payloads[0].data == update_id.encode(), f"{update_id} of {workflow_id}: {reply}"

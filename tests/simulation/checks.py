@@ -28,9 +28,10 @@ _NOT_IN_EVENTS = {
     "history_size",
     "sticky_queue",
     "sticky_timeout",
-    # They do not count what failed on a sticky worker.
+    # They do not count what failed on a sticky worker, nor what was tried again without an event.
     "problems",
     "problem",
+    "solved_event_id",
 }
 #: A task that was never tried again, because the run was terminated, is not in the history.
 _OF_TASKS = {"workflow_task", "workflow_task_attempt"}
