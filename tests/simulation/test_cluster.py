@@ -9,7 +9,7 @@ from tests.simulation.simulation import simulate
 SEEDS = 40
 #: Seeds that have found faults: a shard that two took who had seen that nobody has it (1002928), and one that was taken
 #: from an owner who had been thought dead and was back (116, 207); a signal that left before it was durable (2010649).
-KEPT = (116, 207, 1002928, 2010649)
+KEPT = (116, 207, 1002928, 2010649, 8095942)
 
 
 @pytest.mark.parametrize("seed", (*range(SEEDS), *KEPT), ids=lambda seed: f"seed{seed}")

@@ -26,6 +26,7 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowResponse,
 )
 
+from perdure.infra.cluster.handed_on import HandedOn
 from perdure.infra.cluster.matching_wire import RemoteMatching
 from perdure.infra.cluster.offers import Offers
 from perdure.infra.cluster.patience import Patience
@@ -74,9 +75,11 @@ class MatchingRouter:
         self.metrics = self._patience.metrics
         self._owners = QueueOwners()
         self._remotes: dict[str, RemoteMatching] = {}
+        self._redispatch = history.redispatch
         self._offers = Offers(
-            self._remote, lambda member: member in self._owners.members, self.offer, membership.look, history.redispatch
+            self._remote, lambda member: member in self._owners.members, self.pass_on, membership.look, self._redispatch
         )
+        self._handed_on = HandedOn()
         #: Lets go of what is not ours any more.
         self._leaving: asyncio.Task[None] | None = None
         #: Polls that this process has under way, by partition.
@@ -97,12 +100,24 @@ class MatchingRouter:
     # Tasks
 
     def offer(self, task: Task) -> None:
+        task = _placed(task, self._partitions)
+        self._send(task, self._owner_of(task))
+
+    def pass_on(self, task: Task) -> None:
+        """Offer a task that was offered to this process."""
         self.hand_on(_placed(task, self._partitions))
 
     def hand_on(self, task: Task) -> None:
-        """Offer a task to the partition that it names."""
-        queue = task.queue
-        member = self._owners.of((queue.namespace_id, queue.name, queue.partition))
+        """Offer a task that was offered to this process to the partition that it names."""
+        member = self._owner_of(task)
+        if member is not None and member.id != self._membership.me.id:
+            self._handed_on.note(member.id, task.queue, self._clock.now_ns())
+        self._send(task, member)
+
+    def _owner_of(self, task: Task) -> Member | None:
+        return self._owners.of((task.queue.namespace_id, task.queue.name, task.queue.partition))
+
+    def _send(self, task: Task, member: Member | None) -> None:
         if member is None:
             # Whoever comes gets all tasks, since all queues have moved then.
             return
@@ -241,6 +256,8 @@ class MatchingRouter:
 
         for moved in self._moved:
             moved(lambda task: any(map(has_moved, _places(task, self._partitions))))
+        for queue in self._handed_on.lost({member.id for member in members}, self._clock.now_ns()):
+            self._redispatch(queue)
 
     def _at(self, member: Member) -> MatchingService | RemoteMatching:
         if member.id == self._membership.me.id and self._local is not None:
