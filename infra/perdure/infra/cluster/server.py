@@ -26,6 +26,7 @@ from perdure.infra.postgres import (
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
+    PostgresNexusEndpointStore,
     PostgresShardStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
@@ -115,6 +116,7 @@ class ClusterServer:
                 PostgresVisibilityStore(databases),
                 node.history_router,
                 PostgresClusterStore(databases),
+                node.endpoints,
                 ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
                 limits_of=self._limits_of,
                 gateways=node.count_gateways,
@@ -282,6 +284,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresNamespaceStore(databases),
         PostgresMembershipStore(databases),
         PostgresVisibilityStore(databases),
+        PostgresNexusEndpointStore(databases),
     )
 
 
