@@ -50,6 +50,20 @@ def cancel_activity(scheduled_event_id: int) -> Command:
     return command("REQUEST_CANCEL_ACTIVITY_TASK", scheduled_event_id=scheduled_event_id)
 
 
+def schedule_nexus(endpoint: str, **attributes: Any) -> Command:
+    defaults: dict[str, Any] = {
+        "endpoint": endpoint,
+        "service": "payments",
+        "operation": "charge",
+        "input": payloads("in").payloads[0],
+    }
+    return command("SCHEDULE_NEXUS_OPERATION", **(defaults | attributes))
+
+
+def cancel_nexus(scheduled_event_id: int) -> Command:
+    return command("REQUEST_CANCEL_NEXUS_OPERATION", scheduled_event_id=scheduled_event_id)
+
+
 def start_timer(timer_id: str = "t1", seconds: float = 3600, **attributes: Any) -> Command:
     defaults: dict[str, Any] = {"timer_id": timer_id, "start_to_fire_timeout": timedelta(seconds=seconds)}
     return command("START_TIMER", **(defaults | attributes))

@@ -33,11 +33,17 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest, Res
 
 from perdure.history import completion
 from perdure.history.commands import CommandFailure
-from perdure.history.effects import Effect, OfferActivityTask, OfferWorkflowTask
+from perdure.history.effects import (
+    CancelNexusOperation,
+    Effect,
+    OfferActivityTask,
+    OfferWorkflowTask,
+    StartNexusOperation,
+)
 from perdure.history.fold import replay
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.kinds.workflow_agenda import Agenda
-from perdure.history.machines import reset, update, workflow, workflow_task
+from perdure.history.machines import nexus_operation, reset, update, workflow, workflow_task
 from perdure.history.state.changes import AnyChange, Change, EventBuffered, EventsInherited, EventsRecorded
 from perdure.history.state.codec import decode_changes, decode_events, encode_changes, encode_events
 from perdure.history.state.execution import Activity, Child, Execution, WorkflowTask
@@ -47,11 +53,14 @@ from perdure.kernel.entropy import Entropy
 from perdure.kernel.ids import NamespaceId, NamespaceName, RunId, WorkflowId
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.tokens import WorkflowTaskToken
 from tests.differential.commands import protocol_message
 
 NAMESPACE = Namespace(NamespaceId("namespace-1"), NamespaceName("default"))
 WORKER = "worker"
+#: What commands can start Nexus operations at.
+ENDPOINTS = {"pay": NexusEndpoint("endpoint-1", "pay", NAMESPACE.id, "payments")}
 
 # What is expected -----------------------------------------------------------------------------------------------------
 
@@ -252,6 +261,10 @@ class Run:
             for key, each in self.state.activities.items()
             if each.waiting and each.attempt_scheduled_at > tx.now
         }
+        for key, operation in self.state.operations.items():
+            if nexus_operation.next_attempt_at(operation) > tx.now:
+                wanted = CancelNexusOperation(key) if operation.started else StartNexusOperation(key)
+                self._later.add((wanted, self._attempt(wanted)))
         self._check(tx.now)
         play = Play([*_in_order(tx), *tx.effects], result)
         if tx.successor is not None:
@@ -282,6 +295,11 @@ class Run:
                 return self.task.scheduled_event_id, self.task.attempt, self.task.queue
             case OfferActivityTask(scheduled_event_id):
                 return self.state.activities[scheduled_event_id].stamp
+            case StartNexusOperation(scheduled_event_id):
+                return self.state.operations[scheduled_event_id].attempts
+            case CancelNexusOperation(scheduled_event_id):
+                cancel = self.state.operations[scheduled_event_id].cancel
+                return cancel.attempts if cancel else 0
         return None
 
     def _check(self, now: int) -> None:
@@ -293,6 +311,7 @@ class Run:
         kept, anew = (each.next_deadline(now, self.namespace.retention_ns) for each in (self.agenda, fresh))
         # One made anew cannot know whether an attempt that has become due was offered, and does it again.
         due = {each.attempt_scheduled_at for each in self.state.activities.values() if each.waiting}
+        due |= set(map(nexus_operation.next_attempt_at, self.state.operations.values()))
         assert kept == anew or (anew <= now and anew in due), "the agenda missed a deadline"
         assert self.agenda.owes == fresh.owes
         assert self.agenda.outstanding(now) == fresh.outstanding(now)
@@ -376,7 +395,7 @@ class Run:
             commands=[*placed, *commands], messages=messages, identity=WORKER, **fields
         )
         try:
-            return self.decide(completion.complete, token, request, {})
+            return self.decide(completion.complete, token, request, {}, ENDPOINTS)
         except CommandFailure as failure:
             return self.decide(completion.fail, token, failure, WORKER, "")
 

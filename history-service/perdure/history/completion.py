@@ -17,6 +17,7 @@ from perdure.history.state.execution import Activity, WorkflowTask
 from perdure.history.transition import Transition
 from perdure.kernel.errors import FailedPrecondition
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.tokens import WorkflowTaskToken
 
 
@@ -37,6 +38,7 @@ def complete(
     token: WorkflowTaskToken,
     request: RespondWorkflowTaskCompletedRequest,
     namespaces: Mapping[str, Namespace],
+    endpoints: Mapping[str, NexusEndpoint] = {},
 ) -> Completion:
     """Take the worker's answer.
 
@@ -59,7 +61,11 @@ def complete(
     completed_event_id = workflow_task.complete(tx, task, request)
     workflow_task.set_sticky(tx, request)
     batch = Batch(
-        completed_event_id, request.identity, namespaces, {message.id: message for message in request.messages}
+        completed_event_id,
+        request.identity,
+        namespaces,
+        {message.id: message for message in request.messages},
+        endpoints=endpoints,
     )
     commands.apply(tx, request.commands, batch)
     if tx.state.running:

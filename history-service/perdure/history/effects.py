@@ -38,6 +38,27 @@ class SendCancel:
 
 
 @dataclass(frozen=True, slots=True)
+class StartNexusOperation:
+    """Ask the handler of this operation to start it."""
+
+    scheduled_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelNexusOperation:
+    """Tell the handler of this operation that it is not wanted any more."""
+
+    scheduled_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverCallback:
+    """Tell whoever is behind this callback how the run ended."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotifyParent:
     """Tell the parent how this run ended."""
 
@@ -106,6 +127,9 @@ Effect = (
     | StartChild
     | SendSignal
     | SendCancel
+    | StartNexusOperation
+    | CancelNexusOperation
+    | DeliverCallback
     | NotifyParent
     | ApplyParentClosePolicy
     | NotifySchedule

@@ -29,6 +29,7 @@ from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.namespace import Namespace, NamespaceDirectory
+from perdure.kernel.nexus import NexusEndpointDirectory, NoNexusEndpoints
 from perdure.kernel.persistence.executions import (
     ExecutionStore,
     Head,
@@ -89,6 +90,7 @@ class Engine:
         self.limits = limits
         self.directory = directory
         self.shard_count = shard_count
+        self.endpoints: NexusEndpointDirectory = NoNexusEndpoints()
         #: The shards that this process owns.
         self.shards: dict[ShardId, Shard] = {}
         #: Until when, on the event loop's clock, what is in memory may be shown to anybody. Writes need no such limit:

@@ -9,7 +9,7 @@ from perdure.history.handlers import start, workflow
 from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import child as children
-from perdure.history.machines import schedule
+from perdure.history.machines import nexus_operation, schedule
 from perdure.history.state.changes import Metered, StartedBySchedule
 from perdure.history.transition import Transition
 from perdure.kernel import mail
@@ -63,6 +63,8 @@ class Inbox:
                     return ""
                 await existing.committed()
                 return existing.key.run_id
+            case mail.OperationClosed():
+                await self._operation_closed(to, call, letter)
             case mail.ActionClosed():
                 await self._action_closed(to, call, letter)
         return ""
@@ -86,6 +88,29 @@ class Inbox:
             )
         # Also if there was nothing to do: the letter may have been taken in a moment ago, and not be durable yet.
         await parent.committed()
+
+    async def _operation_closed(self, to: WorkflowKey, call: Call, letter: mail.OperationClosed) -> None:
+        run = await self._caller(to, letter.run_id)
+        operation = run.state.operations.get(letter.scheduled_event_id) if run.state.running else None
+        if operation is None or operation.scheduled.request_id != letter.request_id:
+            # It may have ended a moment ago, by a letter like this, and that not be durable yet.
+            await run.committed()
+            raise NotFound("operation not found")
+        pending = operation
+        self._engine.decide(call.namespace, run, lambda tx: nexus_operation.told_end(tx, pending, letter))
+        await run.committed()
+
+    async def _caller(self, to: WorkflowKey, run_id: str) -> LoadedExecution:
+        """The run that somebody means who knows it by this id, or the one that a reset has put in its place."""
+        shard = self._engine.shard_of(to)
+        run = await shard.find(LoadedExecution, to.run(RunId(run_id)))
+        while run is not None and run.state.reset_run_id and not run.state.running:
+            run = await shard.find(LoadedExecution, to.run(RunId(run.state.reset_run_id)))
+        if run is None and (current := await shard.current_run(to)) is not None:
+            run = await shard.find(LoadedExecution, to.run(current))
+        if run is None:
+            raise NotFound("operation not found")
+        return run
 
     async def _start_scheduled(self, call: Call, letter: mail.StartScheduled) -> str:
         origin = letter.origin

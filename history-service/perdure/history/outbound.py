@@ -17,7 +17,9 @@ from temporalio.api.update.v1 import Outcome
 from perdure.history.effects import (
     AbortUpdates,
     ApplyParentClosePolicy,
+    CancelNexusOperation,
     CheckAction,
+    DeliverCallback,
     Effect,
     NotifyParent,
     NotifySchedule,
@@ -29,6 +31,7 @@ from perdure.history.effects import (
     SendSignal,
     StartAction,
     StartChild,
+    StartNexusOperation,
     StopAction,
 )
 from perdure.history.kinds.kind import Loaded
@@ -43,6 +46,7 @@ from perdure.kernel.serving import named
 if TYPE_CHECKING:
     from perdure.history.batches.worker import BatchWorker
     from perdure.history.messages import Messages
+    from perdure.history.nexus_messages import NexusMessages
     from perdure.history.shard import Shard
 
 logger = structlog.get_logger(__name__)
@@ -59,6 +63,7 @@ class Outbound:
 
     matching: MatchingClient
     messages: Messages
+    nexus: NexusMessages
     batches: BatchWorker
 
     def __init__(self) -> None:
@@ -94,6 +99,12 @@ class Outbound:
                 self._send(loaded, self.messages.signal, initiated_event_id)
             case SendCancel(initiated_event_id):
                 self._send(loaded, self.messages.cancel, initiated_event_id)
+            case StartNexusOperation(scheduled_event_id):
+                self._send(loaded, self.nexus.start, scheduled_event_id)
+            case CancelNexusOperation(scheduled_event_id):
+                self._send(loaded, self.nexus.cancel, scheduled_event_id)
+            case DeliverCallback(index):
+                self._send(loaded, self.nexus.deliver_callback, index)
             case ApplyParentClosePolicy(initiated_event_id):
                 self._send(loaded, self.messages.apply_parent_close_policy, initiated_event_id)
             case NotifyParent():

@@ -23,6 +23,7 @@ from perdure.history.engine import Engine
 from perdure.history.handlers import HANDLERS, activity, query, workflow_task
 from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
+from perdure.history.nexus_messages import NexusMessages
 from perdure.history.outbound import Outbound, task_of
 from perdure.history.shard import Shard
 from perdure.kernel.addressing import workflow_id_of
@@ -32,6 +33,7 @@ from perdure.kernel.ids import NamespaceId, ShardId, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.mail import Letter
 from perdure.kernel.namespace import NamespaceDirectory
+from perdure.kernel.nexus import NexusEndpointDirectory, NoNexusEndpoints
 from perdure.kernel.persistence.executions import ExecutionStore, StoreUnusable
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.persistence.visibility import VisibilityStore
@@ -68,14 +70,20 @@ class HistoryService:
         self._offering: asyncio.Task[None] | None = None
 
     def connect(
-        self, matching: MatchingClient, visibility: VisibilityStore, history: HistoryClient | None = None
+        self,
+        matching: MatchingClient,
+        visibility: VisibilityStore,
+        history: HistoryClient | None = None,
+        endpoints: NexusEndpointDirectory | None = None,
     ) -> None:
         """Say where tasks go, where batch jobs look for executions, and where letters and operations go: to `history`,
-        or to this process if it is alone. Called once, at first.
+        or to this process if it is alone. Nexus operations are started at `endpoints`. Called once, at first.
         """
         self._matching = matching
         self._outbound.matching = matching
+        self.engine.endpoints = endpoints or NoNexusEndpoints()
         self._outbound.messages = Messages(self.engine, history or self)
+        self._outbound.nexus = NexusMessages(self.engine, history or self, matching)
         self._outbound.batches = BatchWorker(self.engine, history or self, visibility)
 
     async def stop(self) -> None:

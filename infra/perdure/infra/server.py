@@ -83,7 +83,7 @@ class EmbeddedServer:
         self._matching = MatchingService(runtime, limits, self._history)
         visibility = SqliteVisibilityStore(self._database)
         endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
-        self._history.connect(self._matching, visibility)
+        self._history.connect(self._matching, visibility, endpoints=endpoints)
         self._tenancy = tenancy
         self._ports: Ports | None = None
         self._pages = ""

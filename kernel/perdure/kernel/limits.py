@@ -137,6 +137,20 @@ class Limits(_Named):
     nexus_endpoint_description_max: int = _limit(
         20_000, "limit.endpointDescriptionMaxSize", "size of a Nexus endpoint's description"
     )
+    nexus_operations_max: int = _limit(
+        30, "component.nexusoperations.limit.operation.concurrency", "pending Nexus operations of one run"
+    )
+    nexus_service_name_max: int = _limit(
+        1000, "component.nexusoperations.limit.service.name.length", "length of a Nexus service's name"
+    )
+    nexus_operation_name_max: int = _limit(
+        1000, "component.nexusoperations.limit.operation.name.length", "length of a Nexus operation's name"
+    )
+    nexus_header_size_max: int = _limit(
+        8192, "component.nexusoperations.limit.header.size", "size of a Nexus operation's header"
+    )
+    callbacks_max: int = _limit(32, "system.maxCallbacksPerWorkflow", "callbacks attached to one workflow")
+    callback_header_size_max: int = _limit(8192, "frontend.callbackHeaderMaxLength", "size of a callback's header")
     nexus_operation_token_max: int = _limit(
         4096, "component.nexusoperations.limit.operation.token.length", "length of a Nexus operation's token"
     )

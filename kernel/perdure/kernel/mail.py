@@ -7,7 +7,7 @@ origin inside. Evolution rule: new fields go to the end and have a default, sinc
 from __future__ import annotations
 
 import msgspec
-from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.common.v1 import Link, Payload, Payloads, WorkflowExecution
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
@@ -99,4 +99,31 @@ class ActionClosed(msgspec.Struct, frozen=True, array_like=True, tag="action clo
     failure: Failure | None = None
 
 
-Letter = StartChild | Signal | RequestCancel | Terminate | ChildClosed | StartScheduled | FindScheduled | ActionClosed
+class OperationClosed(msgspec.Struct, frozen=True, array_like=True, tag="operation closed"):
+    """To the caller's run `run_id`: how the Nexus operation has ended that its event scheduled, with this request id.
+
+    `started_at` and `links` are for a caller who does not know yet that it has started.
+    """
+
+    run_id: str
+    scheduled_event_id: int
+    request_id: str
+    operation_token: str
+    started_at: int
+    links: list[Link]
+    result: Payload | None = None
+    failure: Failure | None = None
+    canceled: bool = False
+
+
+Letter = (
+    StartChild
+    | Signal
+    | RequestCancel
+    | Terminate
+    | ChildClosed
+    | StartScheduled
+    | FindScheduled
+    | ActionClosed
+    | OperationClosed
+)

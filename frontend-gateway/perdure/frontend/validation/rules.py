@@ -16,7 +16,7 @@ from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 
-from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.errors import InvalidArgument, Unimplemented
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.options import check_task_queue_name
@@ -173,6 +173,41 @@ def check_links(links: Sequence[Link], limits: Limits, callbacks: Iterable[Callb
                 raise InvalidArgument(
                     "workflow event link ref cannot have an unspecified event type and a non-zero event ID"
                 )
+
+
+#: The address of whoever started a Nexus operation in this installation.
+SYSTEM_CALLBACK = "temporal://system"
+
+
+def check_callbacks(callbacks: Sequence[Callback], limits: Limits) -> None:
+    """Callbacks of a start: how many, to whom, and how large. The names in their headers become lower-case.
+
+    Raises:
+        InvalidArgument: one of them is not as it should be.
+        Unimplemented: one goes outside.
+    """
+    if len(callbacks) > limits.callbacks_max:
+        raise InvalidArgument(
+            f"cannot attach more than {limits.callbacks_max} callbacks to a workflow (0 callbacks already attached)"
+        )
+    for callback in callbacks:
+        if callback.WhichOneof("variant") != "nexus":
+            raise Unimplemented("unknown callback variant: only callbacks of Nexus operations can be attached")
+        nexus = callback.nexus
+        if nexus.url != SYSTEM_CALLBACK:
+            raise Unimplemented(
+                f"Callbacks to addresses outside are not implemented: only {SYSTEM_CALLBACK} is a callback's address."
+            )
+        header = {name.lower(): value for name, value in nexus.header.items()}
+        if (
+            sum(byte_length(name) + byte_length(value) for name, value in header.items())
+            > limits.callback_header_size_max
+        ):
+            raise InvalidArgument(
+                f"invalid header: header size longer than max allowed of {limits.callback_header_size_max}"
+            )
+        nexus.header.clear()
+        nexus.header.update(header)
 
 
 def check_worker(

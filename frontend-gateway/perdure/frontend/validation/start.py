@@ -20,6 +20,7 @@ from perdure.frontend.validation.rules import (
     Scene,
     byte_length,
     check_blob,
+    check_callbacks,
     check_links,
     check_search_attributes,
     check_user_task_queue,
@@ -59,9 +60,8 @@ def check_start(request: StartWorkflowExecutionRequest, scene: Scene) -> None:
         raise InvalidArgument("attaching request ID is required for attaching completion callbacks")
     check_search_attributes(request.search_attributes, scene)
     check_priority(request.priority)
-    if request.completion_callbacks:
-        raise Unimplemented("Completion callbacks are not implemented yet.")
-    check_links(request.links, limits)
+    check_callbacks(request.completion_callbacks, limits)
+    check_links(request.links, limits, request.completion_callbacks)
     _check_unsupported(request)
     _check_sizes(request, scene)
 

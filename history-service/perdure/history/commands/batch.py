@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.protocol.v1 import Message
 
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 
 Cause = WorkflowTaskFailedCause
 
@@ -42,3 +43,5 @@ class Batch:
     #: An activity was cancelled before it started: the workflow has to be told.
     wants_task: bool = False
     children: set[str] = field(default_factory=set)
+    #: Nexus endpoints that commands name, by name; resolved beforehand.
+    endpoints: Mapping[str, NexusEndpoint] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
 
-from perdure.history.commands import activities, closing, executions, properties, timers
+from perdure.history.commands import activities, closing, executions, nexus, properties, timers
 from perdure.history.commands.batch import Batch, Cause, CommandFailure, camel_case
 from perdure.history.transition import Transition
 from perdure.kernel.errors import InvalidArgument
@@ -122,6 +122,14 @@ COMMANDS: dict[int, tuple[str, _CarryOut]] = {
         "request_cancel_external_workflow_execution_command_attributes",
         executions.cancel_external,
     ),
+    CommandType.COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION: (
+        "schedule_nexus_operation_command_attributes",
+        nexus.schedule_operation,
+    ),
+    CommandType.COMMAND_TYPE_REQUEST_CANCEL_NEXUS_OPERATION: (
+        "request_cancel_nexus_operation_command_attributes",
+        nexus.cancel_operation,
+    ),
     CommandType.COMMAND_TYPE_RECORD_MARKER: ("record_marker_command_attributes", properties.record_marker),
     CommandType.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: (
         "upsert_workflow_search_attributes_command_attributes",
@@ -162,6 +170,12 @@ _BAD_ATTRIBUTES: dict[int, Cause.ValueType] = {
     ),
     CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION: (
         Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES
+    ),
+    CommandType.COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION: (
+        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_NEXUS_OPERATION_ATTRIBUTES
+    ),
+    CommandType.COMMAND_TYPE_REQUEST_CANCEL_NEXUS_OPERATION: (
+        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_NEXUS_OPERATION_ATTRIBUTES
     ),
     CommandType.COMMAND_TYPE_RECORD_MARKER: Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES,
     CommandType.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES,

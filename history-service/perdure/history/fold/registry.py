@@ -14,6 +14,7 @@ from perdure.history.fold import (
     batch,
     child,
     external,
+    nexus,
     pause,
     reset,
     schedule,
@@ -38,6 +39,7 @@ _MACHINES = (
     reset,
     pause,
     batch,
+    nexus,
 )
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}

@@ -18,6 +18,7 @@ from perdure.history.state.changes import (
     StartedBySchedule,
 )
 from perdure.history.state.execution import Execution, RequestOrigin
+from perdure.history.state.nexus import CallbackState, CompletionCallback
 from perdure.kernel.mail import ScheduledBy
 from perdure.kernel.prototime import instant_ns, length_ns
 
@@ -39,12 +40,18 @@ def _started(state: Execution, event: HistoryEvent) -> None:
     state.reset_points.CopyFrom(attributes.prev_auto_reset_points)
     if event.HasField("user_metadata"):
         state.user_metadata = event.user_metadata
+    for callback in attributes.completion_callbacks:
+        state.callbacks.append(CompletionCallback(callback, state.started_at))
 
 
 def _options_updated(state: Execution, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_options_updated_event_attributes
     if attributes.attached_request_id:
         state.requests[attributes.attached_request_id] = RequestOrigin(event.event_type, event.event_id)
+    for callback in attributes.attached_completion_callbacks:
+        state.callbacks.append(
+            CompletionCallback(callback, instant_ns(event.event_time), attributes.attached_request_id)
+        )
     if attributes.HasField("priority"):
         state.changed_priority = attributes.priority
 
@@ -118,6 +125,9 @@ def _closed(state: Execution, event: HistoryEvent) -> None:
         and child.initiated.parent_close_policy != ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
         and not state.reset_run_id
     ]
+    if not goes_on:
+        for callback in state.callbacks:
+            callback.state = CallbackState.SCHEDULED
     # What was pending stays as it was, for whoever looks; what nobody can see is forgotten, to keep closed runs small.
     state.timers.clear()
     state.signals_out.clear()

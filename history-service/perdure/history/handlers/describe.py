@@ -25,6 +25,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from perdure.history.activity_info import run_state
 from perdure.history.engine import Engine
 from perdure.history.machines import activity as activities
+from perdure.history.nexus_info import callback_info, pending_operation
 from perdure.history.state.execution import Activity, Execution, WorkflowTask
 from perdure.kernel.call import Call
 from perdure.kernel.prototime import duration, timestamp
@@ -60,6 +61,8 @@ async def describe_workflow_execution(
             for child in state.children.values()
         ],
         workflow_extended_info=_extended(state),
+        pending_nexus_operations=[pending_operation(each, now) for each in state.operations.values()],
+        callbacks=map(callback_info, state.callbacks),
     )
     if state.workflow_task is not None:
         response.pending_workflow_task.CopyFrom(_pending_workflow_task(state.workflow_task))

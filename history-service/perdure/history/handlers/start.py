@@ -33,7 +33,7 @@ from perdure.history.state.execution import Execution
 from perdure.history.transition import Transition
 from perdure.kernel import cron
 from perdure.kernel.call import Call
-from perdure.kernel.errors import InvalidArgument, WorkflowExecutionAlreadyStarted
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, WorkflowExecutionAlreadyStarted
 from perdure.kernel.ids import NamespaceId, RunId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.mail import Parent
@@ -265,6 +265,12 @@ def _running(
 def _attach(tx: Transition, request: StartWorkflowExecutionRequest) -> None:
     """Note on the running run that another caller relies on it."""
     options = request.on_conflict_options
+    attached = len(tx.state.callbacks)
+    if options.attach_completion_callbacks and attached + len(request.completion_callbacks) > tx.limits.callbacks_max:
+        raise FailedPrecondition(
+            f"cannot attach more than {tx.limits.callbacks_max} callbacks to a workflow "
+            f"({attached} callbacks already attached)"
+        )
     tx.arrive(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
         links=request.links if options.attach_links else (),

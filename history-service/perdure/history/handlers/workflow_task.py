@@ -26,6 +26,7 @@ from perdure.kernel.errors import InvalidArgument, NotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.rpc import Task, TaskObsolete
 
 
@@ -36,9 +37,12 @@ async def respond_workflow_task_completed(
     token = tokens.decode_workflow_task(request.task_token, NamespaceId(call.namespace_id))
     commands.check_sequence(request.commands)
     namespaces = await _named_namespaces(engine, call.namespace, request)
+    endpoints = await _named_endpoints(engine, call.namespace, request)
     loaded = await engine.get(call, token.workflow_id, token.run_id)
     try:
-        done = engine.decide(call.namespace, loaded, lambda tx: completion.complete(tx, token, request, namespaces))
+        done = engine.decide(
+            call.namespace, loaded, lambda tx: completion.complete(tx, token, request, namespaces, endpoints)
+        )
     except commands.CommandFailure as failure:
         await _fail(engine, call, token, request, failure)
         raise InvalidArgument(str(failure)) from failure
@@ -82,6 +86,20 @@ async def _named_namespaces(
         if name and name not in namespaces:
             namespaces[name] = await engine.directory.by_name(NamespaceName(name))
     return namespaces
+
+
+async def _named_endpoints(
+    engine: Engine, own: Namespace, request: RespondWorkflowTaskCompletedRequest
+) -> Mapping[str, NexusEndpoint]:
+    """The Nexus endpoints that commands name, as far as there are such."""
+    endpoints: dict[str, NexusEndpoint] = {}
+    for command in request.commands:
+        name = command.schedule_nexus_operation_command_attributes.endpoint
+        if name and name not in endpoints:
+            found = await engine.endpoints.by_name(own.account_id, name)
+            if found is not None:
+                endpoints[name] = found
+    return endpoints
 
 
 async def _fail(

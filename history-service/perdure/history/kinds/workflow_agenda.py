@@ -15,6 +15,8 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from perdure.history.effects import (
     ApplyParentClosePolicy,
+    CancelNexusOperation,
+    DeliverCallback,
     Effect,
     NotifyParent,
     NotifySchedule,
@@ -23,9 +25,10 @@ from perdure.history.effects import (
     SendCancel,
     SendSignal,
     StartChild,
+    StartNexusOperation,
 )
 from perdure.history.machines import activity as activities
-from perdure.history.machines import activity_events, workflow, workflow_task
+from perdure.history.machines import activity_events, nexus_operation, workflow, workflow_task
 from perdure.history.machines import timer as timers
 from perdure.history.state.changes import (
     ActivityHeld,
@@ -37,8 +40,11 @@ from perdure.history.state.changes import (
     ActivityUnpaused,
     AnyChange,
     EventBuffered,
+    NexusAttemptFailed,
+    NexusCancelAttemptFailed,
 )
 from perdure.history.state.execution import Execution
+from perdure.history.state.nexus import CallbackState
 from perdure.history.transition import Transition
 
 #: (instant, scheduled event id or 0, timer id or "")
@@ -102,9 +108,13 @@ class Agenda:
         for change in changes:
             if type(change) in _ACTIVITY_CHANGES:
                 self._touch_activity(change.scheduled_event_id, now)  # type: ignore[union-attr]
+            elif type(change) in (NexusAttemptFailed, NexusCancelAttemptFailed):
+                self._touch_operation(change.scheduled_event_id, now)  # type: ignore[union-attr]
             elif type(change) is EventBuffered:
                 self._note_event(change.event, now)
-        if len(self._deadlines) > _SWEEP_FACTOR * (len(self.state.activities) + len(self.state.timers)) + _SWEEP_SLACK:
+        state = self.state
+        pending = len(state.activities) + len(state.timers) + len(state.operations)
+        if len(self._deadlines) > _SWEEP_FACTOR * pending + _SWEEP_SLACK:
             self._rebuild(now)
 
     def _note_event(self, event: HistoryEvent, now: int) -> None:
@@ -115,6 +125,10 @@ class Agenda:
             timer = self.state.timers.get(event.timer_started_event_attributes.timer_id)
             if timer is not None:
                 heappush(self._deadlines, (timer.fires_at, 0, timer.timer_id))
+        elif kind == EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED:
+            self._touch_operation(event.event_id, now)
+        elif kind == EventType.EVENT_TYPE_NEXUS_OPERATION_STARTED:
+            self._touch_operation(event.nexus_operation_started_event_attributes.scheduled_event_id, now)
         elif kind == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
             self._unstarted.add(event.event_id)
         elif (started := _NO_LONGER_UNSTARTED.get(kind)) is not None:
@@ -131,10 +145,18 @@ class Agenda:
         if at := activities.deadline(activity, now):
             heappush(self._deadlines, (at, scheduled_event_id, ""))
 
+    def _touch_operation(self, scheduled_event_id: int, now: int) -> None:
+        operation = self.state.operations.get(scheduled_event_id)
+        if operation is not None and (at := nexus_operation.deadline(operation, now)):
+            heappush(self._deadlines, (at, scheduled_event_id, ""))
+
     def _rebuild(self, now: int) -> None:
         self._deadlines = [(timer.fires_at, 0, timer.timer_id) for timer in self.state.timers.values()]
         for key, activity in self.state.activities.items():
             if at := activities.deadline(activity, now):
+                self._deadlines.append((at, key, ""))
+        for key, operation in self.state.operations.items():
+            if at := nexus_operation.deadline(operation, now):
                 self._deadlines.append((at, key, ""))
         heapify(self._deadlines)
 
@@ -165,14 +187,20 @@ class Agenda:
                     return at
                 heappop(deadlines)
                 continue
-            activity = self.state.activities.get(scheduled_event_id)
-            actual = activities.deadline(activity, min(now, at - 1)) if activity is not None else 0
+            actual = self._deadline_of(scheduled_event_id, min(now, at - 1))
             if actual == at:
                 return at
             heappop(deadlines)
             if actual > at:
                 heappush(deadlines, (actual, scheduled_event_id, ""))
         return 0
+
+    def _deadline_of(self, scheduled_event_id: int, now: int) -> int:
+        """Of an activity or a Nexus operation; 0 if it has none, or is gone."""
+        if (activity := self.state.activities.get(scheduled_event_id)) is not None:
+            return activities.deadline(activity, now)
+        operation = self.state.operations.get(scheduled_event_id)
+        return nexus_operation.deadline(operation, now) if operation is not None else 0
 
     def expire(self, tx: Transition) -> None:
         """Let everything happen whose instant has come, in the order of the instants."""
@@ -187,6 +215,9 @@ class Agenda:
             _, scheduled_event_id, timer_id = entry
             if timer_id:
                 timers.fire(tx, state.timers[timer_id])
+            elif (operation := state.operations.get(scheduled_event_id)) is not None:
+                nexus_operation.expire(tx, operation)
+                self._touch_operation(scheduled_event_id, now)
             else:
                 activity = state.activities[scheduled_event_id]
                 outcome = activities.expire(tx, activity)
@@ -204,11 +235,22 @@ class Agenda:
         """Whether anything waits for somebody else: if the process dies now, it has to be brought up again."""
         state = self.state
         if not state.running:
-            return bool(state.owes_parent or state.owes_schedule or state.orphans)
+            return bool(state.owes_parent or state.owes_schedule or state.orphans or self._undelivered)
         task = state.workflow_task
         return bool(
-            (task is not None and not task.started_event_id) or self._wanted or state.signals_out or state.cancels_out
+            (task is not None and not task.started_event_id)
+            or self._wanted
+            or state.signals_out
+            or state.cancels_out
+            or any(operation.wants_start or operation.wants_cancel for operation in state.operations.values())
         )
+
+    @property
+    def _undelivered(self) -> list[int]:
+        """Callbacks that nobody was told of the run's end by."""
+        return [
+            index for index, callback in enumerate(self.state.callbacks) if callback.state is CallbackState.SCHEDULED
+        ]
 
     @property
     def _wanted(self) -> set[int]:
@@ -227,7 +269,7 @@ class Agenda:
                 effects.append(NotifyParent())
             if state.owes_schedule:
                 effects.append(NotifySchedule())
-            return effects
+            return effects + [DeliverCallback(index) for index in self._undelivered]
         task = state.workflow_task
         if task is not None and not task.started_event_id:
             effects.append(OfferWorkflowTask())
@@ -239,4 +281,11 @@ class Agenda:
                 effects.append(OfferActivityTask(key))
         effects += [SendSignal(key) for key in state.signals_out]
         effects += [SendCancel(key) for key in state.cancels_out]
+        for key, operation in state.operations.items():
+            if nexus_operation.next_attempt_at(operation) > now:
+                continue
+            if operation.wants_start:
+                effects.append(StartNexusOperation(key))
+            elif operation.wants_cancel:
+                effects.append(CancelNexusOperation(key))
         return effects

@@ -116,6 +116,9 @@ def _linked(
     attributes.first_execution_run_id = tx.state.first_run_id
     attributes.initiator = initiator
     attributes.first_workflow_task_backoff.CopyFrom(duration(backoff))
+    # Also those that were attached while it ran.
+    attributes.ClearField("completion_callbacks")
+    attributes.completion_callbacks.extend(each.callback for each in tx.state.callbacks)
     attributes.ClearField("original_execution_run_id")
     attributes.ClearField("identity")
     attributes.prev_auto_reset_points.CopyFrom(tx.state.reset_points)

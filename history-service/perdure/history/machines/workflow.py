@@ -18,11 +18,12 @@ from temporalio.api.failure.v1 import Failure, TimeoutFailureInfo
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.sdk.v1 import UserMetadata
 
-from perdure.history.effects import AbortUpdates, ApplyParentClosePolicy, NotifyParent, NotifySchedule
+from perdure.history.effects import AbortUpdates, ApplyParentClosePolicy, DeliverCallback, NotifyParent, NotifySchedule
 from perdure.history.machines import successor, workflow_task
 from perdure.history.machines.retry import Retry, next_attempt
 from perdure.history.state.changes import CancelRequestSeen, RequestSeen, SignalRequestSeen, StartedBySchedule
 from perdure.history.state.execution import Execution, UpdateStage, WorkflowTaskType
+from perdure.history.state.nexus import CallbackState
 from perdure.history.transition import Transition
 from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 
@@ -282,6 +283,9 @@ def _closed(tx: Transition, doomed: tuple[list[str], list[str]], next_run: succe
         tx.effect(NotifyParent())
     if tx.state.owes_schedule:
         tx.effect(NotifySchedule())
+    for index, callback in enumerate(tx.state.callbacks):
+        if callback.state is CallbackState.SCHEDULED:
+            tx.effect(DeliverCallback(index))
     for initiated_event_id in tx.state.orphans:
         tx.effect(ApplyParentClosePolicy(initiated_event_id))
 

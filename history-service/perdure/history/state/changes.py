@@ -310,6 +310,32 @@ class RunSuperseded(Change, frozen=True, tag="rx"):
     base: bool
 
 
+class NexusAttemptFailed(Change, frozen=True, tag="na"):
+    """A Nexus operation could not be started yet; the next attempt is due at `next_at`."""
+
+    scheduled_event_id: int
+    at: int
+    next_at: int
+    failure: Failure
+
+
+class NexusCancelAttemptFailed(Change, frozen=True, tag="nc"):
+    """The handler of a Nexus operation could not be told yet that it is not wanted any more."""
+
+    scheduled_event_id: int
+    at: int
+    next_at: int
+    failure: Failure
+
+
+class CallbackDelivered(Change, frozen=True, tag="cd"):
+    """Whoever is behind this callback was told, or with a `failure` does not want to know."""
+
+    index: int
+    at: int
+    failure: Failure | None = None
+
+
 AnyChange = (
     EventsRecorded
     | EventBuffered
@@ -352,6 +378,9 @@ AnyChange = (
     | EventsInherited
     | RunReset
     | RunSuperseded
+    | NexusAttemptFailed
+    | NexusCancelAttemptFailed
+    | CallbackDelivered
     | AnyScheduleChange
     | AnyBatchChange
 )

@@ -24,6 +24,7 @@ from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 from temporalio.api.workflow.v1 import ResetPoints
 
+from perdure.history.state.nexus import CompletionCallback, NexusOperation
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
 from perdure.kernel.mail import ScheduledBy
 
@@ -279,6 +280,11 @@ class Execution(msgspec.Struct):
     problem: list[str] = []
     #: The event after which there were none any more.
     solved_event_id: int = 0
+
+    #: Nexus operations that have not ended, by scheduled event id.
+    operations: dict[int, NexusOperation] = {}
+    #: Whoever wants to be told how the chain of runs ends, in the order in which they came.
+    callbacks: list[CompletionCallback] = []
 
     @property
     def key(self) -> ExecutionKey:
