@@ -16,6 +16,7 @@ from perdure.infra.postgres import (
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
+    PostgresNexusEndpointStore,
     PostgresShardStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
@@ -44,7 +45,7 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves; DELETE FROM nexus_endpoints;
     UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
 
 
@@ -124,6 +125,7 @@ class PostgresStores:
     usage: PostgresUsageStore
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
+    endpoints: PostgresNexusEndpointStore
 
 
 @asynccontextmanager
@@ -139,6 +141,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresUsageStore(databases),
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
+            PostgresNexusEndpointStore(databases),
         )
     finally:
         await databases.close()

@@ -27,6 +27,7 @@ from perdure.infra.postgres import (
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
+    PostgresNexusEndpointStore,
     PostgresShardStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
@@ -117,6 +118,7 @@ class ClusterServer:
                 PostgresVisibilityStore(databases),
                 node.history_router,
                 PostgresClusterStore(databases),
+                node.endpoints,
                 ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
                 limits_of=self._limits_of,
                 gateways=node.count_gateways,
@@ -295,6 +297,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresNamespaceStore(databases),
         PostgresMembershipStore(databases),
         PostgresVisibilityStore(databases),
+        PostgresNexusEndpointStore(databases),
     )
 
 

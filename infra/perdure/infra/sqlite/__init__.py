@@ -4,6 +4,7 @@ from perdure.infra.sqlite.cluster import SqliteClusterStore
 from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
+from perdure.infra.sqlite.nexus_endpoints import SqliteNexusEndpointStore
 from perdure.infra.sqlite.shards import SqliteShardStore
 from perdure.infra.sqlite.usage import SqliteUsageStore
 from perdure.infra.sqlite.visibility import SqliteVisibilityStore
@@ -14,6 +15,7 @@ __all__ = [
     "SqliteDatabase",
     "SqliteExecutionStore",
     "SqliteNamespaceStore",
+    "SqliteNexusEndpointStore",
     "SqliteShardStore",
     "SqliteUsageStore",
     "SqliteVisibilityStore",
