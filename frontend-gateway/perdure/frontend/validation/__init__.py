@@ -11,6 +11,7 @@ from perdure.frontend.validation import (
     activity_control,
     batches,
     executions,
+    nexus,
     schedules,
     standalone_activity,
     start,
@@ -74,6 +75,9 @@ CHECKS: Mapping[str, Check] = {
     "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
+    "PollNexusTaskQueue": nexus.check_poll,
+    "RespondNexusTaskCompleted": nexus.check_completed,
+    "RespondNexusTaskFailed": nexus.check_failed,
     "RecordWorkerHeartbeat": workers.check_worker_heartbeats,
     "ShutdownWorker": workers.check_shutdown_worker,
 }
