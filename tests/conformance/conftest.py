@@ -15,6 +15,7 @@ from perdure.infra.sqlite import (
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
@@ -24,6 +25,7 @@ from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from tests.support.postgres import PostgresForTests, opened
@@ -40,6 +42,7 @@ class Stores:
     visibility: VisibilityStore
     cluster: ClusterStore
     usage: UsageStore
+    task_queues: TaskQueueStore
 
 
 def _on(database: SqliteDatabase) -> Stores:
@@ -50,6 +53,7 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteVisibilityStore(database),
         SqliteClusterStore(database),
         SqliteUsageStore(database),
+        SqliteTaskQueueStore(database),
     )
 
 
@@ -83,7 +87,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage)
+        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage, on.task_queues)
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -115,6 +119,11 @@ def visibility(stores: Stores) -> VisibilityStore:
 @pytest.fixture
 def usage(stores: Stores) -> UsageStore:
     return stores.usage
+
+
+@pytest.fixture
+def task_queues(stores: Stores) -> TaskQueueStore:
+    return stores.task_queues
 
 
 @pytest.fixture

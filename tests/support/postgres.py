@@ -17,6 +17,7 @@ from perdure.infra.postgres import (
     PostgresMembershipStore,
     PostgresNamespaceStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -44,8 +45,9 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
-    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves; DELETE FROM task_queues;
+    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
+    UPDATE task_queue_revision SET revision = 0"""
 
 
 class PostgresForTests:
@@ -124,6 +126,7 @@ class PostgresStores:
     usage: PostgresUsageStore
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
+    task_queues: PostgresTaskQueueStore
 
 
 @asynccontextmanager
@@ -139,6 +142,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresUsageStore(databases),
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
+            PostgresTaskQueueStore(databases),
         )
     finally:
         await databases.close()

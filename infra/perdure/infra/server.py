@@ -29,6 +29,7 @@ from perdure.infra.sqlite import (
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
@@ -37,6 +38,7 @@ from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
+from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
 
 if TYPE_CHECKING:
@@ -78,7 +80,8 @@ class EmbeddedServer:
         self._ownership = SoleOwner(self._history.engine)
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
-        self._matching = MatchingService(runtime, limits, self._history)
+        self._configurations = Configurations(SqliteTaskQueueStore(self._database), runtime.clock, limits)
+        self._matching = MatchingService(runtime, limits, self._history, self._configurations)
         visibility = SqliteVisibilityStore(self._database)
         self._history.connect(self._matching, visibility)
         self._tenancy = tenancy
@@ -142,6 +145,7 @@ class EmbeddedServer:
         """
         try:
             await self._check_namespaces()
+            await self._configurations.catch_up()
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()

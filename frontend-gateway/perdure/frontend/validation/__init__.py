@@ -14,6 +14,7 @@ from perdure.frontend.validation import (
     schedules,
     standalone_activity,
     start,
+    task_queues,
     updates,
     workers,
 )
@@ -74,6 +75,7 @@ CHECKS: Mapping[str, Check] = {
     "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
+    "UpdateTaskQueueConfig": task_queues.check_update_config,
     "RecordWorkerHeartbeat": workers.check_worker_heartbeats,
     "ShutdownWorker": workers.check_shutdown_worker,
 }

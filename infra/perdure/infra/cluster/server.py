@@ -27,6 +27,7 @@ from perdure.infra.postgres import (
     PostgresMembershipStore,
     PostgresNamespaceStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -282,6 +283,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresNamespaceStore(databases),
         PostgresMembershipStore(databases),
         PostgresVisibilityStore(databases),
+        PostgresTaskQueueStore(databases),
     )
 
 

@@ -7,6 +7,7 @@ from perdure.infra.postgres.membership import PostgresMembershipStore
 from perdure.infra.postgres.namespaces import PostgresNamespaceStore
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.infra.postgres.shards import PostgresShardStore
+from perdure.infra.postgres.task_queues import PostgresTaskQueueStore
 from perdure.infra.postgres.usage import PostgresUsageStore
 from perdure.infra.postgres.visibility import PostgresVisibilityStore
 
@@ -18,6 +19,7 @@ __all__ = [
     "PostgresMembershipStore",
     "PostgresNamespaceStore",
     "PostgresShardStore",
+    "PostgresTaskQueueStore",
     "PostgresUsageStore",
     "PostgresVisibilityStore",
 ]

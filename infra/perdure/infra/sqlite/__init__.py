@@ -5,6 +5,7 @@ from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
 from perdure.infra.sqlite.shards import SqliteShardStore
+from perdure.infra.sqlite.task_queues import SqliteTaskQueueStore
 from perdure.infra.sqlite.usage import SqliteUsageStore
 from perdure.infra.sqlite.visibility import SqliteVisibilityStore
 
@@ -15,6 +16,7 @@ __all__ = [
     "SqliteExecutionStore",
     "SqliteNamespaceStore",
     "SqliteShardStore",
+    "SqliteTaskQueueStore",
     "SqliteUsageStore",
     "SqliteVisibilityStore",
 ]
