@@ -14,6 +14,7 @@ from perdure.infra.sqlite import (
     SqliteDatabase,
     SqliteExecutionStore,
     SqliteNamespaceStore,
+    SqliteNexusEndpointStore,
     SqliteShardStore,
     SqliteTaskQueueStore,
     SqliteUsageStore,
@@ -24,6 +25,7 @@ from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.usage import UsageStore
@@ -42,6 +44,7 @@ class Stores:
     visibility: VisibilityStore
     cluster: ClusterStore
     usage: UsageStore
+    endpoints: NexusEndpointStore
     task_queues: TaskQueueStore
 
 
@@ -53,6 +56,7 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteVisibilityStore(database),
         SqliteClusterStore(database),
         SqliteUsageStore(database),
+        SqliteNexusEndpointStore(database),
         SqliteTaskQueueStore(database),
     )
 
@@ -87,7 +91,16 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage, on.task_queues)
+        yield Stores(
+            on.executions,
+            on.shards,
+            on.namespaces,
+            on.visibility,
+            on.cluster,
+            on.usage,
+            on.endpoints,
+            on.task_queues,
+        )
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -104,6 +117,11 @@ def executions(stores: Stores) -> ExecutionStore:
 @pytest.fixture
 def namespaces(stores: Stores) -> NamespaceStore:
     return stores.namespaces
+
+
+@pytest.fixture
+def endpoints(stores: Stores) -> NexusEndpointStore:
+    return stores.endpoints
 
 
 @pytest.fixture

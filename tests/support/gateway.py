@@ -10,7 +10,9 @@ import grpc.aio
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.service import Gateway
+from perdure.infra.sqlite import SqliteDatabase, SqliteNexusEndpointStore
 from perdure.kernel.acts import ActLog
 from perdure.kernel.identity import Guard
 from perdure.kernel.ids import NamespaceId, NamespaceName
@@ -39,6 +41,7 @@ class GatewayBench:
         self.store = MemoryNamespaces()
         self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
         self.namespaces = Namespaces(self.store)
+        self.endpoints = NexusEndpoints(SqliteNexusEndpointStore(SqliteDatabase.open(None)), self.runtime.clock)
         self.visibility = MemoryVisibility()
         self.history = RecordingRole()
         self.matching = RecordingRole()
@@ -53,6 +56,7 @@ class GatewayBench:
             self.visibility,
             self.reclaimer,
             MemoryCluster("a-cluster"),
+            self.endpoints,
             ClusterDescription(1, "memory", "127.0.0.1:0"),
             limits_of=lambda namespace: namespace_limits,
             guard=guard,

@@ -16,6 +16,7 @@ from perdure.infra.postgres import (
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
+    PostgresNexusEndpointStore,
     PostgresShardStore,
     PostgresTaskQueueStore,
     PostgresUsageStore,
@@ -45,7 +46,8 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves; DELETE FROM task_queues;
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
+    DELETE FROM nexus_endpoints; DELETE FROM task_queues;
     UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
     UPDATE task_queue_revision SET revision = 0"""
 
@@ -126,6 +128,7 @@ class PostgresStores:
     usage: PostgresUsageStore
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
+    endpoints: PostgresNexusEndpointStore
     task_queues: PostgresTaskQueueStore
 
 
@@ -142,6 +145,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresUsageStore(databases),
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
+            PostgresNexusEndpointStore(databases),
             PostgresTaskQueueStore(databases),
         )
     finally:

@@ -125,7 +125,6 @@ _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
 _LATER_WORKER = _PROGRESS._replace(role=Role.NOT_YET)
 _LATER_POLL = _MATCHING_POLL._replace(role=Role.NOT_YET)
 _LATER_LIST = _VISIBILITY._replace(role=Role.NOT_YET)
-_LATER_CLUSTER_READ = _CLUSTER_READ._replace(role=Role.NOT_YET)
 _LATER_CLUSTER_ADMIN = _CLUSTER_ADMIN._replace(role=Role.NOT_YET, quota=Quota.SYSTEM)
 
 WORKFLOW_ROUTES: Mapping[str, Route] = {
@@ -275,11 +274,11 @@ OPERATOR_ROUTES: Mapping[str, Route] = {
     "AddOrUpdateRemoteCluster": _LATER_CLUSTER_ADMIN,
     "RemoveRemoteCluster": _LATER_CLUSTER_ADMIN,
     "ListClusters": _CLUSTER_READ,
-    "GetNexusEndpoint": _LATER_CLUSTER_READ,
-    "CreateNexusEndpoint": _LATER_CLUSTER_ADMIN,
-    "UpdateNexusEndpoint": _LATER_CLUSTER_ADMIN,
-    "DeleteNexusEndpoint": _LATER_CLUSTER_ADMIN,
-    "ListNexusEndpoints": _LATER_CLUSTER_READ,
+    "GetNexusEndpoint": _CLUSTER_READ,
+    "CreateNexusEndpoint": _CLUSTER_ADMIN,
+    "UpdateNexusEndpoint": _CLUSTER_ADMIN,
+    "DeleteNexusEndpoint": _CLUSTER_ADMIN,
+    "ListNexusEndpoints": _CLUSTER_READ,
 }
 
 SERVICES: tuple[tuple[ServiceDescriptor, Mapping[str, Route]], ...] = (

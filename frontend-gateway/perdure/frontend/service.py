@@ -10,6 +10,7 @@ from perdure.frontend.handlers.batches import BatchHandlers
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
+from perdure.frontend.handlers.nexus_endpoints import NexusEndpointHandlers
 from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
@@ -17,6 +18,7 @@ from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.services import Service, data_plane
 from perdure.frontend.tls import ServerTls
@@ -45,6 +47,7 @@ class Gateway:
         visibility: VisibilityStore,
         reclaimer: NamespaceReclaimer,
         clusters: ClusterStore,
+        endpoints: NexusEndpoints,
         description: ClusterDescription,
         limits_of: Callable[[str], NamespaceLimits],
         gateways: Callable[[], int] = lambda: 1,
@@ -78,6 +81,7 @@ class Gateway:
                 SearchAttributeHandlers(limits, namespaces),
                 ClusterHandlers(runtime, clusters, description),
                 self._deletion,
+                NexusEndpointHandlers(runtime, limits, namespaces, endpoints),
             ),
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
@@ -119,6 +123,7 @@ def _own_handlers(
     attributes: SearchAttributeHandlers,
     cluster: ClusterHandlers,
     deletion: NamespaceDeletion,
+    endpoints: NexusEndpointHandlers,
 ) -> dict[str, OwnHandler]:
     return {
         "RegisterNamespace": namespaces.register,
@@ -134,4 +139,9 @@ def _own_handlers(
         "GetClusterInfo": cluster.cluster_info,
         "GetSystemInfo": cluster.system_info,
         "ListClusters": cluster.list_clusters,
+        "CreateNexusEndpoint": endpoints.create,
+        "UpdateNexusEndpoint": endpoints.update,
+        "DeleteNexusEndpoint": endpoints.delete,
+        "GetNexusEndpoint": endpoints.get,
+        "ListNexusEndpoints": endpoints.list_page,
     }

@@ -13,6 +13,7 @@ import msgspec
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.service import Gateway
 from perdure.frontend.transport import Ports
 from perdure.history.ownership import SoleOwner
@@ -28,6 +29,7 @@ from perdure.infra.sqlite import (
     SqliteDatabase,
     SqliteExecutionStore,
     SqliteNamespaceStore,
+    SqliteNexusEndpointStore,
     SqliteShardStore,
     SqliteTaskQueueStore,
     SqliteUsageStore,
@@ -83,6 +85,7 @@ class EmbeddedServer:
         self._configurations = Configurations(SqliteTaskQueueStore(self._database), runtime.clock, limits)
         self._matching = MatchingService(runtime, limits, self._history, self._configurations)
         visibility = SqliteVisibilityStore(self._database)
+        endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
         self._history.connect(self._matching, visibility)
         self._tenancy = tenancy
         self._ports: Ports | None = None
@@ -99,6 +102,7 @@ class EmbeddedServer:
             visibility,
             reclaimer,
             SqliteClusterStore(self._database),
+            endpoints,
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
             limits_of=self._limits_of,
             guard=tenancy.guard if tenancy else None,

@@ -142,6 +142,10 @@ class Limits(_Named):
     worker_ttl_ns: int = _limit(
         300 * SECOND_NS, "matching.workerRegistryEntryTTL", "how long a worker is known that is not heard of again"
     )
+    nexus_endpoint_name_max: int = _limit(200, "limit.endpointNameMaxLength", "length of a Nexus endpoint's name")
+    nexus_endpoint_description_max: int = _limit(
+        20_000, "limit.endpointDescriptionMaxSize", "size of a Nexus endpoint's description"
+    )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )

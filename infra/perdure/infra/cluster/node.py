@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.history.ownership import SharedOwnership
 from perdure.history.service import HistoryService
 from perdure.infra.cluster import history_wire, matching_wire, status
@@ -28,6 +29,7 @@ from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.persistence.shards import ShardStore
 from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.visibility import VisibilityStore
@@ -52,6 +54,7 @@ class Stores:
     namespaces: NamespaceStore
     members: MembershipStore
     visibility: VisibilityStore
+    endpoints: NexusEndpointStore
     task_queues: TaskQueueStore
 
 
@@ -91,6 +94,7 @@ class ClusterNode:
         clock, shard_count = runtime.clock, place.shard_count
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
         self.namespaces = Namespaces(stores.namespaces, changed=lambda: news.tell(Topic.NAMESPACES))
+        self.endpoints = NexusEndpoints(stores.endpoints, clock)
         self._watch = NamespaceWatch(stores.namespaces, self.namespaces, news)
 
         self.history: HistoryService | None = None

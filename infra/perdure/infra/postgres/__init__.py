@@ -5,6 +5,7 @@ from perdure.infra.postgres.databases import PostgresDatabases
 from perdure.infra.postgres.executions import PostgresExecutionStore
 from perdure.infra.postgres.membership import PostgresMembershipStore
 from perdure.infra.postgres.namespaces import PostgresNamespaceStore
+from perdure.infra.postgres.nexus_endpoints import PostgresNexusEndpointStore
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.infra.postgres.shards import PostgresShardStore
 from perdure.infra.postgres.task_queues import PostgresTaskQueueStore
@@ -18,6 +19,7 @@ __all__ = [
     "PostgresExecutionStore",
     "PostgresMembershipStore",
     "PostgresNamespaceStore",
+    "PostgresNexusEndpointStore",
     "PostgresShardStore",
     "PostgresTaskQueueStore",
     "PostgresUsageStore",

@@ -4,6 +4,7 @@ from perdure.infra.sqlite.cluster import SqliteClusterStore
 from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
+from perdure.infra.sqlite.nexus_endpoints import SqliteNexusEndpointStore
 from perdure.infra.sqlite.shards import SqliteShardStore
 from perdure.infra.sqlite.task_queues import SqliteTaskQueueStore
 from perdure.infra.sqlite.usage import SqliteUsageStore
@@ -15,6 +16,7 @@ __all__ = [
     "SqliteDatabase",
     "SqliteExecutionStore",
     "SqliteNamespaceStore",
+    "SqliteNexusEndpointStore",
     "SqliteShardStore",
     "SqliteTaskQueueStore",
     "SqliteUsageStore",
