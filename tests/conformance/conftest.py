@@ -16,6 +16,7 @@ from perdure.infra.sqlite import (
     SqliteNamespaceStore,
     SqliteNexusEndpointStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
@@ -26,6 +27,7 @@ from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from tests.support.postgres import PostgresForTests, opened
@@ -43,6 +45,7 @@ class Stores:
     cluster: ClusterStore
     usage: UsageStore
     endpoints: NexusEndpointStore
+    task_queues: TaskQueueStore
 
 
 def _on(database: SqliteDatabase) -> Stores:
@@ -54,6 +57,7 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteClusterStore(database),
         SqliteUsageStore(database),
         SqliteNexusEndpointStore(database),
+        SqliteTaskQueueStore(database),
     )
 
 
@@ -87,7 +91,16 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage, on.endpoints)
+        yield Stores(
+            on.executions,
+            on.shards,
+            on.namespaces,
+            on.visibility,
+            on.cluster,
+            on.usage,
+            on.endpoints,
+            on.task_queues,
+        )
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -124,6 +137,11 @@ def visibility(stores: Stores) -> VisibilityStore:
 @pytest.fixture
 def usage(stores: Stores) -> UsageStore:
     return stores.usage
+
+
+@pytest.fixture
+def task_queues(stores: Stores) -> TaskQueueStore:
+    return stores.task_queues
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from perdure.infra.postgres import (
     PostgresNamespaceStore,
     PostgresNexusEndpointStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -45,8 +46,10 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves; DELETE FROM nexus_endpoints;
-    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
+    DELETE FROM nexus_endpoints; DELETE FROM task_queues;
+    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
+    UPDATE task_queue_revision SET revision = 0"""
 
 
 class PostgresForTests:
@@ -126,6 +129,7 @@ class PostgresStores:
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
     endpoints: PostgresNexusEndpointStore
+    task_queues: PostgresTaskQueueStore
 
 
 @asynccontextmanager
@@ -142,6 +146,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
             PostgresNexusEndpointStore(databases),
+            PostgresTaskQueueStore(databases),
         )
     finally:
         await databases.close()

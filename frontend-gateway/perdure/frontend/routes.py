@@ -185,7 +185,7 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "UpdateWorkerConfig": _CHANGE._replace(role=Role.MATCHING, priority=Priority.BACKGROUND),
     "DescribeTaskQueue": _MATCHING_STATUS,
     "ListTaskQueuePartitions": _MATCHING_STATUS,
-    "UpdateTaskQueueConfig": _LATER_WRITE,
+    "UpdateTaskQueueConfig": _CHANGE._replace(role=Role.MATCHING),
     # Visibility
     "ListOpenWorkflowExecutions": _VISIBILITY,
     "ListClosedWorkflowExecutions": _VISIBILITY,

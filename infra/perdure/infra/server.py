@@ -31,6 +31,7 @@ from perdure.infra.sqlite import (
     SqliteNamespaceStore,
     SqliteNexusEndpointStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
@@ -39,6 +40,7 @@ from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.runtime import Runtime
+from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ class EmbeddedServer:
         self._ownership = SoleOwner(self._history.engine)
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
-        self._matching = MatchingService(runtime, limits, self._history)
+        self._configurations = Configurations(SqliteTaskQueueStore(self._database), runtime.clock, limits)
+        self._matching = MatchingService(runtime, limits, self._history, self._configurations)
         visibility = SqliteVisibilityStore(self._database)
         endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
         self._history.connect(self._matching, visibility)
@@ -146,6 +149,7 @@ class EmbeddedServer:
         """
         try:
             await self._check_namespaces()
+            await self._configurations.catch_up()
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()

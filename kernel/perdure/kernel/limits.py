@@ -118,6 +118,15 @@ class Limits(_Named):
     tasks_in_memory_max: int = _limit(
         50_000, "matching.maxTasksInMemory", "tasks of one task queue held in memory; history keeps the rest"
     )
+    fairness_overrides_max: int = _limit(
+        1_000, "matching.maxFairnessKeyWeightOverrides", "fairness keys of one task queue whose weights are overridden"
+    )
+    fairness_keys_limited_max: int = _limit(
+        2_000, "matching.fairnessKeyRateLimitCacheSize", "fairness keys of one task queue whose rates are remembered"
+    )
+    task_queues_configured_max: int = _limit(
+        1_000, "matching.maxConfiguredTaskQueues", "task queues of one namespace that have a configuration"
+    )
     queries_waiting_max: int = _limit(
         1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
     )

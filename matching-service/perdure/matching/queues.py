@@ -14,8 +14,10 @@ from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Una
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
+from perdure.kernel.persistence.task_queues import ConfiguredQueue
 from perdure.kernel.rpc import HistoryClient, Task
 from perdure.kernel.runtime import Runtime
+from perdure.matching.configurations import Configurations
 from perdure.matching.metrics import (
     BACKLOG,
     BACKLOG_AGE,
@@ -42,10 +44,19 @@ _UNHEARD_NS = 20 * SECOND_NS
 class TaskQueues:
     """Partitions by their key, made when first used and dropped when nobody would notice."""
 
-    def __init__(self, runtime: Runtime, limits: Limits, history: HistoryClient, host_name: str) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        history: HistoryClient,
+        configurations: Configurations,
+        host_name: str,
+    ) -> None:
         self.runtime = runtime
         self.limits = limits
         self.history = history
+        self.configurations = configurations
+        configurations.heard = self._configure
         self.host_name = host_name
         self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
@@ -249,16 +260,32 @@ class TaskQueues:
 
     def unused(self, queue: TaskQueueKey, sticky: bool = False) -> Partition:
         """What a queue looks like that nobody has used yet. It is not kept."""
-        return Partition(queue, sticky, self.runtime.clock, self.limits, self._refill)
+        partition = Partition(queue, sticky, self.runtime.clock, self.limits, self._refill)
+        if not sticky:
+            partition.configure(self.configurations.terms_of(configured(queue)))
+        return partition
 
     def _open(self, queue: TaskQueueKey, sticky: bool) -> Partition:
         partition = self._partitions[queue] = self.unused(queue, sticky)
         partition.metrics = self.metrics.of(queue, sticky=sticky)
         return partition
 
+    def _configure(self, queue: ConfiguredQueue) -> None:
+        terms = self.configurations.terms_of(queue)
+        for number in range(self.limits.task_queue_partitions):
+            # Kinds are numbers, of which some have no queues here.
+            partition = self._partitions.get((queue.namespace_id, queue.name, queue.kind, number))  # type: ignore[call-overload]
+            if partition is not None and not partition.sticky:
+                partition.configure(terms)
+
     def _refill(self, queue: TaskQueueKey) -> None:
         self.metrics.refills += 1
         self.history.redispatch(queue)
+
+
+def configured(queue: TaskQueueKey) -> ConfiguredQueue:
+    """Under which name the configuration of a queue is found; its partitions share it."""
+    return ConfiguredQueue(queue.namespace_id, queue.name, queue.kind)
 
 
 def _on_normal_queue(task: Task) -> Task:

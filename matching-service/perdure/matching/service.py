@@ -23,7 +23,8 @@ from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching import metrics
-from perdure.matching.handlers import describe, nexus, polls, queries, workers
+from perdure.matching.configurations import Configurations
+from perdure.matching.handlers import configure, describe, nexus, polls, queries, workers
 from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
 
@@ -40,6 +41,7 @@ _HANDLERS: dict[str, _Handler] = {
     "RespondNexusTaskFailed": nexus.respond_nexus_task_failed,
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
+    "UpdateTaskQueueConfig": configure.update_task_queue_config,
 }
 _ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Awaitable[Message]]] = {
     "RecordWorkerHeartbeat": workers.record_worker_heartbeat,
@@ -72,8 +74,15 @@ class MatchingService:
     `host_name` is what callers are told about who owns a task queue.
     """
 
-    def __init__(self, runtime: Runtime, limits: Limits, history: HistoryClient, host_name: str = "localhost") -> None:
-        self._queues = TaskQueues(runtime, limits, history, host_name)
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        history: HistoryClient,
+        configurations: Configurations,
+        host_name: str = "localhost",
+    ) -> None:
+        self._queues = TaskQueues(runtime, limits, history, configurations, host_name)
         self._workers = KnownWorkers(runtime.clock, limits)
         self._partitioned = limits.task_queue_partitions > 1
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}

@@ -29,6 +29,7 @@ from perdure.infra.postgres import (
     PostgresNamespaceStore,
     PostgresNexusEndpointStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -304,6 +305,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresMembershipStore(databases),
         PostgresVisibilityStore(databases),
         PostgresNexusEndpointStore(databases),
+        PostgresTaskQueueStore(databases),
     )
 
 

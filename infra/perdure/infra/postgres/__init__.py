@@ -8,6 +8,7 @@ from perdure.infra.postgres.namespaces import PostgresNamespaceStore
 from perdure.infra.postgres.nexus_endpoints import PostgresNexusEndpointStore
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.infra.postgres.shards import PostgresShardStore
+from perdure.infra.postgres.task_queues import PostgresTaskQueueStore
 from perdure.infra.postgres.usage import PostgresUsageStore
 from perdure.infra.postgres.visibility import PostgresVisibilityStore
 
@@ -20,6 +21,7 @@ __all__ = [
     "PostgresNamespaceStore",
     "PostgresNexusEndpointStore",
     "PostgresShardStore",
+    "PostgresTaskQueueStore",
     "PostgresUsageStore",
     "PostgresVisibilityStore",
 ]

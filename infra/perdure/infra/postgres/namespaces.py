@@ -35,7 +35,10 @@ UPDATE = (
     RETURNING true"""
 )
 
-DELETE = "DELETE FROM namespaces WHERE namespace_id = $1"
+#: With it goes what was set of its task queues.
+DELETE = """
+    WITH configured AS (DELETE FROM task_queues WHERE namespace_id = $1)
+    DELETE FROM namespaces WHERE namespace_id = $1"""
 
 _RECORD = "SELECT name, checksum, record FROM namespaces "
 BY_ID = _RECORD + "WHERE namespace_id = $1"

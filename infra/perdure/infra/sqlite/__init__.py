@@ -6,6 +6,7 @@ from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
 from perdure.infra.sqlite.nexus_endpoints import SqliteNexusEndpointStore
 from perdure.infra.sqlite.shards import SqliteShardStore
+from perdure.infra.sqlite.task_queues import SqliteTaskQueueStore
 from perdure.infra.sqlite.usage import SqliteUsageStore
 from perdure.infra.sqlite.visibility import SqliteVisibilityStore
 
@@ -17,6 +18,7 @@ __all__ = [
     "SqliteNamespaceStore",
     "SqliteNexusEndpointStore",
     "SqliteShardStore",
+    "SqliteTaskQueueStore",
     "SqliteUsageStore",
     "SqliteVisibilityStore",
 ]

@@ -9,7 +9,6 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from temporalio.api.enums.v1 import (
     BuildIdTaskReachability,
     DescribeTaskQueueMode,
-    RateLimitSource,
     TaskQueueKind,
     TaskQueueType,
 )
@@ -33,7 +32,7 @@ from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.matching.partition import Partition
-from perdure.matching.queues import TaskQueues
+from perdure.matching.queues import TaskQueues, configured
 
 #: The name of "no version": all workers are unversioned.
 _UNVERSIONED = "__unversioned__"
@@ -79,12 +78,10 @@ async def describe_task_queue(
         response.stats.CopyFrom(_total(list(by_priority.values())))
         for priority, stats in by_priority.items():
             response.stats_by_priority_key[priority].CopyFrom(stats)
+    if request.report_config and (config := queues.configurations.config_of(configured(partition.queue))):
+        response.config.CopyFrom(config)
     response.effective_rate_limit.requests_per_second = partition.rate
-    response.effective_rate_limit.rate_limit_source = (
-        RateLimitSource.RATE_LIMIT_SOURCE_WORKER
-        if partition.rate < queues.limits.dispatch_rate_max
-        else RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM
-    )
+    response.effective_rate_limit.rate_limit_source = partition.rate_source
     return response
 
 

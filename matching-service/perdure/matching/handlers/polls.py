@@ -99,7 +99,7 @@ async def poll(
         try:
             response = await start(queues, call, item, request)
         except (TaskObsolete, NotFound, DataLoss):
-            partition.refund()
+            partition.refund(item)
             continue
         except (ServiceError, asyncio.CancelledError):
             partition.put_back(item)
