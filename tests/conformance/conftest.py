@@ -12,6 +12,7 @@ import pytest
 from perdure.infra.sqlite import (
     SqliteClusterStore,
     SqliteDatabase,
+    SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
@@ -20,6 +21,7 @@ from perdure.infra.sqlite import (
 )
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.cluster import ClusterStore
+from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
@@ -40,6 +42,7 @@ class Stores:
     visibility: VisibilityStore
     cluster: ClusterStore
     usage: UsageStore
+    deployments: DeploymentStore
 
 
 def _on(database: SqliteDatabase) -> Stores:
@@ -50,6 +53,7 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteVisibilityStore(database),
         SqliteClusterStore(database),
         SqliteUsageStore(database),
+        SqliteDeploymentStore(database),
     )
 
 
@@ -83,7 +87,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage)
+        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage, on.deployments)
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -100,6 +104,11 @@ def executions(stores: Stores) -> ExecutionStore:
 @pytest.fixture
 def namespaces(stores: Stores) -> NamespaceStore:
     return stores.namespaces
+
+
+@pytest.fixture
+def deployments(stores: Stores) -> DeploymentStore:
+    return stores.deployments
 
 
 @pytest.fixture

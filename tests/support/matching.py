@@ -24,6 +24,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, VirtualClock
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import (
     NotFound,
@@ -31,9 +32,11 @@ from perdure.kernel.errors import (
 from perdure.kernel.ids import ExecutionKey, NamespaceId, NamespaceName, RunId, TaskKind, TaskQueueKey, WorkflowId
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.news import NoNews
 from perdure.kernel.rpc import QueryTask, Task, TaskObsolete
 from perdure.kernel.runtime import Runtime
 from perdure.matching.service import MatchingService
+from tests.support.fakes import MemoryDeployments
 from tests.support.virtual_time import run
 
 T = TypeVar("T")
@@ -100,7 +103,9 @@ class World:
     def __init__(self, limits: Limits) -> None:
         self.clock = VirtualClock()
         self.history = FakeHistory(self.clock)
-        self.matching = MatchingService(Runtime(self.clock, Entropy(1)), limits, self.history)
+        runtime = Runtime(self.clock, Entropy(1))
+        self.deployments = Deployments(MemoryDeployments(), runtime, limits, NoNews())
+        self.matching = MatchingService(runtime, limits, self.history, self.deployments)
 
     @property
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
+    PostgresDeploymentStore,
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
@@ -44,8 +45,9 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
-    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
+    DELETE FROM namespaces; DELETE FROM worker_deployments; DELETE FROM members; DELETE FROM moves;
+    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
+    UPDATE worker_deployment_revision SET revision = 0"""
 
 
 class PostgresForTests:
@@ -124,6 +126,7 @@ class PostgresStores:
     usage: PostgresUsageStore
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
+    deployments: PostgresDeploymentStore
 
 
 @asynccontextmanager
@@ -139,6 +142,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresUsageStore(databases),
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
+            PostgresDeploymentStore(databases),
         )
     finally:
         await databases.close()

@@ -26,16 +26,19 @@ from perdure.infra.rest.on_demand import OnDemand
 from perdure.infra.sqlite import (
     SqliteClusterStore,
     SqliteDatabase,
+    SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteShardStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 from perdure.matching.service import MatchingService
 
@@ -78,7 +81,8 @@ class EmbeddedServer:
         self._ownership = SoleOwner(self._history.engine)
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
-        self._matching = MatchingService(runtime, limits, self._history)
+        self._deployments = Deployments(SqliteDeploymentStore(self._database), runtime, limits, NoNews())
+        self._matching = MatchingService(runtime, limits, self._history, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
         self._history.connect(self._matching, visibility)
         self._tenancy = tenancy
@@ -97,6 +101,7 @@ class EmbeddedServer:
             reclaimer,
             SqliteClusterStore(self._database),
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
+            self._deployments,
             limits_of=self._limits_of,
             guard=tenancy.guard if tenancy else None,
             also=tenancy.services() if tenancy else (),
@@ -142,6 +147,7 @@ class EmbeddedServer:
         """
         try:
             await self._check_namespaces()
+            await self._deployments.start()
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()
@@ -195,6 +201,7 @@ class EmbeddedServer:
         await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
+        await self._deployments.stop()
         await self._database.close()
 
     async def _check_namespaces(self) -> None:

@@ -133,6 +133,13 @@ class Limits(_Named):
     worker_ttl_ns: int = _limit(
         300 * SECOND_NS, "matching.workerRegistryEntryTTL", "how long a worker is known that is not heard of again"
     )
+    deployments_max: int = _limit(100, "matching.maxDeployments", "worker deployments of a namespace")
+    versions_per_deployment_max: int = _limit(
+        100, "matching.maxVersionsInDeployment", "versions of one worker deployment"
+    )
+    queues_per_version_max: int = _limit(
+        100, "matching.maxTaskQueuesInDeploymentVersion", "task queues that workers of one version poll"
+    )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )

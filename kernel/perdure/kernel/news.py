@@ -18,6 +18,7 @@ class Topic(StrEnum):
     SHARDS = "shards"
     NAMESPACES = "namespaces"
     ACCESS = "access"
+    DEPLOYMENTS = "deployments"
 
 
 class News(Protocol):

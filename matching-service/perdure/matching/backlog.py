@@ -11,7 +11,7 @@ forgotten without any loss: its pass cannot be ahead of the virtual time. So the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush, heapreplace
 from typing import NamedTuple
 
@@ -78,6 +78,18 @@ class Backlog:
         self._waiting.remove(_identity(task))
         return task
 
+    def take_out(self, wanted: Callable[[Task], bool]) -> list[Task]:
+        """Take out the tasks that are wanted, in order."""
+        if not any(wanted(task) for level in self._levels.values() for task in level.tasks()):
+            return []
+        tasks, taken = self.drain(), []
+        for task in tasks:
+            if wanted(task):
+                taken.append(task)
+            else:
+                self.add(task)
+        return taken
+
     def drain(self) -> list[Task]:
         """Take out all tasks, in order."""
         return [self.pop() for _ in range(len(self))]
@@ -124,6 +136,9 @@ class _Level:
 
     def head(self) -> Task:
         return self.queues[self.turns[0][2]][0][2]
+
+    def tasks(self) -> Iterator[Task]:
+        return (task for queue in self.queues.values() for _, _, task in queue)
 
     def stats(self) -> LevelStats:
         return LevelStats(

@@ -20,10 +20,12 @@ from perdure.infra.cluster.metrics import ClusterView
 from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.wire import Calls
 from perdure.infra.tracing.roles import TracedHistory, TracedMatching
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import DATA_PLANE, Member, Role, candidates
 from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News, Topic
+from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
@@ -49,6 +51,7 @@ class Stores:
     namespaces: NamespaceStore
     members: MembershipStore
     visibility: VisibilityStore
+    deployments: DeploymentStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class ClusterNode:
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
         self.namespaces = Namespaces(stores.namespaces, changed=lambda: news.tell(Topic.NAMESPACES))
         self._watch = NamespaceWatch(stores.namespaces, self.namespaces, news)
+        self.deployments = Deployments(stores.deployments, runtime, limits, news)
 
         self.history: HistoryService | None = None
         self._ownership: SharedOwnership | None = None
@@ -107,7 +111,7 @@ class ClusterNode:
 
         self.matching: MatchingService | None = None
         if Role.MATCHING in place.roles:
-            matching_parts = runtime, limits, self.history_router, place.host_name
+            matching_parts = runtime, limits, self.history_router, self.deployments, place.host_name
             self.matching = TracedMatching(tracer, *matching_parts) if tracer else MatchingService(*matching_parts)
         self.matching_router = router = MatchingRouter(
             self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
@@ -148,6 +152,7 @@ class ClusterNode:
             StoreError: the stores cannot be used.
         """
         await self._watch.start()
+        await self.deployments.start()
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
             await self._ownership.start()
@@ -166,7 +171,7 @@ class ClusterNode:
     @property
     def defect(self) -> str:
         """What only a new process mends, empty if there is nothing."""
-        loops = [*self._heartbeat.background, *self._watch.background]
+        loops = [*self._heartbeat.background, *self._watch.background, *self.deployments.background]
         if self._ownership is not None:
             loops += self._ownership.background
         if self.history is not None:
@@ -209,4 +214,5 @@ class ClusterNode:
             await self.history.stop()
         await self.matching_router.stop()
         await self.history_router.stop()
+        await self.deployments.stop()
         await self._watch.stop()

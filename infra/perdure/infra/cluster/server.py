@@ -23,6 +23,7 @@ from perdure.infra.old_usage import OldUsage
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
+    PostgresDeploymentStore,
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
@@ -116,6 +117,7 @@ class ClusterServer:
                 node.history_router,
                 PostgresClusterStore(databases),
                 ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
+                node.deployments,
                 limits_of=self._limits_of,
                 gateways=node.count_gateways,
                 tracer=self._tracer,
@@ -282,6 +284,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresNamespaceStore(databases),
         PostgresMembershipStore(databases),
         PostgresVisibilityStore(databases),
+        PostgresDeploymentStore(databases),
     )
 
 

@@ -3,8 +3,8 @@
 All databases are copied as of one instant: writes to all of them wait, for some milliseconds, until each has given us a
 snapshot. So a workflow and the child that it started are both in the backup, or neither is, wherever they are.
 
-The archive is a ZIP: `manifest.json`, the namespaces, and a member per shard and table that has rows, in the format
-of COPY BINARY. Shards are apart so that they can go back to other databases than they came from, as the map there says.
+The archive is a ZIP: `manifest.json`, the namespaces and their worker deployments, and a member per shard and table that
+has rows, in the format of COPY BINARY. Shards are apart so that they can go back to other databases than they came from, as the map there says.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from perdure.infra.postgres.schema import SHARD_TABLES, BadDatabases
 FORMAT = 1
 _MANIFEST = "manifest.json"
 _NAMESPACES = "namespaces"
+_DEPLOYMENTS = "worker_deployments"
 #: How long writes may wait for the slowest database to hold still, and how often that is tried.
 _STILL_S_MAX = 1
 _ATTEMPTS_MAX = 10
 
 _CLUSTER = """
-    SELECT id AS cluster_id, mark::text, shard_count, revision, now()::text AS taken_at
-    FROM cluster, namespace_revision"""
+    SELECT id AS cluster_id, mark::text, shard_count, namespace_revision.revision,
+           worker_deployment_revision.revision AS deployment_revision, now()::text AS taken_at
+    FROM cluster, namespace_revision, worker_deployment_revision"""
 
 
 class BadBackup(BadDatabases):
@@ -53,6 +55,7 @@ async def back_up(at: Maintenance, archive: zipfile.ZipFile) -> int:
 async def _write(at: Maintenance, archive: zipfile.ZipFile) -> int:
     manifest = {"format": FORMAT, "schema": schema.known(), **dict(await at.directory.fetchrow(_CLUSTER))}
     manifest["namespaces"] = await _export(at.directory, "SELECT * FROM namespaces", archive, _NAMESPACES)
+    manifest["deployments"] = await _export(at.directory, "SELECT * FROM worker_deployments", archive, _DEPLOYMENTS)
     held = await at.shard_map()
     shards: dict[str, Any] = {}
     for name, connection in at.connections.items():
@@ -120,6 +123,8 @@ async def _restore_directory(at: Maintenance, archive: zipfile.ZipFile, manifest
     await at.directory.execute("UPDATE cluster SET id = $1", manifest["cluster_id"])
     await at.directory.execute("UPDATE namespace_revision SET revision = $1", manifest["revision"])
     await _import(at.directory, archive, _NAMESPACES, "namespaces", manifest["namespaces"])
+    await at.directory.execute("UPDATE worker_deployment_revision SET revision = $1", manifest["deployment_revision"])
+    await _import(at.directory, archive, _DEPLOYMENTS, "worker_deployments", manifest["deployments"])
 
 
 async def _restore_shard(

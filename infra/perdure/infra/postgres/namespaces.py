@@ -35,7 +35,9 @@ UPDATE = (
     RETURNING true"""
 )
 
-DELETE = "DELETE FROM namespaces WHERE namespace_id = $1"
+DELETE = """
+    WITH deployments AS (DELETE FROM worker_deployments WHERE namespace_id = $1)
+    DELETE FROM namespaces WHERE namespace_id = $1"""
 
 _RECORD = "SELECT name, checksum, record FROM namespaces "
 BY_ID = _RECORD + "WHERE namespace_id = $1"
