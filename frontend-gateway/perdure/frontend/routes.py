@@ -96,6 +96,8 @@ class RouteTableError(Exception):
 
 _CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
+#: Of the installation as a whole, and nobody's quota.
+_ENDPOINT_ADMIN = _CLUSTER_ADMIN._replace(quota=Quota.SYSTEM)
 _NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
 _EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT, audit=True)
@@ -277,9 +279,9 @@ OPERATOR_ROUTES: Mapping[str, Route] = {
     "RemoveRemoteCluster": _LATER_CLUSTER_ADMIN,
     "ListClusters": _CLUSTER_READ,
     "GetNexusEndpoint": _CLUSTER_READ,
-    "CreateNexusEndpoint": _CLUSTER_ADMIN,
-    "UpdateNexusEndpoint": _CLUSTER_ADMIN,
-    "DeleteNexusEndpoint": _CLUSTER_ADMIN,
+    "CreateNexusEndpoint": _ENDPOINT_ADMIN,
+    "UpdateNexusEndpoint": _ENDPOINT_ADMIN,
+    "DeleteNexusEndpoint": _ENDPOINT_ADMIN,
     "ListNexusEndpoints": _CLUSTER_READ,
 }
 
