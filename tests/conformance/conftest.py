@@ -12,20 +12,24 @@ import pytest
 from perdure.infra.sqlite import (
     SqliteClusterStore,
     SqliteDatabase,
+    SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteNexusEndpointStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.cluster import ClusterStore
+from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
 from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from tests.support.postgres import PostgresForTests, opened
@@ -43,6 +47,8 @@ class Stores:
     cluster: ClusterStore
     usage: UsageStore
     endpoints: NexusEndpointStore
+    task_queues: TaskQueueStore
+    deployments: DeploymentStore
 
 
 def _on(database: SqliteDatabase) -> Stores:
@@ -54,6 +60,8 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteClusterStore(database),
         SqliteUsageStore(database),
         SqliteNexusEndpointStore(database),
+        SqliteTaskQueueStore(database),
+        SqliteDeploymentStore(database),
     )
 
 
@@ -87,7 +95,17 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage, on.endpoints)
+        yield Stores(
+            on.executions,
+            on.shards,
+            on.namespaces,
+            on.visibility,
+            on.cluster,
+            on.usage,
+            on.endpoints,
+            on.task_queues,
+            on.deployments,
+        )
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -112,6 +130,11 @@ def endpoints(stores: Stores) -> NexusEndpointStore:
 
 
 @pytest.fixture
+def deployments(stores: Stores) -> DeploymentStore:
+    return stores.deployments
+
+
+@pytest.fixture
 def cluster(stores: Stores) -> ClusterStore:
     return stores.cluster
 
@@ -124,6 +147,11 @@ def visibility(stores: Stores) -> VisibilityStore:
 @pytest.fixture
 def usage(stores: Stores) -> UsageStore:
     return stores.usage
+
+
+@pytest.fixture
+def task_queues(stores: Stores) -> TaskQueueStore:
+    return stores.task_queues
 
 
 @pytest.fixture

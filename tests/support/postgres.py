@@ -13,11 +13,13 @@ from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
+    PostgresDeploymentStore,
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
     PostgresNexusEndpointStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -45,8 +47,10 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves; DELETE FROM nexus_endpoints;
-    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0"""
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
+    DELETE FROM nexus_endpoints; DELETE FROM task_queues; DELETE FROM worker_deployments;
+    UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
+    UPDATE task_queue_revision SET revision = 0; UPDATE worker_deployment_revision SET revision = 0"""
 
 
 class PostgresForTests:
@@ -126,6 +130,8 @@ class PostgresStores:
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
     endpoints: PostgresNexusEndpointStore
+    task_queues: PostgresTaskQueueStore
+    deployments: PostgresDeploymentStore
 
 
 @asynccontextmanager
@@ -142,6 +148,8 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
             PostgresNexusEndpointStore(databases),
+            PostgresTaskQueueStore(databases),
+            PostgresDeploymentStore(databases),
         )
     finally:
         await databases.close()

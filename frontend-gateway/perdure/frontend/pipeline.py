@@ -109,7 +109,7 @@ class Pipeline:
                 handler = self._handlers.composed.get(rpc, self._handlers.history)
             case Role.MATCHING:
                 handler = self._handlers.composed.get(rpc, self._handlers.matching)
-            case Role.VISIBILITY:
+            case Role.VISIBILITY | Role.DEPLOYMENTS:
                 handler = self._handlers.composed[rpc]
         return self._namespaced(method, route, handler)
 

@@ -25,6 +25,8 @@ class Role(Enum):
     HISTORY = auto()
     MATCHING = auto()
     VISIBILITY = auto()
+    #: The gateway, from the records of worker deployments.
+    DEPLOYMENTS = auto()
     NOT_YET = auto()
 
 
@@ -121,6 +123,8 @@ _MATCHING_PROGRESS = _PROGRESS._replace(role=Role.MATCHING)
 _MATCHING_HOUSEKEEPING = _HOUSEKEEPING._replace(role=Role.MATCHING)
 _MATCHING_STATUS = _STATUS._replace(role=Role.MATCHING)
 _VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY, Priority.EVENT, audit=False)
+_DEPLOYMENT_CHANGE = _CHANGE._replace(role=Role.DEPLOYMENTS)
+_DEPLOYMENT_STATUS = _STATUS._replace(role=Role.DEPLOYMENTS)
 _LATER_READ = _STATUS._replace(role=Role.NOT_YET)
 _LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
 _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
@@ -187,7 +191,7 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "UpdateWorkerConfig": _CHANGE._replace(role=Role.MATCHING, priority=Priority.BACKGROUND),
     "DescribeTaskQueue": _MATCHING_STATUS,
     "ListTaskQueuePartitions": _MATCHING_STATUS,
-    "UpdateTaskQueueConfig": _LATER_WRITE,
+    "UpdateTaskQueueConfig": _CHANGE._replace(role=Role.MATCHING),
     # Visibility
     "ListOpenWorkflowExecutions": _VISIBILITY,
     "ListClosedWorkflowExecutions": _VISIBILITY,
@@ -215,17 +219,17 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "GetDeploymentReachability": _LATER_READ,
     "GetCurrentDeployment": _LATER_READ,
     "SetCurrentDeployment": _LATER_WRITE,
-    "CreateWorkerDeployment": _LATER_WRITE,
-    "DescribeWorkerDeployment": _LATER_READ,
-    "DeleteWorkerDeployment": _LATER_WRITE,
-    "ListWorkerDeployments": _LATER_LIST,
-    "SetWorkerDeploymentManager": _LATER_WRITE,
-    "SetWorkerDeploymentCurrentVersion": _LATER_WRITE,
-    "SetWorkerDeploymentRampingVersion": _LATER_WRITE,
-    "CreateWorkerDeploymentVersion": _LATER_WRITE,
-    "DescribeWorkerDeploymentVersion": _LATER_READ,
-    "DeleteWorkerDeploymentVersion": _LATER_WRITE,
-    "UpdateWorkerDeploymentVersionMetadata": _LATER_WRITE,
+    "CreateWorkerDeployment": _DEPLOYMENT_CHANGE,
+    "DescribeWorkerDeployment": _DEPLOYMENT_STATUS,
+    "DeleteWorkerDeployment": _DEPLOYMENT_CHANGE,
+    "ListWorkerDeployments": _VISIBILITY._replace(role=Role.DEPLOYMENTS),
+    "SetWorkerDeploymentManager": _DEPLOYMENT_CHANGE,
+    "SetWorkerDeploymentCurrentVersion": _DEPLOYMENT_CHANGE,
+    "SetWorkerDeploymentRampingVersion": _DEPLOYMENT_CHANGE,
+    "CreateWorkerDeploymentVersion": _DEPLOYMENT_CHANGE,
+    "DescribeWorkerDeploymentVersion": _DEPLOYMENT_STATUS,
+    "DeleteWorkerDeploymentVersion": _DEPLOYMENT_CHANGE,
+    "UpdateWorkerDeploymentVersionMetadata": _DEPLOYMENT_CHANGE,
     "UpdateWorkerDeploymentVersionComputeConfig": _LATER_WRITE,
     "ValidateWorkerDeploymentVersionComputeConfig": _LATER_READ,
     # Batch jobs

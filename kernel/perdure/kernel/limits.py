@@ -118,6 +118,15 @@ class Limits(_Named):
     tasks_in_memory_max: int = _limit(
         50_000, "matching.maxTasksInMemory", "tasks of one task queue held in memory; history keeps the rest"
     )
+    fairness_overrides_max: int = _limit(
+        1_000, "matching.maxFairnessKeyWeightOverrides", "fairness keys of one task queue whose weights are overridden"
+    )
+    fairness_keys_limited_max: int = _limit(
+        2_000, "matching.fairnessKeyRateLimitCacheSize", "fairness keys of one task queue whose rates are remembered"
+    )
+    task_queues_configured_max: int = _limit(
+        1_000, "matching.maxConfiguredTaskQueues", "task queues of one namespace that have a configuration"
+    )
     queries_waiting_max: int = _limit(
         1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
     )
@@ -153,6 +162,13 @@ class Limits(_Named):
     callback_header_size_max: int = _limit(8192, "frontend.callbackHeaderMaxLength", "size of a callback's header")
     nexus_operation_token_max: int = _limit(
         4096, "component.nexusoperations.limit.operation.token.length", "length of a Nexus operation's token"
+    )
+    deployments_max: int = _limit(100, "matching.maxDeployments", "worker deployments of a namespace")
+    versions_per_deployment_max: int = _limit(
+        100, "matching.maxVersionsInDeployment", "versions of one worker deployment"
+    )
+    queues_per_version_max: int = _limit(
+        100, "matching.maxTaskQueuesInDeploymentVersion", "task queues that workers of one version poll"
     )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"

@@ -18,6 +18,8 @@ class Topic(StrEnum):
     SHARDS = "shards"
     NAMESPACES = "namespaces"
     ACCESS = "access"
+    TASK_QUEUES = "task-queues"
+    DEPLOYMENTS = "deployments"
 
 
 class News(Protocol):

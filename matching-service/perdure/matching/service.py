@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.kernel.addressing import WORKERS, task_queue_of
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
@@ -23,7 +24,8 @@ from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.rpc import HistoryClient, NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching import metrics
-from perdure.matching.handlers import describe, nexus, polls, queries, workers
+from perdure.matching.configurations import Configurations
+from perdure.matching.handlers import configure, describe, nexus, polls, queries, workers
 from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
 
@@ -40,6 +42,7 @@ _HANDLERS: dict[str, _Handler] = {
     "RespondNexusTaskFailed": nexus.respond_nexus_task_failed,
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
+    "UpdateTaskQueueConfig": configure.update_task_queue_config,
 }
 _ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Awaitable[Message]]] = {
     "RecordWorkerHeartbeat": workers.record_worker_heartbeat,
@@ -72,8 +75,16 @@ class MatchingService:
     `host_name` is what callers are told about who owns a task queue.
     """
 
-    def __init__(self, runtime: Runtime, limits: Limits, history: HistoryClient, host_name: str = "localhost") -> None:
-        self._queues = TaskQueues(runtime, limits, history, host_name)
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        history: HistoryClient,
+        configurations: Configurations,
+        deployments: Deployments,
+        host_name: str = "localhost",
+    ) -> None:
+        self._queues = TaskQueues(runtime, limits, history, configurations, deployments, host_name)
         self._workers = KnownWorkers(runtime.clock, limits)
         self._partitioned = limits.task_queue_partitions > 1
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}

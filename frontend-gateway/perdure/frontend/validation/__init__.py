@@ -15,6 +15,7 @@ from perdure.frontend.validation import (
     schedules,
     standalone_activity,
     start,
+    task_queues,
     updates,
     workers,
 )
@@ -78,6 +79,7 @@ CHECKS: Mapping[str, Check] = {
     "PollNexusTaskQueue": nexus.check_poll,
     "RespondNexusTaskCompleted": nexus.check_completed,
     "RespondNexusTaskFailed": nexus.check_failed,
+    "UpdateTaskQueueConfig": task_queues.check_update_config,
     "RecordWorkerHeartbeat": workers.check_worker_heartbeats,
     "ShutdownWorker": workers.check_shutdown_worker,
 }

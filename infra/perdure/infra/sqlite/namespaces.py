@@ -30,6 +30,8 @@ NEXT_REVISION = "UPDATE namespace_revision SET revision = revision + 1 RETURNING
 REVISION = "SELECT revision FROM namespace_revision"
 
 DELETE = "DELETE FROM namespaces WHERE namespace_id = ?"
+DELETE_CONFIGURATIONS = "DELETE FROM task_queues WHERE namespace_id = ?"
+DELETE_DEPLOYMENTS = "DELETE FROM worker_deployments WHERE namespace_id = ?"
 
 _RECORD = "SELECT name, checksum, record FROM namespaces "
 BY_ID = _RECORD + "WHERE namespace_id = ?"
@@ -66,7 +68,12 @@ class SqliteNamespaceStore:
         await self._database.transaction(replace)
 
     async def delete(self, namespace_id: NamespaceId) -> None:
-        await self._database.transaction(lambda cursor: cursor.execute(DELETE, (namespace_id,)) and None)
+        def delete(cursor: apsw.Cursor) -> None:
+            cursor.execute(DELETE_CONFIGURATIONS, (namespace_id,))
+            cursor.execute(DELETE_DEPLOYMENTS, (namespace_id,))
+            cursor.execute(DELETE, (namespace_id,))
+
+        await self._database.transaction(delete)
 
     async def by_id(self, namespace_id: NamespaceId) -> Namespace | None:
         return self._first(BY_ID, namespace_id)

@@ -13,6 +13,7 @@ from perdure.infra.backups import BackupFailed, back_up_cluster, restore_cluster
 from perdure.infra.postgres.backup import BadBackup
 from perdure.infra.postgres.maintenance import Busy, maintenance
 from perdure.infra.postgres.schema import migrate
+from perdure.kernel.deployments.records import Deployment, Version
 from perdure.kernel.ids import NamespaceId, NamespaceName, ShardId
 from perdure.kernel.membership import Member, Role
 from perdure.kernel.namespace import Namespace
@@ -23,6 +24,7 @@ from tests.support.records import A_START, NAMESPACE, head, key, record, starts,
 
 HERE, THERE = ShardId(3), ShardId(400)
 NAMED = Namespace(id=NamespaceId(NAMESPACE), name=NamespaceName("orders"))
+DEPLOYMENT = Deployment(NAMED.id, "shop", 5, version=1, versions={"1": Version("1", 5)})
 
 
 async def append(stores: PostgresStores, epochs: Mapping[ShardId, int], shard: ShardId, sequence: int) -> None:
@@ -60,6 +62,7 @@ async def test_everything_comes_back(
     async with opened(dsns) as stores:
         await stores.cluster.identify("this cluster")
         await stores.namespaces.create(NAMED)
+        await stores.deployments.write(DEPLOYMENT)
         await stores.shards.acquire([HERE], "before")
         epochs = await stores.shards.acquire([HERE, THERE], "owner")
         for shard in (HERE, THERE):
@@ -75,6 +78,7 @@ async def test_everything_comes_back(
     async with opened(new) as stores:
         assert await stores.cluster.identify("another") == "this cluster"
         assert await stores.namespaces.by_name(NAMED.name) == NAMED
+        assert await stores.deployments.changed_since(0) == (1, [DEPLOYMENT])
         assert (await stores.namespaces.changed_since(0))[0] == revision
         assert [await sequence_of(stores, shard) for shard in (HERE, THERE)] == [2, 2]
         assert await starts(stores.usage) == 4
