@@ -23,16 +23,29 @@ from temporalio.api.enums.v1 import (
     WorkflowTaskFailedCause,
 )
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.nexus.v1 import Response
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import Request
 
-from perdure.history.machines import activity, activity_control, child, external, pause, update, workflow, workflow_task
+from perdure.history.machines import (
+    activity,
+    activity_control,
+    child,
+    external,
+    nexus_operation,
+    pause,
+    update,
+    workflow,
+    workflow_task,
+)
 from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution, UpdateStage, WorkflowTask
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import InvalidArgument, ServiceError
 from perdure.kernel.limits import Limits
-from perdure.kernel.rpc import TaskObsolete
+from perdure.kernel.mail import OperationClosed
+from perdure.kernel.nexus_failures import handler_failure
+from perdure.kernel.rpc import NexusAnswer, TaskObsolete
 from tests.differential import commands as c
 from tests.differential import updates as u
 from tests.support import reports
@@ -59,6 +72,17 @@ ACTIVITY_OPTIONS = st.fixed_dictionaries(
         "request_eager_execution": st.booleans(),
     },
 )
+OPERATION_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "schedule_to_close_timeout": st.just({"seconds": 30}),
+        "schedule_to_start_timeout": st.just({"seconds": 2}),
+        "start_to_close_timeout": st.just({"seconds": 5}),
+    },
+)
+OPERATION_NEWS = st.sampled_from(
+    ["away", "no", "done", "started", "closed", "failed", "canceled", "cancel away", "heard"]
+)
 POLICIES = st.sampled_from([None, "PARENT_CLOSE_POLICY_ABANDON", "PARENT_CLOSE_POLICY_REQUEST_CANCEL"])
 
 
@@ -69,6 +93,7 @@ def commands(state: Execution) -> st.SearchStrategy[list[Command]]:
         st.builds(lambda name, policy: c.start_child(name, "orders", parent_close_policy=policy), NAMES, POLICIES),
         st.builds(c.signal_external, NAMES),
         st.builds(lambda name: c.cancel_external(f"other-{name}"), NAMES),
+        st.builds(lambda options: c.schedule_nexus("pay", **options), OPERATION_OPTIONS),
     ]
     if unused := [name for name in "abcd" if name not in state.activity_ids]:
         choices += 2 * [
@@ -82,6 +107,8 @@ def commands(state: Execution) -> st.SearchStrategy[list[Command]]:
         choices.append(st.builds(c.start_timer, st.sampled_from(unused), SECONDS))
     if uncancelled := [key for key, each in state.activities.items() if not each.cancel_requested]:
         choices.append(st.builds(c.cancel_activity, st.sampled_from(uncancelled)))
+    if unwanted := [key for key, each in state.operations.items() if each.cancel is None]:
+        choices.append(st.builds(c.cancel_nexus, st.sampled_from(unwanted)))
     fired = [each.timer_fired_event_attributes.timer_id for each in state.buffered]
     if cancellable := [*state.timers, *filter(None, fired)]:
         choices.append(st.builds(c.cancel_timer, st.sampled_from(cancellable)))
@@ -284,6 +311,30 @@ class AnySequence(RuleBasedStateMachine):
         else:
             cause = StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
             self.run.decide(child.start_failed, pending, cause)
+
+    @precondition(lambda self: self.state.operations and self.state.running)
+    @rule(data=st.data(), how=OPERATION_NEWS)
+    def hear_of_operation(self, data: st.DataObject, how: str) -> None:
+        operation = data.draw(st.sampled_from(list(self.state.operations.values())))
+        if how in ("closed", "failed", "canceled"):
+            failed = failure() if how != "closed" else None
+            letter = OperationClosed(
+                "run", operation.scheduled_event_id, "", "token", 1, [], failure=failed, canceled=how == "canceled"
+            )
+            self.attempt(nexus_operation.told_end, operation, letter)
+        elif how in ("cancel away", "heard"):
+            if operation.wants_cancel:
+                answer = NexusAnswer(failure=handler_failure("UNAVAILABLE", "") if how != "heard" else None)
+                self.attempt(nexus_operation.answer_cancel, operation, answer)
+        elif operation.wants_start:
+            kind = {"away": "UNAVAILABLE", "no": "NOT_FOUND"}.get(how)
+            response = Response()
+            if how == "started":
+                response.start_operation.async_success.operation_token = "token"
+            else:
+                response.start_operation.sync_success.SetInParent()
+            answer = NexusAnswer(failure=handler_failure(kind, "")) if kind else NexusAnswer(response=response)
+            self.attempt(nexus_operation.answer_start, operation, answer)
 
     @precondition(lambda self: self.state.signals_out)
     @rule(delivered=st.booleans())

@@ -28,6 +28,8 @@ from perdure.auth.oidc.issuers import Fetch
 from perdure.auth.policy.grants import Grants
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
+from perdure.infra.sqlite import SqliteDatabase, SqliteNexusEndpointStore
 from perdure.infra.tenancy.access import Access
 from perdure.infra.tenancy.control_plane import ControlPlane
 from perdure.infra.tenancy.data_plane import SharedNamespaces
@@ -94,8 +96,9 @@ class ControlBench:
         news = LocalNews()
         self.access = Access(self.runtime, database, news)
         self._directory = directory = Namespaces(self.namespaces)
+        self.endpoints = NexusEndpoints(SqliteNexusEndpointStore(SqliteDatabase.open(None)), self.runtime.clock)
         self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer())
-        self.data_plane = SharedNamespaces(directory, self._deletion)
+        self.data_plane = SharedNamespaces(directory, self._deletion, self.endpoints)
         self.people = People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append)
         self.control_plane = ControlPlane(
             self.runtime,

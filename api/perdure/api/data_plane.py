@@ -6,10 +6,11 @@ from typing import Protocol
 
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 
 
 class NameTaken(Exception):
-    """Another namespace is called so."""
+    """Another namespace, or Nexus endpoint of the account, is called so."""
 
 
 class Outdated(Exception):
@@ -45,8 +46,18 @@ class NamespaceFollower(Protocol):
 
 
 class DataPlane(NamespaceFollower, Protocol):
-    """Namespaces with what they hold."""
+    """Namespaces with what they hold, and Nexus endpoints."""
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         """Let it be gone with all that it holds, which may take a while longer than the call."""
         ...
+
+    async def put_endpoint(self, endpoint: NexusEndpoint) -> None:
+        """Let there be this endpoint: as it says, but for `version`. One that a later wish was about stays as it is.
+
+        Raises:
+            NameTaken: another one of the account has its name.
+        """
+        ...
+
+    async def delete_endpoint(self, endpoint_id: str) -> None: ...

@@ -96,7 +96,7 @@ class EmbeddedServer:
         self._pages = ""
         reclaimer = Reclaimer(self._history)
         if tenancy is not None:
-            tenancy.connect(self._namespaces, reclaimer, self._endpoints, usage)
+            tenancy.connect(self._namespaces, endpoints, reclaimer, self._endpoints, usage)
         self._gateway = Gateway(
             runtime,
             limits,

@@ -16,7 +16,8 @@ class NexusEndpoint(msgspec.Struct, frozen=True):
     Operations are handled by the workers of `task_queue` in the namespace of that id. `version` is 1 at first and grows
     by one with each update. `description` is a serialised `Payload`, or empty. `account_id` is whose it is, empty in an
     installation without tenants: names are unique in an account. `callers` are the ids of the namespaces that may call
-    it; None are all of the account.
+    it; None are all of the account. `wish` is the
+    version of what the control plane wishes of it: whoever comes with an earlier one comes too late.
     """
 
     id: str
@@ -29,6 +30,7 @@ class NexusEndpoint(msgspec.Struct, frozen=True):
     modified_at_ns: int = 0
     account_id: str = ""
     callers: tuple[NamespaceId, ...] | None = None
+    wish: int = 0
 
     def may_be_called_by(self, namespace: Namespace) -> bool:
         """Whether operations may be started from there."""

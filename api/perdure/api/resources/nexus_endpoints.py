@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from temporalio.api.cloud.cloudservice.v1 import (
     CreateNexusEndpointRequest,
@@ -18,6 +19,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateNexusEndpointResponse,
 )
 from temporalio.api.cloud.nexus.v1 import Endpoint, EndpointSpec
+from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall, Method, at_account
 from perdure.api.data.tables import ResourceRow
@@ -32,14 +34,20 @@ CALLERS_MAX = 1000
 QUEUE_LENGTH_MAX = 1000
 
 _FIELD = "endpoint_id"
+_ACTIVATING = int(ResourceState.RESOURCE_STATE_ACTIVATING)
+_UPDATING = int(ResourceState.RESOURCE_STATE_UPDATING)
+_DELETING = int(ResourceState.RESOURCE_STATE_DELETING)
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]")
 
 
 async def _create(call: ControlCall, request: CreateNexusEndpointRequest) -> CreateNexusEndpointResponse:
-    await _check(call, request.spec)
+    details = await _check(call, request.spec)
     if await call.transaction.count(call.account_id, kinds.NEXUS_ENDPOINT) >= call.limits.nexus_endpoints_max:
         raise rows.too_many(call.limits, "nexus_endpoints_max", "too many Nexus endpoints")
-    row = await rows.create(call, kinds.NEXUS_ENDPOINT, call.new_id(), request.spec.name, request.spec)
+    row = await rows.create(
+        call, kinds.NEXUS_ENDPOINT, call.new_id(), request.spec.name, request.spec, state=_ACTIVATING, **details
+    )
+    call.deferred = True
     return CreateNexusEndpointResponse(endpoint_id=row.id)
 
 
@@ -63,15 +71,17 @@ async def _list(call: ControlCall, request: GetNexusEndpointsRequest) -> GetNexu
 
 async def _update(call: ControlCall, request: UpdateNexusEndpointRequest) -> UpdateNexusEndpointResponse:
     row = await rows.find(call, kinds.NEXUS_ENDPOINT, request.endpoint_id, field=_FIELD)
-    await _check(call, request.spec)
+    details = await _check(call, request.spec)
     await names.rename(call, row, request.spec.name)
-    rows.change(call, row, request.resource_version, request.spec)
+    rows.change(call, row, request.resource_version, request.spec, state=_UPDATING, details=details)
+    call.deferred = True
     return UpdateNexusEndpointResponse()
 
 
 async def _delete(call: ControlCall, request: DeleteNexusEndpointRequest) -> DeleteNexusEndpointResponse:
     row = await rows.find(call, kinds.NEXUS_ENDPOINT, request.endpoint_id, field=_FIELD)
-    await rows.delete(call, row, request.resource_version)
+    rows.change(call, row, request.resource_version, state=_DELETING)
+    call.deferred = True
     return DeleteNexusEndpointResponse()
 
 
@@ -84,7 +94,8 @@ def _shown(call: ControlCall, row: ResourceRow) -> Endpoint:
     return result
 
 
-async def _check(call: ControlCall, spec: EndpointSpec) -> None:
+async def _check(call: ControlCall, spec: EndpointSpec) -> dict[str, Any]:
+    """What is wrong with a specification is told. Returns by which ids the data plane knows the namespaces in it."""
     if len(spec.name) > NAME_LENGTH_MAX or not _NAME.fullmatch(spec.name):
         raise InvalidArgument(
             f"spec.name: must have 2 to {NAME_LENGTH_MAX} letters, digits and hyphens, begin with a letter and not end "
@@ -96,8 +107,10 @@ async def _check(call: ControlCall, spec: EndpointSpec) -> None:
     names.check(target.task_queue, "spec.target_spec.worker_target_spec.task_queue", QUEUE_LENGTH_MAX)
     if len(spec.policy_specs) > CALLERS_MAX:
         raise InvalidArgument(f"spec.policy_specs: at most {CALLERS_MAX}.")
+    ids = []
     for field, namespace in _namespaces(spec):
-        await rows.find(call, kinds.NAMESPACE, namespace, field=field)
+        ids.append((await rows.find(call, kinds.NAMESPACE, namespace, field=field)).details["namespace_id"])
+    return {"target_id": ids[0], "caller_ids": ids[1:]}
 
 
 def _namespaces(spec: EndpointSpec) -> Iterator[tuple[str, str]]:

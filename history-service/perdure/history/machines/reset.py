@@ -114,6 +114,18 @@ _OF_CHILDREN = frozenset(
 )
 
 
+#: Events by which a workflow learns what becomes of a Nexus operation. A wish to cancel one is the workflow's own.
+_OF_OPERATIONS = frozenset(
+    {
+        EventType.EVENT_TYPE_NEXUS_OPERATION_STARTED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_COMPLETED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_FAILED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_CANCELED,
+        EventType.EVENT_TYPE_NEXUS_OPERATION_TIMED_OUT,
+    }
+)
+
+
 #: Events that came from outside, and by which kind they can be excluded.
 _FROM_OUTSIDE: Mapping[int, int] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _Exclude.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
@@ -121,6 +133,7 @@ _FROM_OUTSIDE: Mapping[int, int] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UNSPECIFIED,
     **dict.fromkeys(_OF_CHILDREN, _Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UNSPECIFIED),
+    **dict.fromkeys(_OF_OPERATIONS, _Exclude.RESET_REAPPLY_EXCLUDE_TYPE_NEXUS),
 }
 
 
@@ -145,6 +158,8 @@ def repeat(tx: Transition, events: Iterable[HistoryEvent]) -> None:
             _admit(tx, event)
         elif kind in _OF_CHILDREN:
             _tell_of_child(tx, event)
+        elif kind in _OF_OPERATIONS:
+            _tell_of_operation(tx, event)
         else:
             _arrive(tx, event)
 
@@ -189,6 +204,16 @@ def _tell_of_child(tx: Transition, event: HistoryEvent) -> None:
         _arrive(tx, event)
     else:
         _arrive(tx, event, started_event_id=child.started_event_id)
+
+
+def _tell_of_operation(tx: Transition, event: HistoryEvent) -> None:
+    """An operation that the new run has too, and not another by the same event id."""
+    attributes = getattr(event, str(event.WhichOneof("attributes")))
+    operation = tx.state.operations.get(attributes.scheduled_event_id)
+    if operation is None or operation.scheduled.request_id != attributes.request_id:
+        return
+    if event.event_type != EventType.EVENT_TYPE_NEXUS_OPERATION_STARTED or not operation.started:
+        _arrive(tx, event)
 
 
 def _child_id(attributes: object) -> str:

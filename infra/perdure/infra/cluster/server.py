@@ -105,7 +105,8 @@ class ClusterServer:
             self._tracer,
         )
         if tenancy is not None:
-            tenancy.connect(node.namespaces, node.history_router, self._news or NoNews(), PostgresUsageStore(databases))
+            usage = PostgresUsageStore(databases)
+            tenancy.connect(node.namespaces, node.endpoints, node.history_router, self._news or NoNews(), usage)
         # What others than the gateway serve, on its ports if it is here: as it is, and received for HTTP.
         served, received = tenancy.services() if tenancy else [], list[Service]()
         self._gateway: Gateway | None = None

@@ -15,6 +15,7 @@ from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.regions import RegionOfCloud
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.services import Service
 from perdure.frontend.tls import Authorities, ServerTls
 from perdure.infra.cluster import access_status
@@ -62,7 +63,14 @@ class ClusterTenancy:
         assert settings.control_plane.database is not None
         return cls(settings, runtime, await ControlDatabase.expect(settings.control_plane.database))
 
-    def connect(self, namespaces: Namespaces, reclaimer: NamespaceReclaimer, news: News, usage: UsageStore) -> None:
+    def connect(
+        self,
+        namespaces: Namespaces,
+        nexus: NexusEndpoints,
+        reclaimer: NamespaceReclaimer,
+        news: News,
+        usage: UsageStore,
+    ) -> None:
         """Raises:
         PolicyError: an RPC is missing from the table of who may call what.
         OSError, ValueError: the file of sealing keys, or of authorities, cannot be used.
@@ -82,7 +90,7 @@ class ClusterTenancy:
         self._control_plane = ControlPlane(
             runtime,
             self._access,
-            SharedNamespaces(namespaces, self._deletion),
+            SharedNamespaces(namespaces, self._deletion, nexus),
             news,
             lambda: endpoints,
             usage,

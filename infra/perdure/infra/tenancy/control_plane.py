@@ -25,7 +25,7 @@ from perdure.api.people.failures import FailedSignIns
 from perdure.api.people.outbox import Outbox
 from perdure.api.people.passwords import Passwords
 from perdure.api.people.people import People
-from perdure.api.resources import billing_reports
+from perdure.api.resources import billing_reports, nexus_steps
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.resources.namespace_steps import FAILED_STATES, STEPS
 from perdure.api.resources.regions import LOCAL, RegionOfCloud
@@ -93,8 +93,10 @@ class ControlPlane:
         access.policy.verify([*METHODS, SCIM_SERVICE])
         self._database = access.database
         self._data_plane = data_plane
-        steps = {**STEPS, **reports.steps(access.database, usage)}
-        self._runner = OperationRunner(access.database, data_plane, runtime, news, steps, FAILED_STATES)
+        steps = {**STEPS, **nexus_steps.STEPS, **reports.steps(access.database, usage)}
+        self._runner = OperationRunner(
+            access.database, data_plane, runtime, news, steps, {**FAILED_STATES, **nexus_steps.FAILED_STATES}
+        )
         self.calls = calls = calls or GuardedCalls(AllowedAddresses())
         self.sinks = SinkMaker(calls, runtime.clock, sealer, audit.directory)
         self._exporter = AuditExporter(access.database, self.sinks, runtime.clock)

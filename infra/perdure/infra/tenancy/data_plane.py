@@ -8,10 +8,13 @@ from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from perdure.api.data_plane import NameTaken, Outdated
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.persistence.nexus_endpoints import NexusEndpointConflict
 
 
 class NamespaceRecords:
@@ -71,13 +74,34 @@ class NamespaceRecords:
 class SharedNamespaces(NamespaceRecords):
     """See `perdure.api.data_plane.DataPlane`."""
 
-    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion) -> None:
+    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion, endpoints: NexusEndpoints) -> None:
         super().__init__(namespaces)
         self._deletion = deletion
+        self._endpoints = endpoints
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         if await self._find(namespace_id) is not None:
             await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
+
+    async def put_endpoint(self, endpoint: NexusEndpoint) -> None:
+        store = self._endpoints.store
+        known = await store.by_id(endpoint.id)
+        try:
+            if known is None:
+                await store.create(endpoint)
+            elif known.wish < endpoint.wish:
+                await store.update(msgspec.structs.replace(endpoint, version=known.version + 1))
+        except NexusEndpointConflict:
+            other = await store.by_name(endpoint.account_id, endpoint.name)
+            if other is not None and other.id != endpoint.id:
+                raise NameTaken(endpoint.name) from None
+            raise
+        finally:
+            self._endpoints.forget()
+
+    async def delete_endpoint(self, endpoint_id: str) -> None:
+        await self._endpoints.store.delete(endpoint_id)
+        self._endpoints.forget()
 
 
 def _check_wish(known: Namespace, wish: int, overrule: bool) -> None:

@@ -22,6 +22,7 @@ from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.sealing import Sealer
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls
 from perdure.infra import belonging
@@ -107,12 +108,13 @@ class EmbeddedTenancy:
     def connect(
         self,
         namespaces: Namespaces,
+        nexus: NexusEndpoints,
         reclaimer: NamespaceReclaimer,
         endpoints: Callable[[], NamespaceEndpoints],
         usage: UsageStore,
     ) -> None:
         self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
-        self._data_plane = SharedNamespaces(namespaces, self._deletion)
+        self._data_plane = SharedNamespaces(namespaces, self._deletion, nexus)
         # Whoever has started the server is the only one who reads this.
         mailer = PrintedMailer(sys.stderr.write)
         secure = self._secure
