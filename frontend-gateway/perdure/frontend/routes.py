@@ -122,8 +122,6 @@ _VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBIL
 _LATER_READ = _STATUS._replace(role=Role.NOT_YET)
 _LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
 _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
-_LATER_WORKER = _PROGRESS._replace(role=Role.NOT_YET)
-_LATER_POLL = _MATCHING_POLL._replace(role=Role.NOT_YET)
 _LATER_LIST = _VISIBILITY._replace(role=Role.NOT_YET)
 _LATER_CLUSTER_ADMIN = _CLUSTER_ADMIN._replace(role=Role.NOT_YET, quota=Quota.SYSTEM)
 
@@ -240,9 +238,9 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "ListWorkflowRules": _LATER_READ,
     "TriggerWorkflowRule": _LATER_WRITE,
     # Nexus
-    "PollNexusTaskQueue": _LATER_POLL,
-    "RespondNexusTaskCompleted": _LATER_WORKER,
-    "RespondNexusTaskFailed": _LATER_WORKER,
+    "PollNexusTaskQueue": _MATCHING_POLL,
+    "RespondNexusTaskCompleted": _MATCHING_PROGRESS,
+    "RespondNexusTaskFailed": _MATCHING_PROGRESS._replace(priority=Priority.STATUS),
     "StartNexusOperationExecution": _LATER_WRITE,
     "DescribeNexusOperationExecution": _LATER_READ,
     "PollNexusOperationExecution": _LATER_READ,

@@ -11,6 +11,7 @@ from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandler
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
 from perdure.frontend.handlers.nexus_endpoints import NexusEndpointHandlers
+from perdure.frontend.handlers.nexus_polls import NexusPolls
 from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
@@ -75,6 +76,7 @@ class Gateway:
                 **ScheduleLists(visibility, limits).handlers,
                 **BatchHandlers(runtime, history, visibility, limits).handlers,
                 **worker_config.HANDLERS,
+                **NexusPolls(matching).handlers,
             },
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),

@@ -146,6 +146,9 @@ class Limits(_Named):
     nexus_endpoint_description_max: int = _limit(
         20_000, "limit.endpointDescriptionMaxSize", "size of a Nexus endpoint's description"
     )
+    nexus_operation_token_max: int = _limit(
+        4096, "component.nexusoperations.limit.operation.token.length", "length of a Nexus operation's token"
+    )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )

@@ -26,6 +26,7 @@ from perdure.matching.metrics import (
     MatchingMetrics,
     labels_of,
 )
+from perdure.matching.nexus import PendingNexusTasks
 from perdure.matching.partition import RECENT_POLL_NS, Partition
 from perdure.matching.queries import PendingQueries
 
@@ -59,6 +60,7 @@ class TaskQueues:
         self.host_name = host_name
         self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
+        self.pending_nexus = PendingNexusTasks()
         #: Where a task goes that leaves its queue, for the normal one or since it is another process's by now.
         self.offer_elsewhere: Callable[[Task], None] = self.offer
         #: Where a task goes that leaves its partition for the root.
@@ -218,6 +220,7 @@ class TaskQueues:
             partition.drain()
         self._partitions.clear()
         self.pending_queries.fail_all(Unavailable("The server is shutting down."))
+        self.pending_nexus.fail_all(Unavailable("The server is shutting down."))
 
     def samples(self, name_of: NameOf) -> Iterable[Sample]:
         """What there is to count here and now."""

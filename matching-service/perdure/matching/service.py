@@ -20,11 +20,11 @@ from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
-from perdure.kernel.rpc import HistoryClient, QueryTask, Task
+from perdure.kernel.rpc import HistoryClient, NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching import metrics
 from perdure.matching.configurations import Configurations
-from perdure.matching.handlers import configure, describe, polls, queries, workers
+from perdure.matching.handlers import configure, describe, nexus, polls, queries, workers
 from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
 
@@ -37,6 +37,8 @@ _Handler = Callable[[TaskQueues, Call, Any], Awaitable[Message]]
 _HANDLERS: dict[str, _Handler] = {
     "DescribeTaskQueue": describe.describe_task_queue,
     "ListTaskQueuePartitions": describe.list_task_queue_partitions,
+    "RespondNexusTaskCompleted": nexus.respond_nexus_task_completed,
+    "RespondNexusTaskFailed": nexus.respond_nexus_task_failed,
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
     "UpdateTaskQueueConfig": configure.update_task_queue_config,
@@ -49,6 +51,7 @@ _ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Awaitable[Message]
 }
 _POLLS: dict[str, Callable[[TaskQueues, Call, Any, int], Awaitable[Message]]] = {
     "PollActivityTaskQueue": polls.poll_activity_task_queue,
+    "PollNexusTaskQueue": nexus.poll_nexus_task_queue,
     "PollWorkflowTaskQueue": polls.poll_workflow_task_queue,
 }
 
@@ -155,6 +158,11 @@ class MatchingService:
         self._require_open()
         self._require_ours(task.queue.namespace_id, task.queue.name)
         return await queries.query(self._queues, call, task)
+
+    async def dispatch(self, call: Call, task: NexusTask) -> NexusAnswer:
+        self._require_open()
+        self._require_ours(task.queue.namespace_id, task.queue.name)
+        return await nexus.dispatch(self._queues, call, task)
 
     async def poll(self, rpc: str, call: Call, request: Message, partition: int = 0) -> Message:
         """Serve a poll on one partition of its queue."""

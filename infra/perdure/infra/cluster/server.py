@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,7 +39,7 @@ from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
-from perdure.kernel.limits import NamespaceLimits
+from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.membership import Role
 from perdure.kernel.metrics import Sample
 from perdure.kernel.news import NoNews
@@ -110,24 +110,7 @@ class ClusterServer:
         self._gateway: Gateway | None = None
         self._front: GrpcServer | None = None
         if Role.GATEWAY in settings.roles:
-            self._gateway = Gateway(
-                runtime,
-                limits,
-                node.namespaces,
-                node.history_router,
-                node.matching_router,
-                PostgresVisibilityStore(databases),
-                node.history_router,
-                PostgresClusterStore(databases),
-                node.endpoints,
-                ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
-                limits_of=self._limits_of,
-                gateways=node.count_gateways,
-                tracer=self._tracer,
-                guard=tenancy.guard if tenancy else None,
-                also=served,
-                acts=tenancy.acts if tenancy else None,
-            )
+            self._gateway = self._build_gateway(runtime, databases, limits, served)
             received = self._gateway.others
         elif served:
             self._front_metrics = GatewayMetrics()
@@ -144,6 +127,29 @@ class ClusterServer:
         health = {_HEALTH_PATH: self._health}
         self._web = tenancy.web_server(health, received, self._front_tls) if tenancy else None
         self._api = self._open_api(self._gateway) if self._gateway else None
+
+    def _build_gateway(
+        self, runtime: Runtime, databases: PostgresDatabases, limits: Limits, served: Sequence[Service]
+    ) -> Gateway:
+        node, tenancy, listen = self._node, self._tenancy, self._settings.listen
+        return Gateway(
+            runtime,
+            limits,
+            node.namespaces,
+            node.history_router,
+            node.matching_router,
+            PostgresVisibilityStore(databases),
+            node.history_router,
+            PostgresClusterStore(databases),
+            node.endpoints,
+            ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
+            limits_of=self._limits_of,
+            gateways=node.count_gateways,
+            tracer=self._tracer,
+            guard=tenancy.guard if tenancy else None,
+            also=served,
+            acts=tenancy.acts if tenancy else None,
+        )
 
     def _open_api(self, gateway: Gateway) -> AsgiServer:
         if self._tenancy is not None:

@@ -36,6 +36,10 @@ from perdure.matching.queues import TaskQueues, configured
 
 #: The name of "no version": all workers are unversioned.
 _UNVERSIONED = "__unversioned__"
+_KINDS: dict[int, TaskKind] = {
+    TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY: TaskKind.ACTIVITY,
+    TaskQueueType.TASK_QUEUE_TYPE_NEXUS: TaskKind.NEXUS,
+}
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -58,7 +62,7 @@ async def describe_task_queue(
         return _enhanced(queues, call, request, number)
     if request.report_stats and sticky:
         raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
-    kind = TaskKind.ACTIVITY if request.task_queue_type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY else TaskKind.WORKFLOW
+    kind = _KINDS.get(request.task_queue_type, TaskKind.WORKFLOW)
     partition = _partition(queues, call, name, kind, number)
     response = DescribeTaskQueueResponse(pollers=partition.pollers.describe(queues.runtime.clock.now_ns()))
     if request.include_task_queue_status:

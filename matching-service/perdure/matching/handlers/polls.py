@@ -18,6 +18,7 @@ from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
+    PollNexusTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
 )
@@ -37,7 +38,9 @@ from perdure.matching.scaling import poller_scaling
 #: An empty answer leaves this long before the caller gives up, so that it arrives.
 RETURN_MARGIN_NS = SECOND_NS
 
-_Response = TypeVar("_Response", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
+_Response = TypeVar(
+    "_Response", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse, PollNexusTaskQueueResponse
+)
 
 
 async def poll_workflow_task_queue(
@@ -49,7 +52,7 @@ async def poll_workflow_task_queue(
         ResourceExhausted: too many polls or task queues.
         ServiceError: history could not start the task now; it is kept.
     """
-    response = await _poll(queues, call, request, TaskKind.WORKFLOW, partition, _start_workflow_task)
+    response = await poll(queues, call, request, TaskKind.WORKFLOW, partition, _start_workflow_task)
     return PollWorkflowTaskQueueResponse() if response is None else response
 
 
@@ -62,11 +65,11 @@ async def poll_activity_task_queue(
         ResourceExhausted: too many polls or task queues.
         ServiceError: history could not start the task now; it is kept.
     """
-    response = await _poll(queues, call, request, TaskKind.ACTIVITY, partition, _start_activity_task)
+    response = await poll(queues, call, request, TaskKind.ACTIVITY, partition, _start_activity_task)
     return PollActivityTaskQueueResponse() if response is None else response
 
 
-async def _poll(
+async def poll(
     queues: TaskQueues,
     call: Call,
     request: PollRequest,
@@ -74,6 +77,12 @@ async def _poll(
     number: int,
     start: Callable[[TaskQueues, Call, Item, Any], Awaitable[_Response | None]],
 ) -> _Response | None:
+    """Wait for something to do, and have `start` make the response of it; None if nothing comes in time.
+
+    Raises:
+        ResourceExhausted: too many polls or task queues.
+        ServiceError: as `start` does; what was taken is kept.
+    """
     namespace_id = NamespaceId(call.namespace_id)
     if queues.is_shut_down(namespace_id, request.worker_instance_key):
         return None
