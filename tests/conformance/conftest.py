@@ -12,6 +12,7 @@ import pytest
 from perdure.infra.sqlite import (
     SqliteClusterStore,
     SqliteDatabase,
+    SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteNexusEndpointStore,
@@ -22,6 +23,7 @@ from perdure.infra.sqlite import (
 )
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.cluster import ClusterStore
+from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
@@ -46,6 +48,7 @@ class Stores:
     usage: UsageStore
     endpoints: NexusEndpointStore
     task_queues: TaskQueueStore
+    deployments: DeploymentStore
 
 
 def _on(database: SqliteDatabase) -> Stores:
@@ -58,6 +61,7 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteUsageStore(database),
         SqliteNexusEndpointStore(database),
         SqliteTaskQueueStore(database),
+        SqliteDeploymentStore(database),
     )
 
 
@@ -100,6 +104,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             on.usage,
             on.endpoints,
             on.task_queues,
+            on.deployments,
         )
 
 
@@ -122,6 +127,11 @@ def namespaces(stores: Stores) -> NamespaceStore:
 @pytest.fixture
 def endpoints(stores: Stores) -> NexusEndpointStore:
     return stores.endpoints
+
+
+@pytest.fixture
+def deployments(stores: Stores) -> DeploymentStore:
+    return stores.deployments
 
 
 @pytest.fixture

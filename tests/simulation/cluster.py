@@ -13,6 +13,7 @@ from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService
 from perdure.infra.sqlite import (
     SqliteDatabase,
+    SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteShardStore,
     SqliteTaskQueueStore,
@@ -20,11 +21,13 @@ from perdure.infra.sqlite import (
 )
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, VirtualClock
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName, ShardId
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.news import NoNews
 from perdure.kernel.persistence.executions import ShardWrite
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
@@ -90,7 +93,8 @@ class Cluster:
         self.history = HistoryService(self._runtime, Limits(), self._mortal, shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(self.history.engine)
         configurations = Configurations(SqliteTaskQueueStore(self.database), self._runtime.clock, Limits())
-        self.matching = MatchingService(self._runtime, Limits(), self.history, configurations)
+        deployments = Deployments(SqliteDeploymentStore(self.database), self._runtime, Limits(), NoNews())
+        self.matching = MatchingService(self._runtime, Limits(), self.history, configurations, deployments)
         self.history.connect(self.matching, SqliteVisibilityStore(self.database))
         await self._owner.start()
         await self.matching.start()

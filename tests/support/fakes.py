@@ -11,8 +11,10 @@ from google.protobuf.message_factory import GetMessageClass
 
 from perdure.frontend.routes import WORKFLOW_SERVICE
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.records import Deployment
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.persistence.deployments import DeploymentConflict
 from perdure.kernel.persistence.namespaces import NamespaceConflict
 from perdure.kernel.persistence.task_queues import ConfigurationConflict, ConfigurationRecord, ConfiguredQueue
 from perdure.kernel.persistence.visibility import CountGroup, VisibilityPage, VisibilityRecord
@@ -54,6 +56,37 @@ class MemoryNamespaces:
     async def list(self, after: NamespaceName | None, limit: int) -> Sequence[Namespace]:
         ordered = sorted(self.records.values(), key=lambda record: record.name)
         return [record for record in ordered if after is None or record.name > after][:limit]
+
+
+class MemoryDeployments:
+    """A `DeploymentStore` in a dict."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[NamespaceId, str], tuple[int, Deployment]] = {}
+        self._revision = 0
+
+    async def write(self, deployment: Deployment) -> None:
+        key = deployment.namespace_id, deployment.name
+        stored = self.records.get(key)
+        if (stored[1].version if stored else 0) != deployment.version - 1:
+            raise DeploymentConflict(deployment.name)
+        self._revision += 1
+        self.records[key] = self._revision, deployment
+
+    async def find(self, namespace_id: NamespaceId, name: str) -> Deployment | None:
+        stored = self.records.get((namespace_id, name))
+        return stored[1] if stored else None
+
+    async def list(self, namespace_id: NamespaceId) -> Sequence[Deployment]:
+        return [each for (owner, _), (_, each) in sorted(self.records.items()) if owner == namespace_id]
+
+    async def forget(self, namespace_id: NamespaceId, before_ns: int) -> None:
+        for each in await self.list(namespace_id):
+            if 0 < each.deleted_at_ns < before_ns:
+                del self.records[namespace_id, each.name]
+
+    async def changed_since(self, revision: int) -> tuple[int, Sequence[Deployment]]:
+        return self._revision, [each for at, each in self.records.values() if at > revision]
 
 
 class MemoryCluster:

@@ -14,13 +14,22 @@ from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.service import Gateway
 from perdure.infra.sqlite import SqliteDatabase, SqliteNexusEndpointStore
 from perdure.kernel.acts import ActLog
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.identity import Guard
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.news import NoNews
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
-from tests.support.fakes import MemoryCluster, MemoryNamespaces, MemoryVisibility, RecordingReclaimer, RecordingRole
+from tests.support.fakes import (
+    MemoryCluster,
+    MemoryDeployments,
+    MemoryNamespaces,
+    MemoryVisibility,
+    RecordingReclaimer,
+    RecordingRole,
+)
 from tests.support.rpc import Client
 
 DEFAULT_NAMESPACE = Namespace(id=NamespaceId("4f6d1c3e-0000-4000-8000-000000000001"), name=NamespaceName("default"))
@@ -58,6 +67,7 @@ class GatewayBench:
             MemoryCluster("a-cluster"),
             self.endpoints,
             ClusterDescription(1, "memory", "127.0.0.1:0"),
+            Deployments(MemoryDeployments(), self.runtime, self.limits, NoNews()),
             limits_of=lambda namespace: namespace_limits,
             guard=guard,
             acts=acts,

@@ -26,6 +26,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, VirtualClock
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import (
     NotFound,
@@ -33,11 +34,12 @@ from perdure.kernel.errors import (
 from perdure.kernel.ids import ExecutionKey, NamespaceId, NamespaceName, RunId, TaskKind, TaskQueueKey, WorkflowId
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.news import NoNews
 from perdure.kernel.rpc import QueryTask, Task, TaskObsolete
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
-from tests.support.fakes import MemoryTaskQueues
+from tests.support.fakes import MemoryDeployments, MemoryTaskQueues
 from tests.support.virtual_time import run
 
 T = TypeVar("T")
@@ -104,8 +106,10 @@ class World:
     def __init__(self, limits: Limits) -> None:
         self.clock = VirtualClock()
         self.history = FakeHistory(self.clock)
+        runtime = Runtime(self.clock, Entropy(1))
         configurations = Configurations(MemoryTaskQueues(), self.clock, limits)
-        self.matching = MatchingService(Runtime(self.clock, Entropy(1)), limits, self.history, configurations)
+        self.deployments = Deployments(MemoryDeployments(), runtime, limits, NoNews())
+        self.matching = MatchingService(runtime, limits, self.history, configurations, self.deployments)
 
     @property
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ from perdure.infra.local.postgres import LocalPostgres
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
+    PostgresDeploymentStore,
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
@@ -47,9 +48,9 @@ _BLOCKED = """
 
 _EMPTY_DIRECTORY = """
     DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
-    DELETE FROM nexus_endpoints; DELETE FROM task_queues;
+    DELETE FROM nexus_endpoints; DELETE FROM task_queues; DELETE FROM worker_deployments;
     UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
-    UPDATE task_queue_revision SET revision = 0"""
+    UPDATE task_queue_revision SET revision = 0; UPDATE worker_deployment_revision SET revision = 0"""
 
 
 class PostgresForTests:
@@ -130,6 +131,7 @@ class PostgresStores:
     members: PostgresMembershipStore
     endpoints: PostgresNexusEndpointStore
     task_queues: PostgresTaskQueueStore
+    deployments: PostgresDeploymentStore
 
 
 @asynccontextmanager
@@ -147,6 +149,7 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresMembershipStore(databases),
             PostgresNexusEndpointStore(databases),
             PostgresTaskQueueStore(databases),
+            PostgresDeploymentStore(databases),
         )
     finally:
         await databases.close()

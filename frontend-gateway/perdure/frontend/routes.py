@@ -25,6 +25,8 @@ class Role(Enum):
     HISTORY = auto()
     MATCHING = auto()
     VISIBILITY = auto()
+    #: The gateway, from the records of worker deployments.
+    DEPLOYMENTS = auto()
     NOT_YET = auto()
 
 
@@ -94,6 +96,8 @@ class RouteTableError(Exception):
 
 _CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
+#: Of the installation as a whole, and nobody's quota.
+_ENDPOINT_ADMIN = _CLUSTER_ADMIN._replace(quota=Quota.SYSTEM)
 _NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
 _EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT, audit=True)
@@ -119,6 +123,8 @@ _MATCHING_PROGRESS = _PROGRESS._replace(role=Role.MATCHING)
 _MATCHING_HOUSEKEEPING = _HOUSEKEEPING._replace(role=Role.MATCHING)
 _MATCHING_STATUS = _STATUS._replace(role=Role.MATCHING)
 _VISIBILITY = Route(Role.VISIBILITY, Scope.NAMESPACE, Access.READ, Quota.VISIBILITY, Priority.EVENT, audit=False)
+_DEPLOYMENT_CHANGE = _CHANGE._replace(role=Role.DEPLOYMENTS)
+_DEPLOYMENT_STATUS = _STATUS._replace(role=Role.DEPLOYMENTS)
 _LATER_READ = _STATUS._replace(role=Role.NOT_YET)
 _LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
 _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
@@ -213,17 +219,17 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "GetDeploymentReachability": _LATER_READ,
     "GetCurrentDeployment": _LATER_READ,
     "SetCurrentDeployment": _LATER_WRITE,
-    "CreateWorkerDeployment": _LATER_WRITE,
-    "DescribeWorkerDeployment": _LATER_READ,
-    "DeleteWorkerDeployment": _LATER_WRITE,
-    "ListWorkerDeployments": _LATER_LIST,
-    "SetWorkerDeploymentManager": _LATER_WRITE,
-    "SetWorkerDeploymentCurrentVersion": _LATER_WRITE,
-    "SetWorkerDeploymentRampingVersion": _LATER_WRITE,
-    "CreateWorkerDeploymentVersion": _LATER_WRITE,
-    "DescribeWorkerDeploymentVersion": _LATER_READ,
-    "DeleteWorkerDeploymentVersion": _LATER_WRITE,
-    "UpdateWorkerDeploymentVersionMetadata": _LATER_WRITE,
+    "CreateWorkerDeployment": _DEPLOYMENT_CHANGE,
+    "DescribeWorkerDeployment": _DEPLOYMENT_STATUS,
+    "DeleteWorkerDeployment": _DEPLOYMENT_CHANGE,
+    "ListWorkerDeployments": _VISIBILITY._replace(role=Role.DEPLOYMENTS),
+    "SetWorkerDeploymentManager": _DEPLOYMENT_CHANGE,
+    "SetWorkerDeploymentCurrentVersion": _DEPLOYMENT_CHANGE,
+    "SetWorkerDeploymentRampingVersion": _DEPLOYMENT_CHANGE,
+    "CreateWorkerDeploymentVersion": _DEPLOYMENT_CHANGE,
+    "DescribeWorkerDeploymentVersion": _DEPLOYMENT_STATUS,
+    "DeleteWorkerDeploymentVersion": _DEPLOYMENT_CHANGE,
+    "UpdateWorkerDeploymentVersionMetadata": _DEPLOYMENT_CHANGE,
     "UpdateWorkerDeploymentVersionComputeConfig": _LATER_WRITE,
     "ValidateWorkerDeploymentVersionComputeConfig": _LATER_READ,
     # Batch jobs
@@ -273,9 +279,9 @@ OPERATOR_ROUTES: Mapping[str, Route] = {
     "RemoveRemoteCluster": _LATER_CLUSTER_ADMIN,
     "ListClusters": _CLUSTER_READ,
     "GetNexusEndpoint": _CLUSTER_READ,
-    "CreateNexusEndpoint": _CLUSTER_ADMIN,
-    "UpdateNexusEndpoint": _CLUSTER_ADMIN,
-    "DeleteNexusEndpoint": _CLUSTER_ADMIN,
+    "CreateNexusEndpoint": _ENDPOINT_ADMIN,
+    "UpdateNexusEndpoint": _ENDPOINT_ADMIN,
+    "DeleteNexusEndpoint": _ENDPOINT_ADMIN,
     "ListNexusEndpoints": _CLUSTER_READ,
 }
 

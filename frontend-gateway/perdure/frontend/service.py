@@ -9,6 +9,7 @@ from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.batches import BatchHandlers
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
+from perdure.frontend.handlers.deployments import DeploymentHandlers
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
 from perdure.frontend.handlers.nexus_endpoints import NexusEndpointHandlers
 from perdure.frontend.handlers.nexus_polls import NexusPolls
@@ -25,6 +26,7 @@ from perdure.frontend.services import Service, data_plane
 from perdure.frontend.tls import ServerTls
 from perdure.frontend.transport import GrpcServer, Ports
 from perdure.kernel.acts import ActLog
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.namespace import NamespaceReclaimer
@@ -50,6 +52,7 @@ class Gateway:
         clusters: ClusterStore,
         endpoints: NexusEndpoints,
         description: ClusterDescription,
+        deployments: Deployments,
         limits_of: Callable[[str], NamespaceLimits],
         gateways: Callable[[], int] = lambda: 1,
         tracer: Tracer | None = None,
@@ -75,6 +78,7 @@ class Gateway:
                 **ActivityLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
                 **BatchHandlers(runtime, history, visibility, limits).handlers,
+                **DeploymentHandlers(runtime, limits, deployments, matching).handlers,
                 **worker_config.HANDLERS,
                 **NexusPolls(matching).handlers,
             },

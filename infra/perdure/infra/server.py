@@ -28,6 +28,7 @@ from perdure.infra.rest.on_demand import OnDemand
 from perdure.infra.sqlite import (
     SqliteClusterStore,
     SqliteDatabase,
+    SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
     SqliteNexusEndpointStore,
@@ -37,10 +38,12 @@ from perdure.infra.sqlite import (
     SqliteVisibilityStore,
 )
 from perdure.kernel.clock import SkippingClock
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import DAY_NS, Namespace
+from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
@@ -88,7 +91,8 @@ class EmbeddedServer:
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
         self._configurations = Configurations(SqliteTaskQueueStore(self._database), runtime.clock, limits)
-        self._matching = MatchingService(runtime, limits, self._history, self._configurations)
+        self._deployments = Deployments(SqliteDeploymentStore(self._database), runtime, limits, NoNews())
+        self._matching = MatchingService(runtime, limits, self._history, self._configurations, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
         endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
         self._history.connect(self._matching, visibility)
@@ -110,6 +114,7 @@ class EmbeddedServer:
             SqliteClusterStore(self._database),
             endpoints,
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
+            self._deployments,
             limits_of=self._limits_of,
             guard=tenancy.guard if tenancy else None,
             also=tenancy.services() if tenancy else self._test_services(),
@@ -164,6 +169,7 @@ class EmbeddedServer:
         try:
             await self._check_namespaces()
             await self._configurations.catch_up()
+            await self._deployments.start()
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()
@@ -221,6 +227,7 @@ class EmbeddedServer:
         await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
+        await self._deployments.stop()
         await self._database.close()
 
     async def _check_namespaces(self) -> None:

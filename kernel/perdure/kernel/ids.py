@@ -61,14 +61,21 @@ class TaskQueueKey(NamedTuple):
     """One task queue of one kind, or a partition of it. A sticky queue is one whose name a worker made up for itself.
 
     Partition 0 is the root, the only one of a queue that is not partitioned. Where tasks go is decided when they are
-    offered: before, they name the root.
+    offered: before, they name the root, and no version. `version` is that of the workers who poll here, as text; empty
+    for those without one.
     """
 
     namespace_id: NamespaceId
     name: str
     kind: TaskKind
     partition: int = 0
+    version: str = ""
 
     @property
     def root(self) -> TaskQueueKey:
         return self._replace(partition=0) if self.partition else self
+
+    @property
+    def whole(self) -> TaskQueueKey:
+        """The queue that this is a part of."""
+        return self._replace(partition=0, version="") if self.partition or self.version else self

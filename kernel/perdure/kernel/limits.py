@@ -149,6 +149,13 @@ class Limits(_Named):
     nexus_operation_token_max: int = _limit(
         4096, "component.nexusoperations.limit.operation.token.length", "length of a Nexus operation's token"
     )
+    deployments_max: int = _limit(100, "matching.maxDeployments", "worker deployments of a namespace")
+    versions_per_deployment_max: int = _limit(
+        100, "matching.maxVersionsInDeployment", "versions of one worker deployment"
+    )
+    queues_per_version_max: int = _limit(
+        100, "matching.maxTaskQueuesInDeploymentVersion", "task queues that workers of one version poll"
+    )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )

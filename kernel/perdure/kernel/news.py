@@ -19,6 +19,7 @@ class Topic(StrEnum):
     NAMESPACES = "namespaces"
     ACCESS = "access"
     TASK_QUEUES = "task-queues"
+    DEPLOYMENTS = "deployments"
 
 
 class News(Protocol):

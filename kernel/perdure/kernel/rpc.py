@@ -47,6 +47,9 @@ class Task(NamedTuple):
     #: That of the shard's owner who offers it. An owner of before, who may not know yet, is not to start it: his start
     #: would be lost, and the task with it.
     epoch: int = 0
+    #: Of its execution: which version of its workers it belongs to, as text, and how it is bound to that.
+    version: str = ""
+    behavior: int = 0
 
 
 class TaskObsolete(Exception):
@@ -70,6 +73,9 @@ class QueryTask:
     query: WorkflowQuery
     sticky_timeout_ns: int = 0
     query_id: str = ""
+    #: As in `Task`.
+    version: str = ""
+    behavior: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,9 @@ def _identity(task: Task) -> _Identity:
     return task.key, task.scheduled_event_id, task.stamp, task.epoch
 
 
-def _has_same_place(one: Task, other: Task) -> bool:
-    return (one.priority, one.fairness_key, one.fairness_weight) == (
-        other.priority,
-        other.fairness_key,
-        other.fairness_weight,
-    )
+def _place(task: Task) -> tuple[object, ...]:
+    """What may be another one when a task is offered again: its turn, and whose workers it is for."""
+    return task.priority, task.fairness_key, task.fairness_weight, task.version, task.behavior
 
 
 class LevelStats(NamedTuple):
@@ -53,7 +50,7 @@ class LevelStats(NamedTuple):
 class Backlog:
     """The waiting tasks of one queue. Each task waits at most once, however often it is offered.
 
-    A task that is offered again with another priority, key or weight moves to its new place.
+    A task that is offered again with another priority, key or weight, or for other workers, moves to its new place.
     """
 
     def __init__(self) -> None:
@@ -87,7 +84,7 @@ class Backlog:
         identity = _identity(task)
         known = self._waiting.get(identity)
         if known is not None:
-            if _has_same_place(known, task):
+            if _place(known) == _place(task):
                 return
             self._forget(known)
         self._waiting[identity] = task
@@ -111,6 +108,13 @@ class Backlog:
             del self._levels[task.priority]
         del self._waiting[_identity(task)]
         return task
+
+    def take_out(self, wanted: Callable[[Task], bool]) -> list[Task]:
+        """Take out the tasks that are wanted, in the order in which they came."""
+        taken = [task for task in self._waiting.values() if wanted(task)]
+        for task in taken:
+            self._forget(task)
+        return taken
 
     def drain(self) -> list[Task]:
         """Take out all tasks, in order, whatever their keys may."""

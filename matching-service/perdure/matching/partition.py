@@ -130,6 +130,14 @@ class Partition:
         """Forget a query; nothing happens if a poll has it already."""
         self._matcher.withdraw_query(query)
 
+    def take_out(self, wanted: Callable[[Task], bool]) -> list[Task]:
+        """The waiting tasks that are wanted elsewhere. Those that there was no room for are offered again."""
+        taken = self._matcher.backlog.take_out(wanted)
+        if self._matcher.overflowed:
+            self._matcher.overflowed = False
+            asyncio.get_running_loop().call_soon(self._refill, self.queue.root)
+        return taken
+
     # Polls ------------------------------------------------------------------------------------------------------------
 
     def begin_poll(self, request: PollRequest) -> None:

@@ -10,13 +10,15 @@ from heapq import nlargest
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Unavailable
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
 from perdure.kernel.persistence.task_queues import ConfiguredQueue
-from perdure.kernel.rpc import HistoryClient, Task
+from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
+from perdure.matching import versions
 from perdure.matching.configurations import Configurations
 from perdure.matching.metrics import (
     BACKLOG,
@@ -50,6 +52,7 @@ class TaskQueues:
         limits: Limits,
         history: HistoryClient,
         configurations: Configurations,
+        deployments: Deployments,
         host_name: str,
     ) -> None:
         self.runtime = runtime
@@ -57,6 +60,7 @@ class TaskQueues:
         self.history = history
         self.configurations = configurations
         configurations.heard = self._configure
+        self.deployments = deployments
         self.host_name = host_name
         self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
@@ -73,6 +77,7 @@ class TaskQueues:
         self._partitions: dict[TaskQueueKey, Partition] = {}
         #: Workers (by namespace and instance key) that have announced their end, and when.
         self._shut_down: dict[tuple[NamespaceId, str], int] = {}
+        deployments.listen(self._reroute)
 
     def find(self, queue: TaskQueueKey) -> Partition | None:
         return self._partitions.get(queue)
@@ -94,23 +99,39 @@ class TaskQueues:
             partition = self._open(queue, sticky)
         return partition
 
-    def for_query(self, queue: TaskQueueKey) -> Partition:
+    def for_query(self, task: QueryTask) -> Partition:
         """The partition of a normal queue to ask on."""
+        return self._to_ask_on(task.queue, versions.of_task(self.deployments, task))
+
+    def for_request(self, queue: TaskQueueKey, request_id: str) -> Partition:
+        """The partition to send a Nexus request to, of which a ramping version has its share."""
+        return self._to_ask_on(queue, versions.routed(self.deployments, queue, request_id))
+
+    def _to_ask_on(self, queue: TaskQueueKey, version: str) -> Partition:
+        queue = queue._replace(version=version)
         return self._partitions.get(queue) or self._open(queue, sticky=False)
+
+    def versions_of(self, queue: TaskQueueKey) -> list[Partition]:
+        """The same part of a queue for every version that there is here."""
+        return [each for key, each in self._partitions.items() if key._replace(version="") == queue]
 
     def offer(self, task: Task) -> None:
         """Put the task into its queue, or from a sticky queue that no worker polls into the normal one."""
         if self.closed:
             return
-        partition = self._partitions.get(task.queue)
         if task.normal_queue and task.normal_queue != task.queue.name:
-            if partition is not None and partition.polled_within(RECENT_POLL_NS):
-                partition.offer(task)
-                return
-            self.offer_elsewhere(_on_normal_queue(task))
+            sticky = self._partitions.get(task.queue)
+            stays = sticky is not None and sticky.polled_within(RECENT_POLL_NS)
+            if sticky is not None and stays and not versions.has_left(self.deployments, task):
+                sticky.offer(task)
+            else:
+                self.offer_elsewhere(_on_normal_queue(task))
             return
+        queue = task.queue._replace(version=versions.of_task(self.deployments, task))
+        task = task._replace(queue=queue)
+        partition = self._partitions.get(queue)
         if partition is None:
-            partition = self._open(task.queue, sticky=False)
+            partition = self._open(queue, sticky=False)
         partition.offer(task)
         self._leave_to_root(partition)
 
@@ -167,6 +188,14 @@ class TaskQueues:
         for task in partition.leave_to_root():
             self.metrics.forwarded += 1
             self.hand_on(task._replace(queue=partition.queue.root))
+
+    def _reroute(self, namespace_id: NamespaceId) -> None:
+        """Deployments have changed: tasks that wait go where they belong now."""
+        for queue, partition in list(self._partitions.items()):
+            if queue.namespace_id != namespace_id or partition.sticky:
+                continue
+            for task in partition.take_out(lambda task: versions.of_task(self.deployments, task) != task.queue.version):
+                self.offer(task)
 
     # --------------------------------------------------------------------------------------------------------------
 
@@ -272,15 +301,13 @@ class TaskQueues:
 
     def _configure(self, queue: ConfiguredQueue) -> None:
         terms = self.configurations.terms_of(queue)
-        for number in range(self.limits.task_queue_partitions):
-            # Kinds are numbers, of which some have no queues here.
-            partition = self._partitions.get((queue.namespace_id, queue.name, queue.kind, number))  # type: ignore[call-overload]
-            if partition is not None and not partition.sticky:
+        for partition in self._partitions.values():
+            if not partition.sticky and configured(partition.queue) == queue:
                 partition.configure(terms)
 
     def _refill(self, queue: TaskQueueKey) -> None:
         self.metrics.refills += 1
-        self.history.redispatch(queue)
+        self.history.redispatch(queue.whole)
 
 
 def configured(queue: TaskQueueKey) -> ConfiguredQueue:

@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.kernel.addressing import WORKERS, task_queue_of
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
@@ -80,9 +81,10 @@ class MatchingService:
         limits: Limits,
         history: HistoryClient,
         configurations: Configurations,
+        deployments: Deployments,
         host_name: str = "localhost",
     ) -> None:
-        self._queues = TaskQueues(runtime, limits, history, configurations, host_name)
+        self._queues = TaskQueues(runtime, limits, history, configurations, deployments, host_name)
         self._workers = KnownWorkers(runtime.clock, limits)
         self._partitioned = limits.task_queue_partitions > 1
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}

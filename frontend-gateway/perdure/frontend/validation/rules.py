@@ -7,7 +7,7 @@ UTF-8, as the limits are documented.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -24,6 +24,7 @@ from perdure.kernel.runtime import Runtime
 from perdure.kernel.visibility.attributes import decode_request
 
 BUILD_ID_LENGTH_MAX = 255
+_VERSION_ID_PREFIX_LENGTH = 39
 INTERNAL_TASK_QUEUES = ("temporal-sys-per-ns-tq", "temporal-sys-worker-controller-per-ns-tq")
 _HEX = "[0-9a-fA-F]"
 _UUID_TEXT = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
@@ -198,3 +199,40 @@ def check_worker(
         options.deployment_name and options.build_id
     ):
         raise InvalidArgument("Deployment name and build id must be set together.")
+    if options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED:
+        check_deployment_name(options.deployment_name, limits)
+        check_build_id(options.build_id, limits)
+
+
+def check_deployment_name(name: str, limits: Limits) -> None:
+    """Raises InvalidArgument for what no worker deployment can be called."""
+    _check_version_field("WorkerDeploymentName", name, limits)
+    for delimiter in ".:":
+        if delimiter in name:
+            raise InvalidArgument(f"worker deployment name cannot contain '{delimiter}'")
+    _check_not_reserved("WorkerDeploymentName", name)
+
+
+def check_build_id(build_id: str, limits: Limits) -> None:
+    """Raises InvalidArgument for what no version of a worker deployment can be called."""
+    _check_version_field("BuildID", build_id, limits)
+    _check_not_reserved("BuildID", build_id)
+
+
+def check_metadata_size(metadata: Mapping[str, bytes], limits: Limits) -> None:
+    """Raises InvalidArgument if a version has more metadata than a memo may have."""
+    if sum(byte_length(key) + len(value) for key, value in metadata.items()) > limits.memo_size_max:
+        raise InvalidArgument(f"Metadata exceeds size limit: limit limit.memoSize.error is {limits.memo_size_max}.")
+
+
+def _check_version_field(called: str, value: str, limits: Limits) -> None:
+    if not value:
+        raise InvalidArgument(f"{called} cannot be empty")
+    # The reference server makes ids of workflows of them, which have to hold two.
+    if byte_length(value) > (limits.id_length_max - _VERSION_ID_PREFIX_LENGTH) // 2:
+        raise InvalidArgument(f"size of {called} larger than the maximum allowed")
+
+
+def _check_not_reserved(called: str, value: str) -> None:
+    if value.startswith("__"):
+        raise InvalidArgument(f"{called} cannot start with '__'")

@@ -22,10 +22,12 @@ from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.watch import Watch
 from perdure.infra.cluster.wire import Calls
 from perdure.infra.tracing.roles import TracedHistory, TracedMatching
+from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import DATA_PLANE, Member, Role, candidates
 from perdure.kernel.metrics import Sample
 from perdure.kernel.news import News, Topic
+from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
@@ -56,6 +58,7 @@ class Stores:
     visibility: VisibilityStore
     endpoints: NexusEndpointStore
     task_queues: TaskQueueStore
+    deployments: DeploymentStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class ClusterNode:
         self.namespaces = Namespaces(stores.namespaces, changed=lambda: news.tell(Topic.NAMESPACES))
         self.endpoints = NexusEndpoints(stores.endpoints, clock)
         self._watch = NamespaceWatch(stores.namespaces, self.namespaces, news)
+        self.deployments = Deployments(stores.deployments, runtime, limits, news)
 
         self.history: HistoryService | None = None
         self._ownership: SharedOwnership | None = None
@@ -120,7 +124,7 @@ class ClusterNode:
                 stores.task_queues, clock, limits, changed=lambda: news.tell(Topic.TASK_QUEUES)
             )
             self._watch_of_queues = Watch(configurations.catch_up, Topic.TASK_QUEUES, news)
-            matching_parts = runtime, limits, self.history_router, configurations, place.host_name
+            matching_parts = runtime, limits, self.history_router, configurations, self.deployments, place.host_name
             self.matching = TracedMatching(tracer, *matching_parts) if tracer else MatchingService(*matching_parts)
         self.matching_router = router = MatchingRouter(
             self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
@@ -163,6 +167,7 @@ class ClusterNode:
         await self._watch.start()
         if self._watch_of_queues is not None:
             await self._watch_of_queues.start()
+        await self.deployments.start()
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
             await self._ownership.start()
@@ -181,7 +186,7 @@ class ClusterNode:
     @property
     def defect(self) -> str:
         """What only a new process mends, empty if there is nothing."""
-        loops = [*self._heartbeat.background, *self._watch.background]
+        loops = [*self._heartbeat.background, *self._watch.background, *self.deployments.background]
         if self._watch_of_queues is not None:
             loops += self._watch_of_queues.background
         if self._ownership is not None:
@@ -226,6 +231,7 @@ class ClusterNode:
             await self.history.stop()
         await self.matching_router.stop()
         await self.history_router.stop()
+        await self.deployments.stop()
         await self._watch.stop()
         if self._watch_of_queues is not None:
             await self._watch_of_queues.stop()

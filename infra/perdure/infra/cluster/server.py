@@ -24,6 +24,7 @@ from perdure.infra.old_usage import OldUsage
 from perdure.infra.postgres import (
     PostgresClusterStore,
     PostgresDatabases,
+    PostgresDeploymentStore,
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
@@ -143,6 +144,7 @@ class ClusterServer:
             PostgresClusterStore(databases),
             node.endpoints,
             ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
+            node.deployments,
             limits_of=self._limits_of,
             gateways=node.count_gateways,
             tracer=self._tracer,
@@ -306,6 +308,7 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresVisibilityStore(databases),
         PostgresNexusEndpointStore(databases),
         PostgresTaskQueueStore(databases),
+        PostgresDeploymentStore(databases),
     )
 
 

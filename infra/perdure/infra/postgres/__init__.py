@@ -2,6 +2,7 @@
 
 from perdure.infra.postgres.cluster import PostgresClusterStore
 from perdure.infra.postgres.databases import PostgresDatabases
+from perdure.infra.postgres.deployments import PostgresDeploymentStore
 from perdure.infra.postgres.executions import PostgresExecutionStore
 from perdure.infra.postgres.membership import PostgresMembershipStore
 from perdure.infra.postgres.namespaces import PostgresNamespaceStore
@@ -16,6 +17,7 @@ __all__ = [
     "BadDatabases",
     "PostgresClusterStore",
     "PostgresDatabases",
+    "PostgresDeploymentStore",
     "PostgresExecutionStore",
     "PostgresMembershipStore",
     "PostgresNamespaceStore",

@@ -2,6 +2,7 @@
 
 from perdure.infra.sqlite.cluster import SqliteClusterStore
 from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
+from perdure.infra.sqlite.deployments import SqliteDeploymentStore
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
 from perdure.infra.sqlite.nexus_endpoints import SqliteNexusEndpointStore
@@ -14,6 +15,7 @@ __all__ = [
     "DatabaseUnusable",
     "SqliteClusterStore",
     "SqliteDatabase",
+    "SqliteDeploymentStore",
     "SqliteExecutionStore",
     "SqliteNamespaceStore",
     "SqliteNexusEndpointStore",

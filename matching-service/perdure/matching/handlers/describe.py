@@ -29,6 +29,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.records import VersionQueue
+from perdure.kernel.deployments.routing import Routing
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.matching.partition import Partition
@@ -63,16 +65,26 @@ async def describe_task_queue(
     if request.report_stats and sticky:
         raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
     kind = _KINDS.get(request.task_queue_type, TaskKind.WORKFLOW)
-    partition = _partition(queues, call, name, kind, number)
+    parts = [
+        _described(queues, request, partition, sticky=sticky)
+        for partition in _partitions(queues, call, name, kind, number)
+    ]
+    response = merged(parts)
+    if not sticky:
+        routing = queues.deployments.routing(NamespaceId(call.namespace_id), VersionQueue(name, kind))
+        response.versioning_info.CopyFrom(_versioning(routing))
+    return response
+
+
+def _described(
+    queues: TaskQueues, request: DescribeTaskQueueRequest, partition: Partition, *, sticky: bool
+) -> DescribeTaskQueueResponse:
+    """One partition, for workers of one version or of none."""
     response = DescribeTaskQueueResponse(pollers=partition.pollers.describe(queues.runtime.clock.now_ns()))
     if request.include_task_queue_status:
         response.task_queue_status.CopyFrom(
             TaskQueueStatus(backlog_count_hint=partition.backlog_count, rate_per_second=partition.rate)
         )
-    if not sticky:
-        versioning = TaskQueueVersioningInfo(current_version=_UNVERSIONED)
-        versioning.update_time.FromDatetime(_NEVER)
-        response.versioning_info.CopyFrom(versioning)
     if request.report_stats:
         by_priority = partition.stats()
         response.stats.CopyFrom(_total(list(by_priority.values())))
@@ -105,12 +117,14 @@ def _enhanced(
     for kind in TaskKind:
         if request.task_queue_types and int(kind) not in request.task_queue_types:
             continue
-        partition = _partition(queues, call, request.task_queue.name, kind, number)
+        partitions = _partitions(queues, call, request.task_queue.name, kind, number)
         type_info = TaskQueueTypeInfo()
         if request.report_pollers:
-            type_info.pollers.extend(partition.pollers.describe(queues.runtime.clock.now_ns()))
+            for partition in partitions:
+                _add_pollers(type_info.pollers, partition.pollers.describe(queues.runtime.clock.now_ns()))
         if request.report_stats:
-            type_info.stats.CopyFrom(_total(list(partition.stats().values())))
+            stats = [each for partition in partitions for each in partition.stats().values()]
+            type_info.stats.CopyFrom(_total(stats))
         info.types_info[kind].CopyFrom(type_info)
     if request.report_task_reachability:
         info.task_reachability = BuildIdTaskReachability.BUILD_ID_TASK_REACHABILITY_REACHABLE
@@ -138,19 +152,44 @@ def merged(parts: Sequence[DescribeTaskQueueResponse]) -> DescribeTaskQueueRespo
 
 
 def _add_pollers(known: RepeatedCompositeFieldContainer[PollerInfo], more: Iterable[PollerInfo]) -> None:
-    """A worker that polls several partitions is one poller, which was there last when it was last anywhere."""
-    by_identity = {poller.identity: poller for poller in known}
+    """A worker that polls several partitions is one poller, which was there last when it was last anywhere. Workers of
+    several versions are several.
+    """
+    by_identity = {_identity(poller): poller for poller in known}
     for poller in more:
-        same = by_identity.get(poller.identity)
+        same = by_identity.get(_identity(poller))
         if same is None:
             known.append(poller)
         elif poller.last_access_time.ToNanoseconds() > same.last_access_time.ToNanoseconds():
             same.CopyFrom(poller)
 
 
-def _partition(queues: TaskQueues, call: Call, name: str, kind: TaskKind, number: int) -> Partition:
+def _identity(poller: PollerInfo) -> tuple[str, str, str]:
+    return poller.identity, poller.deployment_options.deployment_name, poller.deployment_options.build_id
+
+
+def _partitions(queues: TaskQueues, call: Call, name: str, kind: TaskKind, number: int) -> list[Partition]:
+    """Of all versions that there are here."""
     queue = TaskQueueKey(NamespaceId(call.namespace_id), name, kind, number)
-    return queues.find(queue) or queues.unused(queue)
+    return queues.versions_of(queue) or [queues.unused(queue)]
+
+
+def _versioning(routing: Routing) -> TaskQueueVersioningInfo:
+    info = TaskQueueVersioningInfo(
+        current_version=routing.current.old_form if routing.current else _UNVERSIONED,
+        ramping_version_percentage=routing.percentage,
+    )
+    if routing.current:
+        info.current_deployment_version.deployment_name, info.current_deployment_version.build_id = routing.current
+    if routing.percentage:
+        info.ramping_version = routing.ramping.old_form if routing.ramping else _UNVERSIONED
+    if routing.percentage and routing.ramping:
+        info.ramping_deployment_version.deployment_name, info.ramping_deployment_version.build_id = routing.ramping
+    if routing.changed_at_ns:
+        info.update_time.FromNanoseconds(routing.changed_at_ns)
+    else:
+        info.update_time.FromDatetime(_NEVER)
+    return info
 
 
 def _total(stats: list[TaskQueueStats]) -> TaskQueueStats:

@@ -37,8 +37,9 @@ async def dispatch(queues: TaskQueues, call: Call, task: NexusTask) -> NexusAnsw
     """
     now_ns = queues.runtime.clock.now_ns()
     deadline_ns = call.deadline_ns if call.deadline_ns is not None else now_ns + _DEFAULT_TIMEOUT_NS
-    partition = queues.for_query(task.queue)
-    pending = queues.pending_nexus.open(task, queues.runtime.entropy.uuid(), deadline_ns)
+    request_id = queues.runtime.entropy.uuid()
+    partition = queues.for_request(task.queue, request_id)
+    pending = queues.pending_nexus.open(task, request_id, deadline_ns)
     timer = asyncio.get_running_loop().call_later((deadline_ns - now_ns) / SECOND_NS, pending.expire)
     try:
         partition.ask(pending)

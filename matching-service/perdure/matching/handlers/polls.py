@@ -26,9 +26,11 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.deployments.records import VersionQueue
 from perdure.kernel.errors import DataLoss, NotFound, ServiceError
 from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import TaskObsolete
+from perdure.matching import versions
 from perdure.matching.partition import Item, Partition
 from perdure.matching.pollers import PollRequest
 from perdure.matching.queries import PendingQuery
@@ -93,7 +95,11 @@ async def poll(
     if until_ns <= began_ns:
         return None
     queue = TaskQueueKey(namespace_id, request.task_queue.name, kind, number)
-    partition = queues.for_poll(queue, sticky=request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY)
+    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    version = None if sticky else versions.of_poll(request.deployment_options)
+    if version is not None:
+        await queues.deployments.register(namespace_id, version, VersionQueue(queue.name, kind))
+    partition = queues.for_poll(versions.polled(queue, version), sticky)
     partition.begin_poll(request)
     while (item := await _take(queues, partition, until_ns, request.worker_instance_key)) is not None:
         try:

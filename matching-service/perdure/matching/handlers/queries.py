@@ -41,7 +41,7 @@ async def query(queues: TaskQueues, call: Call, task: QueryTask) -> QueryWorkflo
     now_ns = queues.runtime.clock.now_ns()
     deadline_ns = call.deadline_ns if call.deadline_ns is not None else now_ns + _DEFAULT_TIMEOUT_NS
     if not task.sticky_timeout_ns:
-        return await _ask(queues, queues.for_query(task.queue), task, deadline_ns, last_chance=True)
+        return await _ask(queues, queues.for_query(task), task, deadline_ns, last_chance=True)
     sticky = queues.find(task.queue)
     if sticky is None or not sticky.polled_within(RECENT_POLL_NS):
         raise StickyWorkerUnavailable

@@ -44,12 +44,12 @@ async def shutdown_worker(queues: TaskQueues, call: Call, request: ShutdownWorke
         queues.shut_down(namespace_id, request.worker_instance_key)
     if request.task_queue:
         for kind in TaskKind:
-            partition = queues.find(TaskQueueKey(namespace_id, request.task_queue, kind))
-            if partition is None or (request.task_queue_types and int(kind) not in request.task_queue_types):
+            if request.task_queue_types and int(kind) not in request.task_queue_types:
                 continue
-            if request.worker_instance_key:
-                partition.dismiss(request.worker_instance_key)
-            partition.pollers.forget(request.identity)
+            for partition in queues.versions_of(TaskQueueKey(namespace_id, request.task_queue, kind)):
+                if request.worker_instance_key:
+                    partition.dismiss(request.worker_instance_key)
+                partition.pollers.forget(request.identity)
     # Last, so that what waits there does not go to another poll of the same worker.
     if request.sticky_task_queue:
         queues.discard(TaskQueueKey(namespace_id, request.sticky_task_queue, TaskKind.WORKFLOW))
