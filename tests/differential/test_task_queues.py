@@ -67,21 +67,28 @@ def test_tasks_by_priority(s: Script) -> None:
 def test_config(s: Script) -> None:
     queue, kind = {"name": s.name("acts")}, "TASK_QUEUE_TYPE_ACTIVITY"
 
-    def configure(**fields: object) -> None:
+    def configure(rate: float = 4000, **fields: object) -> None:
         s.call("UpdateTaskQueueConfig", task_queue=queue["name"], task_queue_type=kind, **fields)
+
+        def effective() -> float:
+            described = s.call("DescribeTaskQueue", task_queue=queue, task_queue_type=kind, silent=True)
+            return float(described.effective_rate_limit.requests_per_second)
+
+        # The real server tells its partitions in a moment.
+        s.await_until(lambda: effective() == rate)
         s.call("DescribeTaskQueue", task_queue=queue, task_queue_type=kind, report_config=True)
 
     s.call("DescribeTaskQueue", task_queue=queue, task_queue_type=kind, report_config=True)
-    configure(update_queue_rate_limit={"rate_limit": {"requests_per_second": 7.5}, "reason": "to go easy"})
-    configure(update_fairness_key_rate_limit_default={"rate_limit": {"requests_per_second": 2}})
-    configure(set_fairness_weight_overrides={"a": 2.0, "b": 0.5})
-    configure(set_fairness_weight_overrides={"c": 1.0}, unset_fairness_weight_overrides=["a", "z"])
+    limit = {"rate_limit": {"requests_per_second": 7.5}, "reason": "to go easy"}
+    configure(7.5, update_queue_rate_limit=limit)
+    configure(7.5, update_fairness_key_rate_limit_default={"rate_limit": {"requests_per_second": 2}})
+    configure(7.5, set_fairness_weight_overrides={"a": 2.0, "b": 0.5})
+    configure(7.5, set_fairness_weight_overrides={"c": 1.0}, unset_fairness_weight_overrides=["a", "z"])
     configure(update_queue_rate_limit={"reason": "no more"}, identity="somebody")
     configure(update_queue_rate_limit={"rate_limit": {"requests_per_second": 1e9}})
-    configure(update_queue_rate_limit={"rate_limit": {}})
-    configure()
+    configure(0, update_queue_rate_limit={"rate_limit": {}})
+    configure(0)
     s.call("DescribeTaskQueue", task_queue=queue, report_config=True)
-    s.call("DescribeTaskQueue", task_queue=queue, task_queue_type=kind)
 
 
 @scenario
@@ -115,3 +122,21 @@ def test_config_that_is_refused(s: Script) -> None:
     refuse(set_fairness_weight_overrides={"a": 1}, unset_fairness_weight_overrides=["a"])
     refuse(task_queue="/_sys/x/1")
     refuse(namespace="nowhere")
+
+
+@scenario
+def test_priorities_are_inherited(s: Script) -> None:
+    s.start("w", priority={"priority_key": 2, "fairness_key": "tenant", "fairness_weight": 2.5})
+    s.step(c.schedule_activity(s.name("acts"), "same"), c.start_child(s.name("child"), s.name("child")))
+    s.complete_activity(s.poll_activity("acts"))
+    s.await_child("w", "child")
+    s.history("child")
+    s.step(
+        c.schedule_activity(s.name("acts"), "other", priority={"priority_key": 4, "fairness_key": "guest"}),
+        c.start_child(s.name("favoured"), s.name("child"), priority={"priority_key": 1}),
+    )
+    s.complete_activity(s.poll_activity("acts"))
+    s.await_child("w", "favoured")
+    s.history("favoured")
+    s.terminate("child")
+    s.terminate("favoured")

@@ -9,6 +9,7 @@ from typing import Any
 
 from perdure.history.engine import Engine
 from perdure.history.kinds.kind import Loaded
+from perdure.history.state.execution import Activity
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.persistence.executions import Head
@@ -17,12 +18,24 @@ _FOREVER_NS = (1 << 63) - 1
 _RUNNING = 1
 _HEADS_PER_PAGE = 100
 _OVERDUE_NS = SECOND_NS
+_WITH_ACTIVITIES = frozenset({ExecutionKind.WORKFLOW, ExecutionKind.ACTIVITY})
 
 
-def is_at_work(engine: Engine) -> bool:
-    """Whether a task waits for a worker or is with one, a message is on its way, or something is being written."""
+def is_busy(engine: Engine) -> bool:
+    """Whether a workflow task waits for a worker or is with one, a message is on its way, or something is written."""
+    return any(_is_busy(loaded) for shard in engine.shards.values() for loaded in shard.held)
+
+
+def activities_at_work(engine: Engine) -> int:
+    """How many activities wait for a worker or are with one. Those that wait for their next attempt do not count."""
     now = engine.runtime.clock.now_ns()
-    return any(_is_at_work(loaded, now) for shard in engine.shards.values() for loaded in shard.held)
+    return sum(
+        _is_at_work(activity, loaded.state, now)
+        for shard in engine.shards.values()
+        for loaded in shard.held
+        if loaded.key.kind in _WITH_ACTIVITIES and loaded.state.running
+        for activity in loaded.state.activities.values()
+    )
 
 
 async def next_alarm_ns(engine: Engine) -> int | None:
@@ -46,7 +59,13 @@ def _wake_at_ns(head: Head) -> int:
     return head.wake_at_ns
 
 
-def _is_at_work(loaded: Loaded[Any], now: int) -> bool:
+def _is_at_work(activity: Activity, state: Any, now: int) -> bool:
+    if activity.started:
+        return True
+    return activity.waiting and not state.holds_tasks and activity.attempt_scheduled_at + activity.delay <= now
+
+
+def _is_busy(loaded: Loaded[Any]) -> bool:
     state = loaded.state
     if loaded.commit is not None and not loaded.commit.done:
         return True
@@ -56,11 +75,6 @@ def _is_at_work(loaded: Loaded[Any], now: int) -> bool:
         return True
     if loaded.key.kind is ExecutionKind.SCHEDULE:
         return bool(loaded.agenda.owes)
-    for activity in state.activities.values():
-        if activity.started or (
-            activity.waiting and not state.holds_tasks and activity.attempt_scheduled_at + activity.delay <= now
-        ):
-            return True
     if loaded.key.kind is ExecutionKind.ACTIVITY:
         return False
     task = state.workflow_task

@@ -269,12 +269,13 @@ def _time_skipping(
     if options.time_skipping is None or not isinstance(clock, SkippingClock):
         return None
     # Late, because only tests need it.
-    from perdure.history.idleness import is_at_work, next_alarm_ns
+    from perdure.history.idleness import activities_at_work, is_busy, next_alarm_ns
     from perdure.infra.time_skipping.skipping import TimeSkipping
 
     return TimeSkipping(
         clock,
-        lambda: matching.queries_pending > 0 or is_at_work(history.engine),
+        lambda: matching.requests_pending > 0 or is_busy(history.engine),
+        lambda: activities_at_work(history.engine),
         lambda: next_alarm_ns(history.engine),
         locks=1 if options.time_skipping.locked else 0,
     )

@@ -29,6 +29,9 @@ class PendingNexusTasks:
     def __init__(self) -> None:
         self._pending: dict[str, PendingNexusTask] = {}
 
+    def __len__(self) -> int:
+        return len(self._pending)
+
     def open(self, task: NexusTask, task_id: str, deadline_ns: int) -> PendingNexusTask:
         pending = self._pending[task_id] = PendingNexusTask(task, task_id, deadline_ns)
         return pending

@@ -138,9 +138,9 @@ class MatchingService:
         ]
 
     @property
-    def queries_pending(self) -> int:
-        """How many wait for a worker's answer."""
-        return len(self._queues.pending_queries)
+    def requests_pending(self) -> int:
+        """How many queries and Nexus requests wait for a worker's answer."""
+        return len(self._queues.pending_queries) + len(self._queues.pending_nexus)
 
     def offer(self, task: Task) -> None:
         self._queues.offer(task)

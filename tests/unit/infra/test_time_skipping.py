@@ -27,9 +27,10 @@ class World:
         self.machine = clock
         self.clock = SkippingClock(clock)
         self.working = False
+        self.activities = 0
         self.alarm_s: int | None = None
         self._began_ns = clock.now_ns()
-        self.skipping = TimeSkipping(self.clock, lambda: self.working, self._alarm, locks)
+        self.skipping = TimeSkipping(self.clock, lambda: self.working, lambda: self.activities, self._alarm, locks)
         self.skipping.start()
 
     async def _alarm(self) -> int | None:
@@ -79,6 +80,24 @@ def test_time_is_not_skipped_while_somebody_works_or_nothing_is_to_come() -> Non
         world.working = False
         await asyncio.sleep(1)
         assert world.skipped_s > DAY_S - 4
+
+    scenario(main, locks=0)
+
+
+def test_an_activity_is_a_lock_that_it_can_take_back() -> None:
+    async def main(world: World) -> None:
+        world.activities, world.alarm_s = 1, DAY_S
+        await asyncio.sleep(1)
+        assert world.skipped_s == 0
+        sleeping = asyncio.create_task(world.skipping.sleep_unlocked_until(world.clock.now_ns() + 3600 * SECOND_NS))
+        await asyncio.sleep(0.02)
+        assert 3590 < world.skipped_s < 3600
+        await sleeping
+        await asyncio.sleep(1)
+        assert world.skipped_s < 3601, "it is locked again"
+        world.activities = 0
+        await asyncio.sleep(1)
+        assert world.skipped_s > DAY_S - 3700, "an hour has passed on the machine's clock, which this loop goes by"
 
     scenario(main, locks=0)
 

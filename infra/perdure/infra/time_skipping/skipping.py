@@ -1,7 +1,7 @@
 """When time is skipped: while nobody has locked it and nobody works, to the next instant at which something happens.
 
-Rules and names are those of the test server that SDKs know. Locks are counted. Tasks count as work from when they are
-scheduled until they are done, so an activity takes as long as it takes, whoever waits for it.
+Rules and names are those of the test server that SDKs know. Locks are counted, and each activity is one, from when it
+waits for a worker until its attempt is done: so it takes as long as it takes, unless it says itself that it sleeps.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ class TimeSkipping:
     def __init__(
         self,
         clock: SkippingClock,
-        is_at_work: Callable[[], bool],
+        is_busy: Callable[[], bool],
+        activities: Callable[[], int],
         next_alarm_ns: Callable[[], Awaitable[int | None]],
         locks: int,
     ) -> None:
         self._clock = clock
-        self._is_at_work = is_at_work
+        self._is_busy = is_busy
+        self._activities = activities
         self._next_alarm_ns = next_alarm_ns
+        #: Those of clients. Fewer than none, if one has taken back the lock of an activity.
         self._locks = locks
         self._unlocked = asyncio.Event()
         #: Until when somebody sleeps.
@@ -42,7 +45,7 @@ class TimeSkipping:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        if not self._locks:
+        if self._locks <= 0:
             self._unlocked.set()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -57,7 +60,8 @@ class TimeSkipping:
     def lock(self) -> None:
         """Let time go by as it does, until there is an unlock for each lock."""
         self._locks += 1
-        self._unlocked.clear()
+        if self._locks > 0:
+            self._unlocked.clear()
 
     def unlock(self) -> None:
         """Take one lock back.
@@ -65,10 +69,10 @@ class TimeSkipping:
         Raises:
             FailedPrecondition: there is none.
         """
-        if not self._locks:
+        if self._locks + self._activities() <= 0:
             raise FailedPrecondition("Time skipping is not locked: there was an unlock for each lock already.")
         self._locks -= 1
-        if not self._locks:
+        if self._locks <= 0:
             self._unlocked.set()
 
     async def sleep_until(self, instant_ns: int) -> None:
@@ -99,14 +103,18 @@ class TimeSkipping:
             await self._unlocked.wait()
             await asyncio.sleep(_LOOK_S)
             try:
-                was_quiet, quiet = quiet, not self._is_at_work()
-                if was_quiet and quiet and (at_ns := await self._next_ns()) and not self._locks:
-                    if at_ns > self._clock.now_ns() and not self._is_at_work():
+                was_quiet, quiet = quiet, self._may_skip
+                if was_quiet and quiet and (at_ns := await self._next_ns()):
+                    if at_ns > self._clock.now_ns() and self._may_skip:
                         self._clock.skip_to(at_ns)
                     quiet = False
             except Exception:
                 # Whatever it is: without this loop every test would hang.
                 _log.exception("time was not skipped")
+
+    @property
+    def _may_skip(self) -> bool:
+        return self._locks + self._activities() <= 0 and not self._is_busy()
 
     async def _next_ns(self) -> int | None:
         instants = [*self._sleepers]
