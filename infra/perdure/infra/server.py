@@ -85,6 +85,7 @@ class EmbeddedServer:
         self._matching = MatchingService(runtime, limits, self._history, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
         self._history.connect(self._matching, visibility)
+        self._history.engine.deployments = self._deployments
         self._tenancy = tenancy
         self._ports: Ports | None = None
         self._pages = ""

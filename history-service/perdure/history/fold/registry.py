@@ -19,6 +19,7 @@ from perdure.history.fold import (
     schedule,
     timer,
     update,
+    versioning,
     workflow,
     workflow_task,
 )
@@ -38,6 +39,7 @@ _MACHINES = (
     reset,
     pause,
     batch,
+    versioning,
 )
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}

@@ -8,6 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 
+from perdure.history.fold import versioning
 from perdure.history.state.changes import (
     CancelRequestSeen,
     OrphanHandled,
@@ -39,6 +40,7 @@ def _started(state: Execution, event: HistoryEvent) -> None:
     state.reset_points.CopyFrom(attributes.prev_auto_reset_points)
     if event.HasField("user_metadata"):
         state.user_metadata = event.user_metadata
+    versioning.started(state, attributes, event.event_id)
 
 
 def _options_updated(state: Execution, event: HistoryEvent) -> None:
@@ -47,6 +49,7 @@ def _options_updated(state: Execution, event: HistoryEvent) -> None:
         state.requests[attributes.attached_request_id] = RequestOrigin(event.event_type, event.event_id)
     if attributes.HasField("priority"):
         state.changed_priority = attributes.priority
+    versioning.options_updated(state, attributes, event.event_id)
 
 
 def _signaled(state: Execution, event: HistoryEvent) -> None:

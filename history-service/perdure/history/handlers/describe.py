@@ -89,6 +89,8 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
         first_run_id=state.first_run_id,
         auto_reset_points=state.reset_points,
         most_recent_worker_version_stamp=state.worker_version,
+        versioning_info=state.versioning,
+        worker_deployment_name=state.worker_deployment_name,
     )
     attributes.set_types(info.search_attributes, call.namespace.search_attributes)
     info.root_execution.workflow_id = started.root_workflow_execution.workflow_id or state.workflow_id

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from temporalio.api.common.v1 import Link
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
     TaskQueueKind,
+    VersioningBehavior,
     WorkflowExecutionStatus,
     WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy,
@@ -301,6 +303,17 @@ def create_request_id(state: Execution) -> str:
     return ""
 
 
+def _inherit(
+    attributes: WorkflowExecutionStartedEventAttributes, version: WorkerDeploymentVersion, parent: Parent
+) -> None:
+    """A child begins with the version of its parent's workers."""
+    if parent.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_PINNED:
+        attributes.inherited_pinned_version.CopyFrom(version)
+    else:
+        attributes.inherited_auto_upgrade_info.source_deployment_version.CopyFrom(version)
+        attributes.inherited_auto_upgrade_info.source_deployment_revision_number = parent.revision
+
+
 def started_attributes(
     request: StartWorkflowExecutionRequest, new: Transition, limits: Limits, parent: Parent | None
 ) -> WorkflowExecutionStartedEventAttributes:
@@ -340,6 +353,8 @@ def started_attributes(
     for name in ("memo", "search_attributes", "header", "priority", "continued_failure", "last_completion_result"):
         if request.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(request, name))
+    if request.HasField("versioning_override"):
+        attributes.versioning_override.CopyFrom(request.versioning_override)
     if request.HasField("retry_policy"):
         attributes.retry_policy.CopyFrom(with_defaults(request.retry_policy))
     if execution_timeout:
@@ -350,4 +365,6 @@ def started_attributes(
         attributes.parent_workflow_execution.CopyFrom(parent.execution)
         attributes.parent_initiated_event_id = parent.initiated_event_id
         attributes.root_workflow_execution.CopyFrom(parent.root)
+        if parent.version is not None:
+            _inherit(attributes, parent.version, parent)
     return attributes

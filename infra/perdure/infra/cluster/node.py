@@ -120,6 +120,7 @@ class ClusterNode:
             self.matching.join(router.is_ours, router.pass_on, router.hand_on, router.fetch)
         if self.history is not None:
             self.history.connect(self.matching_router, stores.visibility, self.history_router)
+            self.history.engine.deployments = self.deployments
             self.matching_router.on_move(self.history.offer_moved)
 
         calls = Calls(self.namespaces, clock)

@@ -3,8 +3,9 @@
 All databases are copied as of one instant: writes to all of them wait, for some milliseconds, until each has given us a
 snapshot. So a workflow and the child that it started are both in the backup, or neither is, wherever they are.
 
-The archive is a ZIP: `manifest.json`, the namespaces and their worker deployments, and a member per shard and table that
-has rows, in the format of COPY BINARY. Shards are apart so that they can go back to other databases than they came from, as the map there says.
+The archive is a ZIP: `manifest.json`, the namespaces and their worker deployments, and a member per shard and table
+that has rows, in the format of COPY BINARY. Shards are apart so that they can go back to other databases than they came
+from, as the map there says.
 """
 
 from __future__ import annotations
