@@ -15,7 +15,9 @@ from perdure.infra.sqlite import (
     SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
+    SqliteNexusEndpointStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
@@ -25,7 +27,9 @@ from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from tests.support.postgres import PostgresForTests, opened
@@ -42,6 +46,8 @@ class Stores:
     visibility: VisibilityStore
     cluster: ClusterStore
     usage: UsageStore
+    endpoints: NexusEndpointStore
+    task_queues: TaskQueueStore
     deployments: DeploymentStore
 
 
@@ -53,6 +59,8 @@ def _on(database: SqliteDatabase) -> Stores:
         SqliteVisibilityStore(database),
         SqliteClusterStore(database),
         SqliteUsageStore(database),
+        SqliteNexusEndpointStore(database),
+        SqliteTaskQueueStore(database),
         SqliteDeploymentStore(database),
     )
 
@@ -87,7 +95,17 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     # Asked for by name, because a session without such tests should not start it.
     postgres: PostgresForTests = request.getfixturevalue("postgres")
     async with opened(await postgres.empty(CLUSTERED[request.param])) as on:
-        yield Stores(on.executions, on.shards, on.namespaces, on.visibility, on.cluster, on.usage, on.deployments)
+        yield Stores(
+            on.executions,
+            on.shards,
+            on.namespaces,
+            on.visibility,
+            on.cluster,
+            on.usage,
+            on.endpoints,
+            on.task_queues,
+            on.deployments,
+        )
 
 
 @pytest.fixture(params=list(CLUSTERED.values()), ids=list(CLUSTERED))
@@ -104,6 +122,11 @@ def executions(stores: Stores) -> ExecutionStore:
 @pytest.fixture
 def namespaces(stores: Stores) -> NamespaceStore:
     return stores.namespaces
+
+
+@pytest.fixture
+def endpoints(stores: Stores) -> NexusEndpointStore:
+    return stores.endpoints
 
 
 @pytest.fixture
@@ -124,6 +147,11 @@ def visibility(stores: Stores) -> VisibilityStore:
 @pytest.fixture
 def usage(stores: Stores) -> UsageStore:
     return stores.usage
+
+
+@pytest.fixture
+def task_queues(stores: Stores) -> TaskQueueStore:
+    return stores.task_queues
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from perdure.infra.sqlite import (
     SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteVisibilityStore,
 )
 from perdure.kernel.call import Call
@@ -29,6 +30,7 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.news import NoNews
 from perdure.kernel.persistence.executions import ShardWrite
 from perdure.kernel.runtime import Runtime
+from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
 from tests.simulation.actors import ConnectionLost
 
@@ -90,8 +92,9 @@ class Cluster:
         shards = SqliteShardStore(self.database)
         self.history = HistoryService(self._runtime, Limits(), self._mortal, shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(self.history.engine)
+        configurations = Configurations(SqliteTaskQueueStore(self.database), self._runtime.clock, Limits())
         deployments = Deployments(SqliteDeploymentStore(self.database), self._runtime, Limits(), NoNews())
-        self.matching = MatchingService(self._runtime, Limits(), self.history, deployments)
+        self.matching = MatchingService(self._runtime, Limits(), self.history, configurations, deployments)
         self.history.connect(self.matching, SqliteVisibilityStore(self.database))
         await self._owner.start()
         await self.matching.start()

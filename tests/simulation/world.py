@@ -16,7 +16,12 @@ from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.pipeline import Endpoint, Handlers, Pipeline
 from perdure.frontend.routes import WORKFLOW_ROUTES, WORKFLOW_SERVICE
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
-from perdure.infra.sqlite import SqliteDeploymentStore, SqliteVisibilityStore
+from perdure.infra.sqlite import (
+    SqliteDeploymentStore,
+    SqliteNexusEndpointStore,
+    SqliteTaskQueueStore,
+    SqliteVisibilityStore,
+)
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.errors import Internal
@@ -108,6 +113,8 @@ class Process:
                 OneNamespace(shared.namespace),  # type: ignore[arg-type]
                 MembersInReach(shared, self.directory),
                 SqliteVisibilityStore(shared.database),
+                SqliteNexusEndpointStore(shared.database),
+                SqliteTaskQueueStore(shared.database),
                 SqliteDeploymentStore(shared.database),
             ),
             world.network.transport(self.name),

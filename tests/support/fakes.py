@@ -16,6 +16,7 @@ from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.deployments import DeploymentConflict
 from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.persistence.task_queues import ConfigurationConflict, ConfigurationRecord, ConfiguredQueue
 from perdure.kernel.persistence.visibility import CountGroup, VisibilityPage, VisibilityRecord
 from perdure.kernel.visibility.query import Query
 
@@ -145,3 +146,25 @@ class RecordingReclaimer:
 def empty_response(rpc: str) -> Message:
     """What the RPC answers when it has nothing to say."""
     return GetMessageClass(WORKFLOW_SERVICE.methods_by_name[rpc].output_type)()
+
+
+class MemoryTaskQueues:
+    """A `TaskQueueStore` in a dict."""
+
+    def __init__(self) -> None:
+        self._records: dict[ConfiguredQueue, tuple[int, ConfigurationRecord]] = {}
+        self._revision = 0
+
+    async def read(self, queue: ConfiguredQueue) -> ConfigurationRecord | None:
+        return self._records[queue][1] if queue in self._records else None
+
+    async def write(self, record: ConfigurationRecord) -> None:
+        stored = await self.read(record.queue)
+        if record.version != (stored.version + 1 if stored else 1):
+            raise ConfigurationConflict(record.queue.name)
+        self._revision += 1
+        self._records[record.queue] = self._revision, record
+
+    async def changed_since(self, revision: int) -> tuple[int, Sequence[ConfigurationRecord]]:
+        changed = sorted(each for each in self._records.values() if each[0] > revision)
+        return self._revision, [record for _, record in changed]

@@ -10,7 +10,9 @@ import grpc.aio
 
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.service import Gateway
+from perdure.infra.sqlite import SqliteDatabase, SqliteNexusEndpointStore
 from perdure.kernel.acts import ActLog
 from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.identity import Guard
@@ -48,6 +50,7 @@ class GatewayBench:
         self.store = MemoryNamespaces()
         self.store.records[DEFAULT_NAMESPACE.id] = DEFAULT_NAMESPACE
         self.namespaces = Namespaces(self.store)
+        self.endpoints = NexusEndpoints(SqliteNexusEndpointStore(SqliteDatabase.open(None)), self.runtime.clock)
         self.visibility = MemoryVisibility()
         self.history = RecordingRole()
         self.matching = RecordingRole()
@@ -62,6 +65,7 @@ class GatewayBench:
             self.visibility,
             self.reclaimer,
             MemoryCluster("a-cluster"),
+            self.endpoints,
             ClusterDescription(1, "memory", "127.0.0.1:0"),
             Deployments(MemoryDeployments(), self.runtime, self.limits, NoNews()),
             limits_of=lambda namespace: namespace_limits,

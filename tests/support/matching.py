@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import DescribeTaskQueueMode, QueryResultType, TaskQueueKind
+from temporalio.api.enums.v1 import DescribeTaskQueueMode, QueryResultType, TaskQueueKind, TaskQueueType
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueMetadata
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueConfig, TaskQueueMetadata
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeTaskQueueResponse,
@@ -20,6 +20,8 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
     RespondQueryTaskCompletedRequest,
+    UpdateTaskQueueConfigRequest,
+    UpdateTaskQueueConfigResponse,
 )
 
 from perdure.kernel.call import Call
@@ -35,8 +37,9 @@ from perdure.kernel.namespace import Namespace
 from perdure.kernel.news import NoNews
 from perdure.kernel.rpc import QueryTask, Task, TaskObsolete
 from perdure.kernel.runtime import Runtime
+from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
-from tests.support.fakes import MemoryDeployments
+from tests.support.fakes import MemoryDeployments, MemoryTaskQueues
 from tests.support.virtual_time import run
 
 T = TypeVar("T")
@@ -104,8 +107,9 @@ class World:
         self.clock = VirtualClock()
         self.history = FakeHistory(self.clock)
         runtime = Runtime(self.clock, Entropy(1))
+        configurations = Configurations(MemoryTaskQueues(), self.clock, limits)
         self.deployments = Deployments(MemoryDeployments(), runtime, limits, NoNews())
-        self.matching = MatchingService(runtime, limits, self.history, self.deployments)
+        self.matching = MatchingService(runtime, limits, self.history, configurations, self.deployments)
 
     @property
     def seconds(self) -> float:
@@ -143,6 +147,14 @@ class World:
         response = await self.matching.handle("PollActivityTaskQueue", self.call(timeout_s), request)
         assert isinstance(response, PollActivityTaskQueueResponse)
         return response
+
+    async def configure(self, **fields: Any) -> TaskQueueConfig:
+        request = UpdateTaskQueueConfigRequest(
+            task_queue="queue", task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, **fields
+        )
+        response = await self.matching.handle("UpdateTaskQueueConfig", self.call(), request)
+        assert isinstance(response, UpdateTaskQueueConfigResponse)
+        return response.config
 
     async def answer(self, task_token: bytes, **fields: Any) -> None:
         request = RespondQueryTaskCompletedRequest(task_token=task_token, **fields)

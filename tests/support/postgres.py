@@ -17,7 +17,9 @@ from perdure.infra.postgres import (
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
+    PostgresNexusEndpointStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -45,9 +47,10 @@ _BLOCKED = """
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND state = 'active'"""
 
 _EMPTY_DIRECTORY = """
-    DELETE FROM namespaces; DELETE FROM worker_deployments; DELETE FROM members; DELETE FROM moves;
+    DELETE FROM namespaces; DELETE FROM members; DELETE FROM moves;
+    DELETE FROM nexus_endpoints; DELETE FROM task_queues; DELETE FROM worker_deployments;
     UPDATE cluster SET id = ''; UPDATE namespace_revision SET revision = 0;
-    UPDATE worker_deployment_revision SET revision = 0"""
+    UPDATE task_queue_revision SET revision = 0; UPDATE worker_deployment_revision SET revision = 0"""
 
 
 class PostgresForTests:
@@ -126,6 +129,8 @@ class PostgresStores:
     usage: PostgresUsageStore
     cluster: PostgresClusterStore
     members: PostgresMembershipStore
+    endpoints: PostgresNexusEndpointStore
+    task_queues: PostgresTaskQueueStore
     deployments: PostgresDeploymentStore
 
 
@@ -142,6 +147,8 @@ async def opened(dsns: Mapping[str, str]) -> AsyncIterator[PostgresStores]:
             PostgresUsageStore(databases),
             PostgresClusterStore(databases),
             PostgresMembershipStore(databases),
+            PostgresNexusEndpointStore(databases),
+            PostgresTaskQueueStore(databases),
             PostgresDeploymentStore(databases),
         )
     finally:

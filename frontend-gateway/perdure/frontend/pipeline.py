@@ -179,7 +179,8 @@ class Pipeline:
         clock, namespaces, gates = self._runtime.clock, self._namespaces, self._gates
         guard, full_name = self._guard, method.full_name
         fields = method.input_type.fields_by_name
-        id_field = next((field for field in _ID_FIELDS if field in fields), None)
+        # Where there is no name, the id is of something else.
+        id_field = next((field for field in _ID_FIELDS if "namespace" in fields and field in fields), None)
         toll = toll_of(method.name, route)
 
         async def admit(request: Any, caller: Caller) -> None:

@@ -27,7 +27,7 @@ from perdure.frontend.probe import Probe
 from perdure.frontend.routes import Wait
 from perdure.frontend.services import ServedMethod, Service
 from perdure.kernel.clock import SECOND_NS, Clock
-from perdure.kernel.errors import Internal, Unavailable
+from perdure.kernel.errors import Internal, PermissionDenied, Unauthenticated, Unavailable
 from perdure.kernel.identity import Caller
 from perdure.kernel.masking import service_error
 from perdure.kernel.serving import about, serving
@@ -132,6 +132,8 @@ class Reception:
                     _log.exception("call failed", rpc=rpc)
                     shown = Internal("internal error")
                 counts.of(namespace).failures[code_of(shown).name] += 1
+                if isinstance(shown, Unauthenticated | PermissionDenied):
+                    admission.disown(namespace)
                 if shown is error:
                     raise
                 raise shown from error

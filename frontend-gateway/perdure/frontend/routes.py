@@ -96,6 +96,8 @@ class RouteTableError(Exception):
 
 _CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
+#: Of the installation as a whole, and nobody's quota.
+_ENDPOINT_ADMIN = _CLUSTER_ADMIN._replace(quota=Quota.SYSTEM)
 _NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
 _EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT, audit=True)
@@ -126,10 +128,7 @@ _DEPLOYMENT_STATUS = _STATUS._replace(role=Role.DEPLOYMENTS)
 _LATER_READ = _STATUS._replace(role=Role.NOT_YET)
 _LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
 _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
-_LATER_WORKER = _PROGRESS._replace(role=Role.NOT_YET)
-_LATER_POLL = _MATCHING_POLL._replace(role=Role.NOT_YET)
 _LATER_LIST = _VISIBILITY._replace(role=Role.NOT_YET)
-_LATER_CLUSTER_READ = _CLUSTER_READ._replace(role=Role.NOT_YET)
 _LATER_CLUSTER_ADMIN = _CLUSTER_ADMIN._replace(role=Role.NOT_YET, quota=Quota.SYSTEM)
 
 WORKFLOW_ROUTES: Mapping[str, Route] = {
@@ -192,7 +191,7 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "UpdateWorkerConfig": _CHANGE._replace(role=Role.MATCHING, priority=Priority.BACKGROUND),
     "DescribeTaskQueue": _MATCHING_STATUS,
     "ListTaskQueuePartitions": _MATCHING_STATUS,
-    "UpdateTaskQueueConfig": _LATER_WRITE,
+    "UpdateTaskQueueConfig": _CHANGE._replace(role=Role.MATCHING),
     # Visibility
     "ListOpenWorkflowExecutions": _VISIBILITY,
     "ListClosedWorkflowExecutions": _VISIBILITY,
@@ -245,9 +244,9 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "ListWorkflowRules": _LATER_READ,
     "TriggerWorkflowRule": _LATER_WRITE,
     # Nexus
-    "PollNexusTaskQueue": _LATER_POLL,
-    "RespondNexusTaskCompleted": _LATER_WORKER,
-    "RespondNexusTaskFailed": _LATER_WORKER,
+    "PollNexusTaskQueue": _MATCHING_POLL,
+    "RespondNexusTaskCompleted": _MATCHING_PROGRESS,
+    "RespondNexusTaskFailed": _MATCHING_PROGRESS._replace(priority=Priority.STATUS),
     "StartNexusOperationExecution": _LATER_WRITE,
     "DescribeNexusOperationExecution": _LATER_READ,
     "PollNexusOperationExecution": _LATER_READ,
@@ -279,11 +278,11 @@ OPERATOR_ROUTES: Mapping[str, Route] = {
     "AddOrUpdateRemoteCluster": _LATER_CLUSTER_ADMIN,
     "RemoveRemoteCluster": _LATER_CLUSTER_ADMIN,
     "ListClusters": _CLUSTER_READ,
-    "GetNexusEndpoint": _LATER_CLUSTER_READ,
-    "CreateNexusEndpoint": _LATER_CLUSTER_ADMIN,
-    "UpdateNexusEndpoint": _LATER_CLUSTER_ADMIN,
-    "DeleteNexusEndpoint": _LATER_CLUSTER_ADMIN,
-    "ListNexusEndpoints": _LATER_CLUSTER_READ,
+    "GetNexusEndpoint": _CLUSTER_READ,
+    "CreateNexusEndpoint": _ENDPOINT_ADMIN,
+    "UpdateNexusEndpoint": _ENDPOINT_ADMIN,
+    "DeleteNexusEndpoint": _ENDPOINT_ADMIN,
+    "ListNexusEndpoints": _CLUSTER_READ,
 }
 
 SERVICES: tuple[tuple[ServiceDescriptor, Mapping[str, Route]], ...] = (

@@ -11,6 +11,8 @@ from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandler
 from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.deployments import DeploymentHandlers
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
+from perdure.frontend.handlers.nexus_endpoints import NexusEndpointHandlers
+from perdure.frontend.handlers.nexus_polls import NexusPolls
 from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
@@ -18,6 +20,7 @@ from perdure.frontend.handlers.visibility import VisibilityHandlers
 from perdure.frontend.limits.namespaces import NamespaceGates
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.pipeline import Handlers, OwnHandler, Pipeline
 from perdure.frontend.services import Service, data_plane
 from perdure.frontend.tls import ServerTls
@@ -47,6 +50,7 @@ class Gateway:
         visibility: VisibilityStore,
         reclaimer: NamespaceReclaimer,
         clusters: ClusterStore,
+        endpoints: NexusEndpoints,
         description: ClusterDescription,
         deployments: Deployments,
         limits_of: Callable[[str], NamespaceLimits],
@@ -76,12 +80,14 @@ class Gateway:
                 **BatchHandlers(runtime, history, visibility, limits).handlers,
                 **DeploymentHandlers(runtime, limits, deployments, matching).handlers,
                 **worker_config.HANDLERS,
+                **NexusPolls(matching).handlers,
             },
             own=_own_handlers(
                 NamespaceHandlers(runtime, limits, namespaces),
                 SearchAttributeHandlers(limits, namespaces),
                 ClusterHandlers(runtime, clusters, description),
                 self._deletion,
+                NexusEndpointHandlers(runtime, limits, namespaces, endpoints),
             ),
         )
         gates = NamespaceGates(limits_of, gateways, self.metrics.refusals)
@@ -123,6 +129,7 @@ def _own_handlers(
     attributes: SearchAttributeHandlers,
     cluster: ClusterHandlers,
     deletion: NamespaceDeletion,
+    endpoints: NexusEndpointHandlers,
 ) -> dict[str, OwnHandler]:
     return {
         "RegisterNamespace": namespaces.register,
@@ -138,4 +145,9 @@ def _own_handlers(
         "GetClusterInfo": cluster.cluster_info,
         "GetSystemInfo": cluster.system_info,
         "ListClusters": cluster.list_clusters,
+        "CreateNexusEndpoint": endpoints.create,
+        "UpdateNexusEndpoint": endpoints.update,
+        "DeleteNexusEndpoint": endpoints.delete,
+        "GetNexusEndpoint": endpoints.get,
+        "ListNexusEndpoints": endpoints.list_page,
     }

@@ -39,9 +39,8 @@ def rpcs(
     *,
     guard: Guard | None = None,
     is_open: Callable[[str], bool] = lambda rpc: False,
-    is_host: Callable[[str], bool] | None = None,
 ) -> tuple[RestApplication, Mapping[str, Callable[[], Page]]]:
-    """The application, and the pages that go with it. For `guard`, `is_open` and `is_host` see `RestApplication`.
+    """The application, and the pages that go with it. For `guard` and `is_open` see `RestApplication`.
 
     Raises:
         ValueError: an annotation makes no sense.
@@ -57,7 +56,5 @@ def rpcs(
         document_path=api.document_path,
         page_path=api.page_path,
     )
-    application = RestApplication(
-        table, handlers, shorthand=api.shorthand, guard=guard, is_open=is_open, is_host=is_host
-    )
+    application = RestApplication(table, handlers, shorthand=api.shorthand, guard=guard, is_open=is_open)
     return application, pages

@@ -13,6 +13,7 @@ import msgspec
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.handlers.search_attributes import check_new_attribute, with_attributes
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.service import Gateway
 from perdure.frontend.transport import Ports
 from perdure.history.ownership import SoleOwner
@@ -29,7 +30,9 @@ from perdure.infra.sqlite import (
     SqliteDeploymentStore,
     SqliteExecutionStore,
     SqliteNamespaceStore,
+    SqliteNexusEndpointStore,
     SqliteShardStore,
+    SqliteTaskQueueStore,
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
@@ -40,6 +43,7 @@ from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
+from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
 
 if TYPE_CHECKING:
@@ -81,9 +85,11 @@ class EmbeddedServer:
         self._ownership = SoleOwner(self._history.engine)
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
+        self._configurations = Configurations(SqliteTaskQueueStore(self._database), runtime.clock, limits)
         self._deployments = Deployments(SqliteDeploymentStore(self._database), runtime, limits, NoNews())
-        self._matching = MatchingService(runtime, limits, self._history, self._deployments)
+        self._matching = MatchingService(runtime, limits, self._history, self._configurations, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
+        endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
         self._history.connect(self._matching, visibility)
         self._history.engine.deployments = self._deployments
         self._tenancy = tenancy
@@ -101,6 +107,7 @@ class EmbeddedServer:
             visibility,
             reclaimer,
             SqliteClusterStore(self._database),
+            endpoints,
             ClusterDescription(SHARD_COUNT, "sqlite", f"{options.ip}:{options.port}"),
             self._deployments,
             limits_of=self._limits_of,
@@ -148,6 +155,7 @@ class EmbeddedServer:
         """
         try:
             await self._check_namespaces()
+            await self._configurations.catch_up()
             await self._deployments.start()
             await self._ownership.start()
             await self._matching.start()

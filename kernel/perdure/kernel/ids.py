@@ -50,10 +50,11 @@ class ExecutionKey(NamedTuple):
 
 
 class TaskKind(IntEnum):
-    """Which of a task queue's two independent queues is meant; the values are those of `TaskQueueType` on the wire."""
+    """Which of a task queue's independent queues is meant; the values are those of `TaskQueueType` on the wire."""
 
     WORKFLOW = 1
     ACTIVITY = 2
+    NEXUS = 3
 
 
 class TaskQueueKey(NamedTuple):

@@ -118,6 +118,15 @@ class Limits(_Named):
     tasks_in_memory_max: int = _limit(
         50_000, "matching.maxTasksInMemory", "tasks of one task queue held in memory; history keeps the rest"
     )
+    fairness_overrides_max: int = _limit(
+        1_000, "matching.maxFairnessKeyWeightOverrides", "fairness keys of one task queue whose weights are overridden"
+    )
+    fairness_keys_limited_max: int = _limit(
+        2_000, "matching.fairnessKeyRateLimitCacheSize", "fairness keys of one task queue whose rates are remembered"
+    )
+    task_queues_configured_max: int = _limit(
+        1_000, "matching.maxConfiguredTaskQueues", "task queues of one namespace that have a configuration"
+    )
     queries_waiting_max: int = _limit(
         1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
     )
@@ -132,6 +141,13 @@ class Limits(_Named):
     )
     worker_ttl_ns: int = _limit(
         300 * SECOND_NS, "matching.workerRegistryEntryTTL", "how long a worker is known that is not heard of again"
+    )
+    nexus_endpoint_name_max: int = _limit(200, "limit.endpointNameMaxLength", "length of a Nexus endpoint's name")
+    nexus_endpoint_description_max: int = _limit(
+        20_000, "limit.endpointDescriptionMaxSize", "size of a Nexus endpoint's description"
+    )
+    nexus_operation_token_max: int = _limit(
+        4096, "component.nexusoperations.limit.operation.token.length", "length of a Nexus operation's token"
     )
     deployments_max: int = _limit(100, "matching.maxDeployments", "worker deployments of a namespace")
     versions_per_deployment_max: int = _limit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perdure.kernel.errors import DataLoss, ServiceError, Unavailable
 from perdure.kernel.persistence.executions import StoreUnavailable
 from perdure.kernel.persistence.namespaces import DamagedNamespace
+from perdure.kernel.persistence.task_queues import DamagedConfiguration
 
 
 def service_error(error: Exception) -> ServiceError | None:
@@ -15,4 +16,6 @@ def service_error(error: Exception) -> ServiceError | None:
         return Unavailable("The store did not answer, try again.")
     if isinstance(error, DamagedNamespace):
         return DataLoss("The stored record of this namespace is damaged.")
+    if isinstance(error, DamagedConfiguration):
+        return DataLoss("The stored configuration of this task queue is damaged.")
     return None

@@ -18,6 +18,7 @@ class Topic(StrEnum):
     SHARDS = "shards"
     NAMESPACES = "namespaces"
     ACCESS = "access"
+    TASK_QUEUES = "task-queues"
     DEPLOYMENTS = "deployments"
 
 

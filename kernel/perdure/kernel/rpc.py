@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from google.protobuf.message import Message
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.nexus.v1 import Request as NexusRequest
+from temporalio.api.nexus.v1 import Response as NexusResponse
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
@@ -73,6 +76,22 @@ class QueryTask:
     #: As in `Task`.
     version: str = ""
     behavior: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NexusTask:
+    """A Nexus request on its way to a worker of `queue`. Nothing keeps it but whoever waits for the answer."""
+
+    queue: TaskQueueKey
+    request: NexusRequest
+
+
+@dataclass(frozen=True, slots=True)
+class NexusAnswer:
+    """What a worker says to a Nexus request: a response, or the failure of its handler."""
+
+    response: NexusResponse | None = None
+    failure: Failure | None = None
 
 
 class HistoryClient(Protocol):
@@ -153,6 +172,17 @@ class MatchingClient(Protocol):
         """
         ...
 
+    async def dispatch(self, call: Call, task: NexusTask) -> NexusAnswer:
+        """Hand a Nexus request to a worker of its queue and wait for the answer, until the call's deadline, which is
+        set.
+
+        Raises:
+            DeadlineExceeded: none answered in time.
+            ResourceExhausted: too many requests wait.
+            Unavailable: the queue is moving; a worker may have the request all the same.
+        """
+        ...
+
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         """Serve one public RPC that belongs to matching: polls, query answers, task queue descriptions."""
         ...
@@ -161,6 +191,8 @@ class MatchingClient(Protocol):
 __all__ = [
     "HistoryClient",
     "MatchingClient",
+    "NexusAnswer",
+    "NexusTask",
     "QueryTask",
     "StickyWorkerUnavailable",
     "Task",

@@ -55,9 +55,17 @@ class QueryToken(msgspec.Struct, frozen=True, array_like=True, tag="q"):
     query_id: str
 
 
+class NexusToken(msgspec.Struct, frozen=True, array_like=True, tag="n"):
+    """A Nexus request that a worker was handed; `queue` says which matching owner waits for the answer."""
+
+    namespace_id: NamespaceId
+    queue: str
+    task_id: str
+
+
 #: What an activity can belong to.
 _WITH_ACTIVITIES = (ExecutionKind.WORKFLOW, ExecutionKind.ACTIVITY)
-_Token = WorkflowTaskToken | ActivityToken | QueryToken
+_Token = WorkflowTaskToken | ActivityToken | QueryToken | NexusToken
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[_Token] = msgspec.msgpack.Decoder(_Token)
 
@@ -108,6 +116,19 @@ def decode_query(data: bytes, namespace_id: NamespaceId) -> QueryToken:
     return token
 
 
+def decode_nexus(data: bytes, namespace_id: NamespaceId) -> NexusToken:
+    """Read the token of a Nexus task.
+
+    Raises:
+        InvalidArgument: the token is missing, is not one of ours, or was made in another namespace.
+        NotFound: the token is of another kind.
+    """
+    token = _decode(data, namespace_id)
+    if not isinstance(token, NexusToken):
+        raise NotFound("Nexus task not found or already expired")
+    return token
+
+
 def namespace_of(data: bytes) -> NamespaceId:
     """The namespace in which a token of any kind was made.
 
@@ -118,23 +139,23 @@ def namespace_of(data: bytes) -> NamespaceId:
 
 
 def workflow_of(data: bytes) -> WorkflowId:
-    """The id of the execution whose task it is; empty if the token is of a query.
+    """The id of the execution whose task it is; empty if the token is of a query or a Nexus request.
 
     Raises:
         InvalidArgument: the token is missing, or is not one of ours.
     """
     token = _read(data)
-    return WorkflowId("") if isinstance(token, QueryToken) else token.workflow_id
+    return WorkflowId("") if isinstance(token, QueryToken | NexusToken) else token.workflow_id
 
 
 def queue_of(data: bytes) -> str:
-    """The task queue whose query it is; empty if the token is of another kind.
+    """The task queue whose query or Nexus request it is; empty if the token is of another kind.
 
     Raises:
         InvalidArgument: the token is missing, or is not one of ours.
     """
     token = _read(data)
-    return token.queue if isinstance(token, QueryToken) else ""
+    return token.queue if isinstance(token, QueryToken | NexusToken) else ""
 
 
 def _read(data: bytes) -> _Token:

@@ -8,11 +8,12 @@ forbids to hand it out before `ready_at_ns`.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
 from perdure.kernel.rpc import Task
 from perdure.matching.backlog import Backlog
+from perdure.matching.fairness import KeyLimits, weight_of
 from perdure.matching.rate_limit import RateLimit
 
 Waiter = TypeVar("Waiter", bound=Hashable)
@@ -22,12 +23,14 @@ Query = TypeVar("Query", bound=Hashable)
 class Matcher(Generic[Waiter, Query]):
     """Pollers are served in the order in which they came; queries go before tasks and are not rate-limited."""
 
-    def __init__(self, rate: float, tasks_max: int) -> None:
+    def __init__(self, rate: float, tasks_max: int, keys_max: int = 2_000) -> None:
         self.backlog = Backlog()
         self.limit = RateLimit(rate)
         #: Whether a task was turned away for want of room since this was last reset.
         self.overflowed = False
         self._tasks_max = tasks_max
+        self._keys_max = keys_max
+        self._keys_limited = False
         #: Each waiter with the worker that it belongs to.
         self._waiters: OrderedDict[Waiter, str] = OrderedDict()
         #: Other partitions that wait for a task. They come after pollers, and get no queries.
@@ -51,8 +54,8 @@ class Matcher(Generic[Waiter, Query]):
 
     @property
     def ready_at_ns(self) -> int | None:
-        """When the rate limit lets the next task go to a poller that waits for it; None if there are not both."""
-        return self.limit.ready_at_ns if self._anybody and self.backlog else None
+        """When the rate limits let the next task go to a poller that waits for it; None if there are not both."""
+        return max(self.limit.ready_at_ns, self.backlog.ready_at_ns) if self._anybody and self.backlog else None
 
     @property
     def _anybody(self) -> bool:
@@ -61,9 +64,25 @@ class Matcher(Generic[Waiter, Query]):
     def _next(self) -> Waiter:
         return self._waiters.popitem(last=False)[0] if self._waiters else self._partitions.popitem(last=False)[0]
 
+    def set_keys(self, rate: float | None, weights: Mapping[str, float], now_ns: int) -> None:
+        """Let each fairness key go this fast, times its weight, from now on, and give some another weight.
+
+        `release` must follow, then and after each `offer` while there is such a rate.
+        """
+        self.backlog.weights = weights
+        limits = self.backlog.limits
+        if rate is None:
+            limits = None
+        elif limits is None:
+            limits = KeyLimits(rate, self._keys_max)
+        else:
+            limits.change(rate, now_ns)
+        self.backlog.limits = limits
+        self._keys_limited = limits is not None
+
     def offer(self, task: Task, now_ns: int) -> Waiter | None:
         """Hand the task to a poller, which is returned, or let it wait. Without room it is dropped: `overflowed`."""
-        if self._anybody and not self.backlog and self.limit.ready_at_ns <= now_ns:
+        if self._anybody and not self._keys_limited and not self.backlog and self.limit.ready_at_ns <= now_ns:
             self.limit.consume(now_ns)
             return self._next()
         if len(self.backlog) < self._tasks_max:
@@ -74,8 +93,14 @@ class Matcher(Generic[Waiter, Query]):
 
     def put_back(self, task: Task) -> None:
         """Undo `take`, or an `offer` that found a poller, as no worker got to see the task. `release` must follow."""
-        self.limit.refund()
+        self.refund(task)
         self.backlog.add(task)
+
+    def refund(self, task: Task) -> None:
+        """The task does not count against the rate limits: no worker got to see it."""
+        self.limit.refund()
+        if (limits := self.backlog.limits) is not None:
+            limits.refund(task.fairness_key, weight_of(task, self.backlog.weights))
 
     def offer_query(self, query: Query) -> Waiter | None:
         """Hand the query to a poller, which is returned, or let it wait."""
@@ -110,9 +135,9 @@ class Matcher(Generic[Waiter, Query]):
 
     def take_task(self, now_ns: int) -> Task | None:
         """What another partition that comes now gets at once, if anything."""
-        if self.backlog and self.limit.ready_at_ns <= now_ns:
-            self.limit.consume(now_ns)
-            return self.backlog.pop()
+        if self.limit.ready_at_ns <= now_ns and (task := self.backlog.pop(now_ns)) is not None:
+            self._consume(task, now_ns)
+            return task
         return None
 
     def wait(self, waiter: Waiter, worker: str = "") -> None:
@@ -144,9 +169,13 @@ class Matcher(Generic[Waiter, Query]):
         return leaving
 
     def release(self, now_ns: int) -> list[tuple[Waiter, Task]]:
-        """Hand out what the rate limit allows by now."""
+        """Hand out what the rate limits allow by now."""
         matches = []
-        while self._anybody and self.backlog and self.limit.ready_at_ns <= now_ns:
-            self.limit.consume(now_ns)
-            matches.append((self._next(), self.backlog.pop()))
+        while self._anybody and (task := self.take_task(now_ns)) is not None:
+            matches.append((self._next(), task))
         return matches
+
+    def _consume(self, task: Task, now_ns: int) -> None:
+        self.limit.consume(now_ns)
+        if (limits := self.backlog.limits) is not None:
+            limits.consume(task.fairness_key, weight_of(task, self.backlog.weights), now_ns)

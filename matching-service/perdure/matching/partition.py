@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from temporalio.api.enums.v1 import ResourceExhaustedCause
+from temporalio.api.enums.v1 import RateLimitSource, ResourceExhaustedCause
 from temporalio.api.taskqueue.v1 import TaskQueueStats
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest
 
@@ -18,6 +18,7 @@ from perdure.kernel.errors import DeadlineExceeded, ResourceExhausted, ServiceEr
 from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task
+from perdure.matching.configuration import NO_TERMS, Terms
 from perdure.matching.matcher import Matcher
 from perdure.matching.metrics import QueueMetrics
 from perdure.matching.pollers import RETENTION_NS, PollerHistory, PollRequest
@@ -62,9 +63,13 @@ class Partition:
         self._limits = limits
         self._refill = refill
         self._matcher: Matcher[_Waiter, PendingQuery] = Matcher(
-            limits.dispatch_rate_max / self._share, limits.tasks_in_memory_max
+            limits.dispatch_rate_max / self._share, limits.tasks_in_memory_max, limits.fairness_keys_limited_max
         )
+        self._terms = NO_TERMS
+        #: What the latest poll asked for, in tasks per second of the whole queue; None if it asked for nothing.
+        self._worker_rate: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for_ns = 0
         self._last_poll_ns = 0
         self._last_used_ns = clock.now_ns()
         #: By priority: how fast tasks come and go.
@@ -84,7 +89,11 @@ class Partition:
         else:
             if self._last_poll_ns <= now_ns - RECENT_POLL_NS and not self._matcher.waiting:
                 self.metrics.no_poller += 1
-            self._arm()
+            if self._terms.key_rate is None:
+                self._arm()
+            else:
+                # Those before it may have to wait for their keys' turns.
+                self._release()
 
     def put_back(self, item: Item) -> None:
         """Undo `take`: no worker got to see the item."""
@@ -96,9 +105,10 @@ class Partition:
             self._matcher.put_back(item)
             self._release()
 
-    def refund(self) -> None:
-        """The task taken last was a stale hint: it does not count against the rate limit."""
-        self._matcher.limit.refund()
+    def refund(self, item: Item) -> None:
+        """What was taken was a stale hint: it does not count against the rate limits."""
+        if not isinstance(item, PendingQuery):
+            self._matcher.refund(item)
         self._release()
 
     def ask(self, query: PendingQuery) -> None:
@@ -131,7 +141,8 @@ class Partition:
     # Polls ------------------------------------------------------------------------------------------------------------
 
     def begin_poll(self, request: PollRequest) -> None:
-        """Take note of a poll and of the rate limit that it asks for; the latest poll's limit holds.
+        """Take note of a poll and of the rate limit that it asks for; the latest poll's limit holds, unless one is
+        configured.
 
         Raises:
             ResourceExhausted: too many polls wait already.
@@ -143,16 +154,36 @@ class Partition:
                 ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
             )
         now_ns = self._touch(request)
-        rate = float(self._limits.dispatch_rate_max)
+        self._worker_rate = None
         if isinstance(request, PollActivityTaskQueueRequest) and request.HasField("task_queue_metadata"):
             metadata = request.task_queue_metadata
             if metadata.HasField("max_tasks_per_second"):
-                rate = min(rate, max(metadata.max_tasks_per_second.value, 0.0))
+                self._worker_rate = max(metadata.max_tasks_per_second.value, 0.0)
+        self._limit(now_ns)
+
+    def configure(self, terms: Terms) -> None:
+        """Go by these terms from now on."""
+        if terms != self._terms:
+            self._terms = terms
+            now_ns = self._clock.now_ns()
+            self._limit(now_ns)
+            key_rate = None if terms.key_rate is None else terms.key_rate / self._share
+            self._matcher.set_keys(key_rate, terms.weights, now_ns)
+            self._release()
+
+    def _limit(self, now_ns: int) -> None:
+        """What users set goes before what workers ask for, and nothing above what the server allows."""
+        wanted = self._wanted_rate
+        rate = float(self._limits.dispatch_rate_max) if wanted is None else min(wanted, self._limits.dispatch_rate_max)
         rate /= self._share
         if rate != self._matcher.limit.rate:
             self._matcher.limit.change(rate, now_ns)
             self._disarm()
             self._release()
+
+    @property
+    def _wanted_rate(self) -> float | None:
+        return self._worker_rate if self._terms.rate is None else self._terms.rate
 
     def end_poll(self, request: PollRequest, item: Item | None = None) -> None:
         """Take note that a poll ends by itself (not because its worker went away), and with what."""
@@ -247,6 +278,16 @@ class Partition:
         return self._matcher.limit.rate * self._share
 
     @property
+    def rate_source(self) -> RateLimitSource.ValueType:
+        """Who says so."""
+        wanted = self._wanted_rate
+        if wanted is None or wanted >= self._limits.dispatch_rate_max:
+            return RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM
+        if self._terms.rate is not None:
+            return RateLimitSource.RATE_LIMIT_SOURCE_API
+        return RateLimitSource.RATE_LIMIT_SOURCE_WORKER
+
+    @property
     def polls_waiting(self) -> int:
         return self._matcher.waiting
 
@@ -332,7 +373,12 @@ class Partition:
     def _arm(self) -> None:
         """See to it that tasks which only the rate limit holds back go when it allows."""
         ready_at_ns = self._matcher.ready_at_ns
-        if ready_at_ns is not None and self._timer is None:
+        if ready_at_ns is None:
+            return
+        if self._timer is not None and ready_at_ns < self._armed_for_ns:
+            self._disarm()
+        if self._timer is None:
+            self._armed_for_ns = ready_at_ns
             delay_ns = min(max(ready_at_ns - self._clock.now_ns(), 0), self._limits.poll_ns)
             self._timer = asyncio.get_running_loop().call_later(delay_ns / SECOND_NS, self._on_timer)
 

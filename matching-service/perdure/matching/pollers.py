@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from temporalio.api.taskqueue.v1 import PollerInfo
-from temporalio.api.workflowservice.v1 import PollActivityTaskQueueRequest, PollWorkflowTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollNexusTaskQueueRequest,
+    PollWorkflowTaskQueueRequest,
+)
 
 from perdure.kernel.clock import SECOND_NS
 
-PollRequest = PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest
+PollRequest = PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest | PollNexusTaskQueueRequest
 
 #: How long a worker is remembered after its last poll.
 RETENTION_NS = 300 * SECOND_NS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from temporalio.api.enums.v1 import QueryResultType
 from temporalio.api.workflowservice.v1 import QueryWorkflowResponse, RespondQueryTaskCompletedRequest
@@ -13,11 +14,11 @@ from perdure.kernel.tokens import QueryToken
 
 
 class PendingQuery:
-    """One attempt to have a query answered by a worker of one queue."""
+    """One attempt to have a query answered by a worker of one queue. Nexus requests wait in the same way."""
 
     __slots__ = ("answer", "id", "taken", "task")
 
-    def __init__(self, task: QueryTask, query_id: str, answer: asyncio.Future[QueryWorkflowResponse]) -> None:
+    def __init__(self, task: Any, query_id: str, answer: asyncio.Future[Any]) -> None:
         self.task = task
         self.id = query_id
         self.answer = answer

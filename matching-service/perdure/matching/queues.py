@@ -15,9 +15,11 @@ from perdure.kernel.errors import NotOwner, ResourceExhausted, ServiceError, Una
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
+from perdure.kernel.persistence.task_queues import ConfiguredQueue
 from perdure.kernel.rpc import HistoryClient, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching import versions
+from perdure.matching.configurations import Configurations
 from perdure.matching.metrics import (
     BACKLOG,
     BACKLOG_AGE,
@@ -26,6 +28,7 @@ from perdure.matching.metrics import (
     MatchingMetrics,
     labels_of,
 )
+from perdure.matching.nexus import PendingNexusTasks
 from perdure.matching.partition import RECENT_POLL_NS, Partition
 from perdure.matching.queries import PendingQueries
 
@@ -44,15 +47,24 @@ class TaskQueues:
     """Partitions by their key, made when first used and dropped when nobody would notice."""
 
     def __init__(
-        self, runtime: Runtime, limits: Limits, history: HistoryClient, deployments: Deployments, host_name: str
+        self,
+        runtime: Runtime,
+        limits: Limits,
+        history: HistoryClient,
+        configurations: Configurations,
+        deployments: Deployments,
+        host_name: str,
     ) -> None:
         self.runtime = runtime
         self.limits = limits
         self.history = history
+        self.configurations = configurations
+        configurations.heard = self._configure
         self.deployments = deployments
         self.host_name = host_name
         self.metrics = MatchingMetrics()
         self.pending_queries = PendingQueries()
+        self.pending_nexus = PendingNexusTasks()
         #: Where a task goes that leaves its queue, for the normal one or since it is another process's by now.
         self.offer_elsewhere: Callable[[Task], None] = self.offer
         #: Where a task goes that leaves its partition for the root.
@@ -89,7 +101,14 @@ class TaskQueues:
 
     def for_query(self, task: QueryTask) -> Partition:
         """The partition of a normal queue to ask on."""
-        queue = task.queue._replace(version=versions.of_task(self.deployments, task))
+        return self._to_ask_on(task.queue, versions.of_task(self.deployments, task))
+
+    def for_request(self, queue: TaskQueueKey, request_id: str) -> Partition:
+        """The partition to send a Nexus request to, of which a ramping version has its share."""
+        return self._to_ask_on(queue, versions.routed(self.deployments, queue, request_id))
+
+    def _to_ask_on(self, queue: TaskQueueKey, version: str) -> Partition:
+        queue = queue._replace(version=version)
         return self._partitions.get(queue) or self._open(queue, sticky=False)
 
     def versions_of(self, queue: TaskQueueKey) -> list[Partition]:
@@ -230,6 +249,7 @@ class TaskQueues:
             partition.drain()
         self._partitions.clear()
         self.pending_queries.fail_all(Unavailable("The server is shutting down."))
+        self.pending_nexus.fail_all(Unavailable("The server is shutting down."))
 
     def samples(self, name_of: NameOf) -> Iterable[Sample]:
         """What there is to count here and now."""
@@ -269,16 +289,30 @@ class TaskQueues:
 
     def unused(self, queue: TaskQueueKey, sticky: bool = False) -> Partition:
         """What a queue looks like that nobody has used yet. It is not kept."""
-        return Partition(queue, sticky, self.runtime.clock, self.limits, self._refill)
+        partition = Partition(queue, sticky, self.runtime.clock, self.limits, self._refill)
+        if not sticky:
+            partition.configure(self.configurations.terms_of(configured(queue)))
+        return partition
 
     def _open(self, queue: TaskQueueKey, sticky: bool) -> Partition:
         partition = self._partitions[queue] = self.unused(queue, sticky)
         partition.metrics = self.metrics.of(queue, sticky=sticky)
         return partition
 
+    def _configure(self, queue: ConfiguredQueue) -> None:
+        terms = self.configurations.terms_of(queue)
+        for partition in self._partitions.values():
+            if not partition.sticky and configured(partition.queue) == queue:
+                partition.configure(terms)
+
     def _refill(self, queue: TaskQueueKey) -> None:
         self.metrics.refills += 1
         self.history.redispatch(queue.whole)
+
+
+def configured(queue: TaskQueueKey) -> ConfiguredQueue:
+    """Under which name the configuration of a queue is found; its partitions share it."""
+    return ConfiguredQueue(queue.namespace_id, queue.name, queue.kind)
 
 
 def _on_normal_queue(task: Task) -> Task:

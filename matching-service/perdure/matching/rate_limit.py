@@ -6,7 +6,8 @@ from perdure.kernel.clock import SECOND_NS
 
 #: How much of a second's worth of tasks may go at once after a pause.
 BURST_NS = SECOND_NS
-_NEVER_NS = 1 << 62
+#: Later than anything that anybody waits for.
+NEVER_NS = 1 << 62
 
 
 class RateLimit:
@@ -20,18 +21,18 @@ class RateLimit:
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self.ready_at_ns = 0
-        self._interval_ns = _interval_ns(rate)
+        self._interval_ns = interval_ns(rate)
         if not self._interval_ns:
-            self.ready_at_ns = _NEVER_NS
+            self.ready_at_ns = NEVER_NS
 
     def change(self, rate: float, now_ns: int) -> None:
         """Limit to `rate` tasks per second from now on."""
         if rate == self.rate:
             return
         self.rate = rate
-        self._interval_ns = _interval_ns(rate)
+        self._interval_ns = interval_ns(rate)
         if not self._interval_ns:
-            self.ready_at_ns = _NEVER_NS
+            self.ready_at_ns = NEVER_NS
         else:
             # A slower rate, or none, may have put the next task far into the future.
             self.ready_at_ns = min(self.ready_at_ns, now_ns + self._interval_ns)
@@ -47,6 +48,6 @@ class RateLimit:
             self.ready_at_ns -= self._interval_ns
 
 
-def _interval_ns(rate: float) -> int:
+def interval_ns(rate: float) -> int:
     """Nanoseconds between two tasks, or 0 for a rate too small to ever let one go."""
-    return int(SECOND_NS / rate) if rate > 1e-9 else 0
+    return max(int(SECOND_NS / rate), 1) if rate > 1e-9 else 0

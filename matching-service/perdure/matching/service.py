@@ -21,10 +21,11 @@ from perdure.kernel.errors import NotOwner, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.metrics import NameOf, Sample
-from perdure.kernel.rpc import HistoryClient, QueryTask, Task
+from perdure.kernel.rpc import HistoryClient, NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.runtime import Runtime
 from perdure.matching import metrics
-from perdure.matching.handlers import describe, polls, queries, workers
+from perdure.matching.configurations import Configurations
+from perdure.matching.handlers import configure, describe, nexus, polls, queries, workers
 from perdure.matching.known_workers import KnownWorkers
 from perdure.matching.queues import TaskQueues
 
@@ -37,8 +38,11 @@ _Handler = Callable[[TaskQueues, Call, Any], Awaitable[Message]]
 _HANDLERS: dict[str, _Handler] = {
     "DescribeTaskQueue": describe.describe_task_queue,
     "ListTaskQueuePartitions": describe.list_task_queue_partitions,
+    "RespondNexusTaskCompleted": nexus.respond_nexus_task_completed,
+    "RespondNexusTaskFailed": nexus.respond_nexus_task_failed,
     "RespondQueryTaskCompleted": queries.respond_query_task_completed,
     "ShutdownWorker": workers.shutdown_worker,
+    "UpdateTaskQueueConfig": configure.update_task_queue_config,
 }
 _ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Awaitable[Message]]] = {
     "RecordWorkerHeartbeat": workers.record_worker_heartbeat,
@@ -48,6 +52,7 @@ _ABOUT_WORKERS: dict[str, Callable[[KnownWorkers, Call, Any], Awaitable[Message]
 }
 _POLLS: dict[str, Callable[[TaskQueues, Call, Any, int], Awaitable[Message]]] = {
     "PollActivityTaskQueue": polls.poll_activity_task_queue,
+    "PollNexusTaskQueue": nexus.poll_nexus_task_queue,
     "PollWorkflowTaskQueue": polls.poll_workflow_task_queue,
 }
 
@@ -75,10 +80,11 @@ class MatchingService:
         runtime: Runtime,
         limits: Limits,
         history: HistoryClient,
+        configurations: Configurations,
         deployments: Deployments,
         host_name: str = "localhost",
     ) -> None:
-        self._queues = TaskQueues(runtime, limits, history, deployments, host_name)
+        self._queues = TaskQueues(runtime, limits, history, configurations, deployments, host_name)
         self._workers = KnownWorkers(runtime.clock, limits)
         self._partitioned = limits.task_queue_partitions > 1
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
@@ -149,6 +155,11 @@ class MatchingService:
         self._require_open()
         self._require_ours(task.queue.namespace_id, task.queue.name)
         return await queries.query(self._queues, call, task)
+
+    async def dispatch(self, call: Call, task: NexusTask) -> NexusAnswer:
+        self._require_open()
+        self._require_ours(task.queue.namespace_id, task.queue.name)
+        return await nexus.dispatch(self._queues, call, task)
 
     async def poll(self, rpc: str, call: Call, request: Message, partition: int = 0) -> Message:
         """Serve a poll on one partition of its queue."""

@@ -26,7 +26,12 @@ def of_task(deployments: Deployments, task: Task | QueryTask) -> str:
             pinned is not None and deployments.has(task.queue.namespace_id, pinned, queue)
         ):
             return task.version
-    target = deployments.routing(task.queue.namespace_id, queue).target(task.key.workflow_id)
+    return routed(deployments, task.queue, task.key.workflow_id)
+
+
+def routed(deployments: Deployments, queue: TaskQueueKey, id: str) -> str:
+    """The version for what comes to the queue under this id and is bound to none; empty for workers without one."""
+    target = deployments.routing(queue.namespace_id, VersionQueue(queue.name, queue.kind)).target(id)
     return str(target) if target else ""
 
 

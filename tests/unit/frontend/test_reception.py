@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from perdure.frontend.reception import HELD_BYTES_MAX, Reception
 from perdure.frontend.routes import WORKFLOW_SERVICE
 from perdure.frontend.services import ServedMethod, Service
 from perdure.kernel.clock import VirtualClock
+from perdure.kernel.errors import PermissionDenied
 from perdure.kernel.identity import Caller, KnownCaller
 from perdure.kernel.tracing import SpanKind
 
@@ -126,3 +127,20 @@ async def test_traces_tell_by_which_transport_a_call_came() -> None:
         "DescribeWorkflowExecution",
         "orders",
     )
+
+
+async def test_calls_of_strangers_are_not_the_demand_of_the_namespace_that_they_name(reception: Reception) -> None:
+    async def refuse(request: Any, remaining_s: float | None, caller: Caller) -> DescribeWorkflowExecutionResponse:
+        raise PermissionDenied("not yours")
+
+    async def answer(request: Any, remaining_s: float | None, caller: Caller) -> DescribeWorkflowExecutionResponse:
+        return DescribeWorkflowExecutionResponse()
+
+    demand = reception._admission._demand
+    for serve, modest in ((refuse, True), (answer, False)):
+        endpoint = reception.endpoint(ServedMethod(DESCRIBE, serve, Rank.LOOK), "grpc", lambda data: Request())
+        demand.count("others", 0)
+        for _ in range(100):
+            with suppress(PermissionDenied):
+                await endpoint(b"", None, KnownCaller())
+        assert demand.is_modest(Request.namespace) is modest

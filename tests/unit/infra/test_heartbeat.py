@@ -108,7 +108,7 @@ def test_namespaces_are_watched_after_any_failure() -> None:
 
 def test_a_process_says_when_it_is_not_the_one_to_ask() -> None:
     async def main(store: Store) -> None:
-        stores: Any = Stores(*[cast(Any, store)] * 6)
+        stores: Any = Stores(*[cast(Any, store)] * 8)
         place = Place([Role.GATEWAY], 1, LEASE_S, "host")
         clock = VirtualClock()
         node = ClusterNode(Runtime(clock, Entropy(1)), Limits(), place, stores, Channels(), NoNews())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -26,7 +27,7 @@ def before(migrations: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     """The migrations up to the one that is tested."""
 
     def some(*part: str) -> list[Any]:
-        return [each for each in migrations(*part) if "usage" not in each.name]
+        return list(takewhile(lambda each: "usage" not in each.name, migrations(*part)))
 
     return some
 

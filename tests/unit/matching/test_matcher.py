@@ -136,7 +136,7 @@ def test_a_stale_hint_costs_no_token() -> None:
         task = matcher.take(NOW)
         assert isinstance(task, Task)
         assert task.key.workflow_id == f"w{number}"
-        matcher.limit.refund()
+        matcher.refund(task)
 
 
 def test_a_paused_queue_resumes() -> None:

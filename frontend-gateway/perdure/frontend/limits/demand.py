@@ -30,6 +30,15 @@ class Demand:
         self._calls[namespace] += 1
         self._total += 1
 
+    def disown(self, namespace: str, owner: str) -> None:
+        """A call that was just counted is this owner's instead."""
+        if self._window[namespace]:
+            self._window[namespace] -= 1
+            self._window[owner] += 1
+        if self._calls[namespace]:
+            self._calls[namespace] -= 1
+            self._calls[owner] += 1
+
     def is_modest(self, namespace: str) -> bool:
         """Whether it asks for less than half of an even share: then it is others who ask for too much."""
         return 2 * self._calls[namespace] * len(self._calls) < self._total

@@ -104,6 +104,10 @@ class Admission:
                 ResourceExhaustedScope.RESOURCE_EXHAUSTED_SCOPE_SYSTEM,
             )
 
+    def disown(self, namespace: str) -> None:
+        """A call that was let in did not come from those whose namespace it named: they must not be refused for it."""
+        self._demand.disown(namespace, NO_NAMESPACE)
+
     def _has_waited_too_long(self, rank: Rank, namespace: str) -> bool:
         patience_s = _PATIENCE_S[rank]
         if self._wait_s <= patience_s:

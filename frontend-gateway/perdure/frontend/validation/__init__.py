@@ -11,9 +11,11 @@ from perdure.frontend.validation import (
     activity_control,
     batches,
     executions,
+    nexus,
     schedules,
     standalone_activity,
     start,
+    task_queues,
     updates,
     workers,
 )
@@ -74,6 +76,10 @@ CHECKS: Mapping[str, Check] = {
     "ListScheduleMatchingTimes": schedules.check_schedule_id,
     "DescribeTaskQueue": workers.check_describe_task_queue,
     "ListTaskQueuePartitions": workers.check_list_partitions,
+    "PollNexusTaskQueue": nexus.check_poll,
+    "RespondNexusTaskCompleted": nexus.check_completed,
+    "RespondNexusTaskFailed": nexus.check_failed,
+    "UpdateTaskQueueConfig": task_queues.check_update_config,
     "RecordWorkerHeartbeat": workers.check_worker_heartbeats,
     "ShutdownWorker": workers.check_shutdown_worker,
 }

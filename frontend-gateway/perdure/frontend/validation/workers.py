@@ -9,6 +9,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     ListTaskQueuePartitionsRequest,
     PollActivityTaskQueueRequest,
+    PollNexusTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     RecordActivityTaskHeartbeatByIdRequest,
     RecordWorkerHeartbeatRequest,
@@ -45,13 +46,15 @@ def check_poll_workflow_task(request: PollWorkflowTaskQueueRequest, scene: Scene
         raise InvalidArgument(f"Binary {request.binary_checksum} already marked as bad deployment.")
 
 
-def check_poll_activity_task(request: PollActivityTaskQueueRequest, scene: Scene) -> None:
+def check_poll_activity_task(request: PollActivityTaskQueueRequest | PollNexusTaskQueueRequest, scene: Scene) -> None:
     check_task_queue(request, "task_queue", scene.limits)
     check_identity(request.identity, scene.limits)
     _check_poller(request, scene)
 
 
-def _check_poller(request: PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest, scene: Scene) -> None:
+def _check_poller(
+    request: PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest | PollNexusTaskQueueRequest, scene: Scene
+) -> None:
     capabilities = request.worker_version_capabilities
     check_worker(
         capabilities.use_versioning,
@@ -159,7 +162,7 @@ def check_list_partitions(request: ListTaskQueuePartitionsRequest, scene: Scene)
     check_task_queue(request, "task_queue", scene.limits)
 
 
-def check_worker_heartbeats(request: RecordWorkerHeartbeatRequest, scene: Scene) -> None:
+def check_worker_heartbeats(request: RecordWorkerHeartbeatRequest | PollNexusTaskQueueRequest, scene: Scene) -> None:
     for heartbeat in request.worker_heartbeat:
         _check_heartbeat(heartbeat, scene.limits)
 

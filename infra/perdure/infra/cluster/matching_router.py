@@ -22,6 +22,7 @@ from temporalio.api.workflowservice.v1 import (
     ListTaskQueuePartitionsRequest,
     ListTaskQueuePartitionsResponse,
     PollActivityTaskQueueRequest,
+    PollNexusTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     QueryWorkflowResponse,
 )
@@ -38,7 +39,7 @@ from perdure.kernel.clock import Clock
 from perdure.kernel.errors import NotOwner
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.membership import Member, Membership, Role, candidates
-from perdure.kernel.rpc import HistoryClient, QueryTask, Task
+from perdure.kernel.rpc import HistoryClient, NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.transport import PeerUnreachable, Transport
 from perdure.matching.handlers.describe import merged
 from perdure.matching.service import MatchingService
@@ -140,11 +141,20 @@ class MatchingRouter:
             (queue.namespace_id, queue.name, 0), lambda matching: matching.query(call, task), call, repeatable=True
         )
 
+    async def dispatch(self, call: Call, task: NexusTask) -> NexusAnswer:
+        queue = task.queue
+        return await self._at_owner(
+            (queue.namespace_id, queue.name, 0), lambda matching: matching.dispatch(call, task), call
+        )
+
     # Public RPCs
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         if isinstance(request, PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest):
             return await self._poll(rpc, call, request)
+        if isinstance(request, PollNexusTaskQueueRequest):
+            # Nexus requests, like queries, wait at the root only.
+            return await self._poll_at(rpc, call, request, (NamespaceId(call.namespace_id), task_queue_of(request), 0))
         if rpc == "ShutdownWorker":
             return await self._shut_worker_down(call, request)
         if self._partitions > 1:

@@ -17,7 +17,7 @@ from perdure.infra.cluster import wire
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS, Clock
 from perdure.kernel.ids import TaskQueueKey
-from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.rpc import NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.serving import serving
 from perdure.kernel.transport import Handler, IncomingCall, Transport
 from perdure.matching.service import MatchingService
@@ -29,6 +29,7 @@ _RPCS = {
 }
 _OFFER = wire.MATCHING + "Offer"
 _QUERY = wire.MATCHING + "Query"
+_DISPATCH = wire.MATCHING + "Dispatch"
 _FETCH = wire.MATCHING + "Fetch"
 _DESCRIBE = wire.MATCHING + "DescribePartition"
 POLLS = frozenset(rpc for rpc in _RPCS if WORKFLOW_ROUTES[rpc].wait is Wait.POLL)
@@ -38,6 +39,8 @@ _PARTITION = "perdure-partition"
 
 _tasks = wire.Decoder(list[Task])
 _query = wire.Decoder(QueryTask)
+_nexus_task = wire.Decoder(NexusTask)
+_nexus_answer = wire.Decoder(NexusAnswer)
 _root = wire.Decoder(TaskQueueKey)
 _fetched: wire.Decoder[Task | None] = wire.Decoder(Task | None)  # type: ignore[arg-type]
 
@@ -75,6 +78,9 @@ class RemoteMatching:
 
     async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
         return QueryWorkflowResponse.FromString(await self._call(_QUERY, call, wire.encode(task)))
+
+    async def dispatch(self, call: Call, task: NexusTask) -> NexusAnswer:
+        return _nexus_answer.decode(await self._call(_DISPATCH, call, wire.encode(task)))
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         body = await self._call(wire.MATCHING + rpc, call, request.SerializeToString())
@@ -125,6 +131,9 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
     async def query(body: bytes, incoming: IncomingCall) -> bytes:
         return (await matching.query(await calls.received(incoming), _query.decode(body))).SerializeToString()
 
+    async def dispatch(body: bytes, incoming: IncomingCall) -> bytes:
+        return wire.encode(await matching.dispatch(await calls.received(incoming), _nexus_task.decode(body)))
+
     return {
         **{wire.MATCHING + rpc: public(rpc, request_type) for rpc, (request_type, _) in _RPCS.items()},
         **{wire.MATCHING + rpc: poll(rpc) for rpc in POLLS},
@@ -132,4 +141,5 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
         _FETCH: fetch,
         _DESCRIBE: describe,
         _QUERY: query,
+        _DISPATCH: dispatch,
     }

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from perdure.frontend.namespaces import Namespaces
+from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.history.ownership import SharedOwnership
 from perdure.history.service import HistoryService
 from perdure.infra.cluster import history_wire, matching_wire, status
@@ -18,6 +19,7 @@ from perdure.infra.cluster.history_router import HistoryRouter
 from perdure.infra.cluster.matching_router import MatchingRouter
 from perdure.infra.cluster.metrics import ClusterView
 from perdure.infra.cluster.namespace_watch import NamespaceWatch
+from perdure.infra.cluster.watch import Watch
 from perdure.infra.cluster.wire import Calls
 from perdure.infra.tracing.roles import TracedHistory, TracedMatching
 from perdure.kernel.deployments.directory import Deployments
@@ -29,11 +31,14 @@ from perdure.kernel.persistence.deployments import DeploymentStore
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.membership import MembershipStore
 from perdure.kernel.persistence.namespaces import NamespaceStore
+from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.persistence.shards import ShardStore
+from perdure.kernel.persistence.task_queues import TaskQueueStore
 from perdure.kernel.persistence.visibility import VisibilityStore
 from perdure.kernel.runtime import Runtime
 from perdure.kernel.tracing import Tracer
 from perdure.kernel.transport import Handler, Transport
+from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
 
 #: Calls that a server which stops may break off.
@@ -51,6 +56,8 @@ class Stores:
     namespaces: NamespaceStore
     members: MembershipStore
     visibility: VisibilityStore
+    endpoints: NexusEndpointStore
+    task_queues: TaskQueueStore
     deployments: DeploymentStore
 
 
@@ -90,6 +97,7 @@ class ClusterNode:
         clock, shard_count = runtime.clock, place.shard_count
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
         self.namespaces = Namespaces(stores.namespaces, changed=lambda: news.tell(Topic.NAMESPACES))
+        self.endpoints = NexusEndpoints(stores.endpoints, clock)
         self._watch = NamespaceWatch(stores.namespaces, self.namespaces, news)
         self.deployments = Deployments(stores.deployments, runtime, limits, news)
 
@@ -110,8 +118,13 @@ class ClusterNode:
         self.history_router = HistoryRouter(self._heartbeat, transport, clock, shard_count, self.history)
 
         self.matching: MatchingService | None = None
+        self._watch_of_queues: Watch | None = None
         if Role.MATCHING in place.roles:
-            matching_parts = runtime, limits, self.history_router, self.deployments, place.host_name
+            configurations = Configurations(
+                stores.task_queues, clock, limits, changed=lambda: news.tell(Topic.TASK_QUEUES)
+            )
+            self._watch_of_queues = Watch(configurations.catch_up, Topic.TASK_QUEUES, news)
+            matching_parts = runtime, limits, self.history_router, configurations, self.deployments, place.host_name
             self.matching = TracedMatching(tracer, *matching_parts) if tracer else MatchingService(*matching_parts)
         self.matching_router = router = MatchingRouter(
             self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
@@ -153,6 +166,8 @@ class ClusterNode:
             StoreError: the stores cannot be used.
         """
         await self._watch.start()
+        if self._watch_of_queues is not None:
+            await self._watch_of_queues.start()
         await self.deployments.start()
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
@@ -173,6 +188,8 @@ class ClusterNode:
     def defect(self) -> str:
         """What only a new process mends, empty if there is nothing."""
         loops = [*self._heartbeat.background, *self._watch.background, *self.deployments.background]
+        if self._watch_of_queues is not None:
+            loops += self._watch_of_queues.background
         if self._ownership is not None:
             loops += self._ownership.background
         if self.history is not None:
@@ -217,3 +234,5 @@ class ClusterNode:
         await self.history_router.stop()
         await self.deployments.stop()
         await self._watch.stop()
+        if self._watch_of_queues is not None:
+            await self._watch_of_queues.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from perdure.frontend.handlers.cluster import ClusterDescription
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.service import Gateway
+from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls, nobody
 from perdure.frontend.transport import GrpcServer
 from perdure.frontend.transport import Ports as FrontPorts
@@ -27,7 +28,9 @@ from perdure.infra.postgres import (
     PostgresExecutionStore,
     PostgresMembershipStore,
     PostgresNamespaceStore,
+    PostgresNexusEndpointStore,
     PostgresShardStore,
+    PostgresTaskQueueStore,
     PostgresUsageStore,
     PostgresVisibilityStore,
 )
@@ -37,7 +40,7 @@ from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
-from perdure.kernel.limits import NamespaceLimits
+from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.membership import Role
 from perdure.kernel.metrics import Sample
 from perdure.kernel.news import NoNews
@@ -103,31 +106,17 @@ class ClusterServer:
         )
         if tenancy is not None:
             tenancy.connect(node.namespaces, node.history_router, self._news or NoNews(), PostgresUsageStore(databases))
-        served = tenancy.services() if tenancy else []
+        # What others than the gateway serve, on its ports if it is here: as it is, and received for HTTP.
+        served, received = tenancy.services() if tenancy else [], list[Service]()
         self._gateway: Gateway | None = None
         self._front: GrpcServer | None = None
         if Role.GATEWAY in settings.roles:
-            self._gateway = Gateway(
-                runtime,
-                limits,
-                node.namespaces,
-                node.history_router,
-                node.matching_router,
-                PostgresVisibilityStore(databases),
-                node.history_router,
-                PostgresClusterStore(databases),
-                ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
-                node.deployments,
-                limits_of=self._limits_of,
-                gateways=node.count_gateways,
-                tracer=self._tracer,
-                guard=tenancy.guard if tenancy else None,
-                also=served,
-                acts=tenancy.acts if tenancy else None,
-            )
+            self._gateway = self._build_gateway(runtime, databases, limits, served)
+            received = self._gateway.others
         elif served:
             self._front_metrics = GatewayMetrics()
             self._front = GrpcServer(served, self._front_metrics, runtime.clock, lambda name: False, self._tracer)
+            received = self._front.reception.services(served, "http")
         self._old_usage: OldUsage | None = None
         if Role.HISTORY in settings.roles:
             self._old_usage = OldUsage(PostgresUsageStore(databases), runtime.clock)
@@ -136,16 +125,45 @@ class ClusterServer:
         self._http = HttpServer(self._pages())
         self._front_tls = self._tls()
         # Not on the port for operators, whose pages name all tenants.
-        self._web = tenancy.web_server({_HEALTH_PATH: self._health}, self._front_tls) if tenancy else None
+        health = {_HEALTH_PATH: self._health}
+        self._web = tenancy.web_server(health, received, self._front_tls) if tenancy else None
         self._api = self._open_api(self._gateway) if self._gateway else None
+
+    def _build_gateway(
+        self, runtime: Runtime, databases: PostgresDatabases, limits: Limits, served: Sequence[Service]
+    ) -> Gateway:
+        node, tenancy, listen = self._node, self._tenancy, self._settings.listen
+        return Gateway(
+            runtime,
+            limits,
+            node.namespaces,
+            node.history_router,
+            node.matching_router,
+            PostgresVisibilityStore(databases),
+            node.history_router,
+            PostgresClusterStore(databases),
+            node.endpoints,
+            ClusterDescription(databases.shard_count, "postgres", f"{listen.host}:{listen.grpc_port}"),
+            node.deployments,
+            limits_of=self._limits_of,
+            gateways=node.count_gateways,
+            tracer=self._tracer,
+            guard=tenancy.guard if tenancy else None,
+            also=served,
+            acts=tenancy.acts if tenancy else None,
+        )
 
     def _open_api(self, gateway: Gateway) -> AsgiServer:
         if self._tenancy is not None:
             served, described = rpcs(DATA_PLANE, gateway.services, guard=self._tenancy.guard)
         else:
-            served, described = rpcs(replace(DATA_PLANE, bearer=False), gateway.services, is_host=is_private)
-        pages = {_HEALTH_PATH: self._health, **described}
-        return AsgiServer(Site([served], pages), tls=self._front_tls.context() if self._front_tls else None)
+            served, described = rpcs(replace(DATA_PLANE, bearer=False), gateway.services)
+        site = Site(
+            [served],
+            {_HEALTH_PATH: self._health, **described},
+            is_host=is_private if self._tenancy is None else None,
+        )
+        return AsgiServer(site, tls=self._front_tls.context() if self._front_tls else None)
 
     @classmethod
     async def open(cls, settings: Settings, runtime: Runtime) -> ClusterServer:
@@ -196,8 +214,7 @@ class ClusterServer:
                 self._old_usage.start()
         except BaseException:
             await self.stop(grace_s=0)
-            if (server := self._gateway or self._front) is not None:
-                await server.close()
+            await self.close()
             raise
         return Ports(front and front.public, http, internal, front and front.mutual, web, api)
 
@@ -260,13 +277,13 @@ class ClusterServer:
         await self._node.hand_over()
         if server is not None:
             await server.stop(grace_s)
-        if self._tenancy is not None:
-            await self._tenancy.stop()
-        await self._internal.stop(grace_s)
         if self._web is not None:
             await self._web.stop()
         if self._api is not None:
             await self._api.stop()
+        if self._tenancy is not None:
+            await self._tenancy.stop()
+        await self._internal.stop(grace_s)
         await self._http.stop()
         await self._node.stop()
         await self._transport.close()
@@ -276,6 +293,11 @@ class ClusterServer:
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close)
 
+    async def close(self) -> None:
+        """After `stop`: give up the clients' ports. For a process that goes on without this server."""
+        if (server := self._gateway or self._front) is not None:
+            await server.close()
+
 
 def _stores(databases: PostgresDatabases) -> Stores:
     return Stores(
@@ -284,6 +306,8 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresNamespaceStore(databases),
         PostgresMembershipStore(databases),
         PostgresVisibilityStore(databases),
+        PostgresNexusEndpointStore(databases),
+        PostgresTaskQueueStore(databases),
         PostgresDeploymentStore(databases),
     )
 

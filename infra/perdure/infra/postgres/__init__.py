@@ -6,8 +6,10 @@ from perdure.infra.postgres.deployments import PostgresDeploymentStore
 from perdure.infra.postgres.executions import PostgresExecutionStore
 from perdure.infra.postgres.membership import PostgresMembershipStore
 from perdure.infra.postgres.namespaces import PostgresNamespaceStore
+from perdure.infra.postgres.nexus_endpoints import PostgresNexusEndpointStore
 from perdure.infra.postgres.schema import BadDatabases
 from perdure.infra.postgres.shards import PostgresShardStore
+from perdure.infra.postgres.task_queues import PostgresTaskQueueStore
 from perdure.infra.postgres.usage import PostgresUsageStore
 from perdure.infra.postgres.visibility import PostgresVisibilityStore
 
@@ -19,7 +21,9 @@ __all__ = [
     "PostgresExecutionStore",
     "PostgresMembershipStore",
     "PostgresNamespaceStore",
+    "PostgresNexusEndpointStore",
     "PostgresShardStore",
+    "PostgresTaskQueueStore",
     "PostgresUsageStore",
     "PostgresVisibilityStore",
 ]

@@ -3,9 +3,9 @@
 All databases are copied as of one instant: writes to all of them wait, for some milliseconds, until each has given us a
 snapshot. So a workflow and the child that it started are both in the backup, or neither is, wherever they are.
 
-The archive is a ZIP: `manifest.json`, the namespaces and their worker deployments, and a member per shard and table
-that has rows, in the format of COPY BINARY. Shards are apart so that they can go back to other databases than they came
-from, as the map there says.
+The archive is a ZIP: `manifest.json`, and members in the format of COPY BINARY: one per table of the directory, and one
+per shard and table that has rows. Shards are apart so that they can go back to other databases than they came from, as
+the map there says.
 """
 
 from __future__ import annotations
@@ -21,20 +21,15 @@ import asyncpg
 
 from perdure.infra.postgres import schema
 from perdure.infra.postgres.maintenance import Maintenance
-from perdure.infra.postgres.schema import SHARD_TABLES, BadDatabases
+from perdure.infra.postgres.schema import DIRECTORY_TABLES, SHARD_TABLES, BadDatabases
 
-FORMAT = 1
+FORMAT = 2
 _MANIFEST = "manifest.json"
-_NAMESPACES = "namespaces"
-_DEPLOYMENTS = "worker_deployments"
 #: How long writes may wait for the slowest database to hold still, and how often that is tried.
 _STILL_S_MAX = 1
 _ATTEMPTS_MAX = 10
 
-_CLUSTER = """
-    SELECT id AS cluster_id, mark::text, shard_count, namespace_revision.revision,
-           worker_deployment_revision.revision AS deployment_revision, now()::text AS taken_at
-    FROM cluster, namespace_revision, worker_deployment_revision"""
+_CLUSTER = "SELECT id AS cluster_id, mark::text, shard_count, now()::text AS taken_at FROM cluster"
 
 
 class BadBackup(BadDatabases):
@@ -55,8 +50,7 @@ async def back_up(at: Maintenance, archive: zipfile.ZipFile) -> int:
 
 async def _write(at: Maintenance, archive: zipfile.ZipFile) -> int:
     manifest = {"format": FORMAT, "schema": schema.known(), **dict(await at.directory.fetchrow(_CLUSTER))}
-    manifest["namespaces"] = await _export(at.directory, "SELECT * FROM namespaces", archive, _NAMESPACES)
-    manifest["deployments"] = await _export(at.directory, "SELECT * FROM worker_deployments", archive, _DEPLOYMENTS)
+    manifest["directory"] = {table: await _export_whole(at.directory, archive, table) for table in DIRECTORY_TABLES}
     held = await at.shard_map()
     shards: dict[str, Any] = {}
     for name, connection in at.connections.items():
@@ -122,10 +116,11 @@ async def _check(at: Maintenance, manifest: Mapping[str, Any]) -> None:
 
 async def _restore_directory(at: Maintenance, archive: zipfile.ZipFile, manifest: Mapping[str, Any]) -> None:
     await at.directory.execute("UPDATE cluster SET id = $1", manifest["cluster_id"])
-    await at.directory.execute("UPDATE namespace_revision SET revision = $1", manifest["revision"])
-    await _import(at.directory, archive, _NAMESPACES, "namespaces", manifest["namespaces"])
-    await at.directory.execute("UPDATE worker_deployment_revision SET revision = $1", manifest["deployment_revision"])
-    await _import(at.directory, archive, _DEPLOYMENTS, "worker_deployments", manifest["deployments"])
+    for table, counter in DIRECTORY_TABLES.items():
+        content = manifest["directory"][table]
+        await _import(at.directory, archive, table, table, content["rows"])
+        if counter is not None:
+            await at.directory.execute(f"UPDATE {counter} SET revision = $1", content["revision"])
 
 
 async def _restore_shard(
@@ -145,6 +140,14 @@ def _runs(shards: Mapping[str, Any]) -> int:
 
 def _member(shard: int, table: str) -> str:
     return f"shards/{shard}/{table}"
+
+
+async def _export_whole(directory: asyncpg.Connection, archive: zipfile.ZipFile, table: str) -> dict[str, int]:
+    """A table of the directory: how many rows, and of which revision."""
+    content = {"rows": await _export(directory, f"SELECT * FROM {table}", archive, table)}
+    if (counter := DIRECTORY_TABLES[table]) is not None:
+        content["revision"] = await directory.fetchval(f"SELECT revision FROM {counter}")
+    return content
 
 
 async def _export(connection: asyncpg.Connection, query: str, archive: zipfile.ZipFile, member: str) -> int:

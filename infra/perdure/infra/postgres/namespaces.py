@@ -35,8 +35,10 @@ UPDATE = (
     RETURNING true"""
 )
 
+#: With it goes what is kept of its task queues and of its worker deployments.
 DELETE = """
-    WITH deployments AS (DELETE FROM worker_deployments WHERE namespace_id = $1)
+    WITH configured AS (DELETE FROM task_queues WHERE namespace_id = $1),
+        deployments AS (DELETE FROM worker_deployments WHERE namespace_id = $1)
     DELETE FROM namespaces WHERE namespace_id = $1"""
 
 _RECORD = "SELECT name, checksum, record FROM namespaces "

@@ -25,6 +25,14 @@ SHARD_TABLES = (
     *("usage", "storage", "visibility", "search_attributes"),
 )
 
+#: Tables of the directory that are the tenants' own, each with the one that counts its changes, if there is one.
+DIRECTORY_TABLES = {
+    "namespaces": "namespace_revision",
+    "nexus_endpoints": None,
+    "task_queues": "task_queue_revision",
+    "worker_deployments": "worker_deployment_revision",
+}
+
 #: Held while a database is being migrated. "PRDR".
 _LOCK = 0x50524452
 

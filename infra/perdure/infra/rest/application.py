@@ -15,7 +15,6 @@ from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 
 from perdure.infra.rest.addresses import place_of
-from perdure.infra.rest.hosts import check_site
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import (
     Code,
@@ -80,8 +79,7 @@ class RestApplication:
     With `shorthand`, payloads of JSON are that JSON unless the query has `noPayloadShorthand`. With a `guard`, who
     calls is asked before anything is read or kept for him; what he may do is for the handlers to ask. Strangers may
     call what `is_open` says so of, by the full name of the RPC: with small bodies, and all of them together as if they
-    were one account. `is_host`, if given, says of a Host header whether it may be called by that name: where no
-    credentials are asked for, a page of a name that was made to mean our address could call.
+    were one account.
 
     Raises:
         ValueError: an RPC of the table has no handler.
@@ -95,7 +93,6 @@ class RestApplication:
         shorthand: bool = False,
         guard: Guard | None = None,
         is_open: Callable[[str], bool] = lambda rpc: False,
-        is_host: Callable[[str], bool] | None = None,
         limits: RestLimits | None = None,
     ) -> None:
         missing = sorted({each.rpc_path for each in table.bindings} - handlers.keys())
@@ -106,7 +103,6 @@ class RestApplication:
         self._shorthand = shorthand
         self._guard = guard
         self._is_open = is_open
-        self._is_host = is_host
         self._limits = limits or RestLimits()
         #: Requests being served, by what bounds them: the name of a limit, and whose it is.
         self._running: Counter[_Bound] = Counter()
@@ -131,8 +127,6 @@ class RestApplication:
         headers: list[tuple[bytes, bytes]] = []
         try:
             metadata = metadata_of(scope)
-            if self._is_host is not None:
-                check_site(scope["method"], metadata, self._is_host)
             match = self._table.find(_method(scope), _raw_path(scope))
             rpc = match.binding.rpc_path
             query = parse_query(scope["query_string"].decode("latin-1"), shorthand=self._shorthand)

@@ -5,7 +5,9 @@ from perdure.infra.sqlite.database import DatabaseUnusable, SqliteDatabase
 from perdure.infra.sqlite.deployments import SqliteDeploymentStore
 from perdure.infra.sqlite.executions import SqliteExecutionStore
 from perdure.infra.sqlite.namespaces import SqliteNamespaceStore
+from perdure.infra.sqlite.nexus_endpoints import SqliteNexusEndpointStore
 from perdure.infra.sqlite.shards import SqliteShardStore
+from perdure.infra.sqlite.task_queues import SqliteTaskQueueStore
 from perdure.infra.sqlite.usage import SqliteUsageStore
 from perdure.infra.sqlite.visibility import SqliteVisibilityStore
 
@@ -16,7 +18,9 @@ __all__ = [
     "SqliteDeploymentStore",
     "SqliteExecutionStore",
     "SqliteNamespaceStore",
+    "SqliteNexusEndpointStore",
     "SqliteShardStore",
+    "SqliteTaskQueueStore",
     "SqliteUsageStore",
     "SqliteVisibilityStore",
 ]

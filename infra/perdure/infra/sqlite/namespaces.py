@@ -30,6 +30,7 @@ NEXT_REVISION = "UPDATE namespace_revision SET revision = revision + 1 RETURNING
 REVISION = "SELECT revision FROM namespace_revision"
 
 DELETE = "DELETE FROM namespaces WHERE namespace_id = ?"
+DELETE_CONFIGURATIONS = "DELETE FROM task_queues WHERE namespace_id = ?"
 DELETE_DEPLOYMENTS = "DELETE FROM worker_deployments WHERE namespace_id = ?"
 
 _RECORD = "SELECT name, checksum, record FROM namespaces "
@@ -68,6 +69,7 @@ class SqliteNamespaceStore:
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         def delete(cursor: apsw.Cursor) -> None:
+            cursor.execute(DELETE_CONFIGURATIONS, (namespace_id,))
             cursor.execute(DELETE_DEPLOYMENTS, (namespace_id,))
             cursor.execute(DELETE, (namespace_id,))
 

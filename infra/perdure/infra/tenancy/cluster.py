@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from perdure.api.data import ControlDatabase
 from perdure.api.outgoing.addresses import AllowedAddresses
@@ -117,8 +117,11 @@ class ClusterTenancy:
         """What this process offers besides the data plane."""
         return self._control_plane.services() if self._control_plane else []
 
-    def web_server(self, pages: Mapping[str, Callable[[], Page]], tls: ServerTls | None) -> AsgiServer | None:
-        """The REST API, what is downloaded, and these pages too, if this process has the role.
+    def web_server(
+        self, pages: Mapping[str, Callable[[], Page]], services: Sequence[Service], tls: ServerTls | None
+    ) -> AsgiServer | None:
+        """The REST API, what is downloaded, and these pages too, if this process has the role. `services` are those of
+        `services()`, received.
 
         Raises:
             OSError: the files of `tls` cannot be used.
@@ -126,7 +129,7 @@ class ClusterTenancy:
         if self._control_plane is None:
             return None
         return control_plane_server(
-            self.services(), self._connected, pages, self._control_plane.mounts, tls.context() if tls else None
+            services, self._connected, pages, self._control_plane.mounts, tls.context() if tls else None
         )
 
     def handlers(self) -> Mapping[str, Handler]:

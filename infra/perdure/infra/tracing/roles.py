@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 from perdure.history.service import HistoryService
 from perdure.kernel.call import Call
 from perdure.kernel.ids import ExecutionKey
-from perdure.kernel.rpc import QueryTask, Task
+from perdure.kernel.rpc import NexusAnswer, NexusTask, QueryTask, Task
 from perdure.kernel.serving import about
 from perdure.kernel.tracing import SpanKind, Tracer
 from perdure.matching.service import MatchingService
@@ -66,6 +66,10 @@ class TracedMatching(MatchingService):
     async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
         with self._tracer.span("matching/Query", SpanKind.INTERNAL, _of_execution(call, task.key)):
             return await super().query(call, task)
+
+    async def dispatch(self, call: Call, task: NexusTask) -> NexusAnswer:
+        with self._tracer.span("matching/Dispatch", SpanKind.INTERNAL, {"namespace": call.namespace.name}):
+            return await super().dispatch(call, task)
 
 
 def _attributes(call: Call, request: Message) -> dict[str, str]:

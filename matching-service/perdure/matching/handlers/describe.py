@@ -9,7 +9,6 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from temporalio.api.enums.v1 import (
     BuildIdTaskReachability,
     DescribeTaskQueueMode,
-    RateLimitSource,
     TaskQueueKind,
     TaskQueueType,
 )
@@ -35,10 +34,14 @@ from perdure.kernel.deployments.routing import Routing
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.matching.partition import Partition
-from perdure.matching.queues import TaskQueues
+from perdure.matching.queues import TaskQueues, configured
 
 #: The name of "no version": all workers are unversioned.
 _UNVERSIONED = "__unversioned__"
+_KINDS: dict[int, TaskKind] = {
+    TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY: TaskKind.ACTIVITY,
+    TaskQueueType.TASK_QUEUE_TYPE_NEXUS: TaskKind.NEXUS,
+}
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +64,7 @@ async def describe_task_queue(
         return _enhanced(queues, call, request, number)
     if request.report_stats and sticky:
         raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
-    kind = TaskKind.ACTIVITY if request.task_queue_type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY else TaskKind.WORKFLOW
+    kind = _KINDS.get(request.task_queue_type, TaskKind.WORKFLOW)
     parts = [
         _described(queues, request, partition, sticky=sticky)
         for partition in _partitions(queues, call, name, kind, number)
@@ -87,12 +90,10 @@ def _described(
         response.stats.CopyFrom(_total(list(by_priority.values())))
         for priority, stats in by_priority.items():
             response.stats_by_priority_key[priority].CopyFrom(stats)
+    if request.report_config and (config := queues.configurations.config_of(configured(partition.queue))):
+        response.config.CopyFrom(config)
     response.effective_rate_limit.requests_per_second = partition.rate
-    response.effective_rate_limit.rate_limit_source = (
-        RateLimitSource.RATE_LIMIT_SOURCE_WORKER
-        if partition.rate < queues.limits.dispatch_rate_max
-        else RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM
-    )
+    response.effective_rate_limit.rate_limit_source = partition.rate_source
     return response
 
 

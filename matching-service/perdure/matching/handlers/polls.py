@@ -18,6 +18,7 @@ from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
+    PollNexusTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
 )
@@ -39,7 +40,9 @@ from perdure.matching.scaling import poller_scaling
 #: An empty answer leaves this long before the caller gives up, so that it arrives.
 RETURN_MARGIN_NS = SECOND_NS
 
-_Response = TypeVar("_Response", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
+_Response = TypeVar(
+    "_Response", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse, PollNexusTaskQueueResponse
+)
 
 
 async def poll_workflow_task_queue(
@@ -51,7 +54,7 @@ async def poll_workflow_task_queue(
         ResourceExhausted: too many polls or task queues.
         ServiceError: history could not start the task now; it is kept.
     """
-    response = await _poll(queues, call, request, TaskKind.WORKFLOW, partition, _start_workflow_task)
+    response = await poll(queues, call, request, TaskKind.WORKFLOW, partition, _start_workflow_task)
     return PollWorkflowTaskQueueResponse() if response is None else response
 
 
@@ -64,11 +67,11 @@ async def poll_activity_task_queue(
         ResourceExhausted: too many polls or task queues.
         ServiceError: history could not start the task now; it is kept.
     """
-    response = await _poll(queues, call, request, TaskKind.ACTIVITY, partition, _start_activity_task)
+    response = await poll(queues, call, request, TaskKind.ACTIVITY, partition, _start_activity_task)
     return PollActivityTaskQueueResponse() if response is None else response
 
 
-async def _poll(
+async def poll(
     queues: TaskQueues,
     call: Call,
     request: PollRequest,
@@ -76,6 +79,12 @@ async def _poll(
     number: int,
     start: Callable[[TaskQueues, Call, Item, Any], Awaitable[_Response | None]],
 ) -> _Response | None:
+    """Wait for something to do, and have `start` make the response of it; None if nothing comes in time.
+
+    Raises:
+        ResourceExhausted: too many polls or task queues.
+        ServiceError: as `start` does; what was taken is kept.
+    """
     namespace_id = NamespaceId(call.namespace_id)
     if queues.is_shut_down(namespace_id, request.worker_instance_key):
         return None
@@ -96,7 +105,7 @@ async def _poll(
         try:
             response = await start(queues, call, item, request)
         except (TaskObsolete, NotFound, DataLoss):
-            partition.refund()
+            partition.refund(item)
             continue
         except (ServiceError, asyncio.CancelledError):
             partition.put_back(item)

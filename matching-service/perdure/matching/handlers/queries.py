@@ -80,7 +80,8 @@ async def _ask(
         timers.append(loop.call_later(remaining_s - margin_s, _check_poller, partition, query))
     try:
         partition.ask(query)
-        return await query.answer
+        answer: QueryWorkflowResponse = await query.answer
+        return answer
     finally:
         for timer in timers:
             timer.cancel()

@@ -311,3 +311,18 @@ def test_demand_survives_a_clock_that_is_set_back() -> None:
     for second in range(3):
         demand.count("quiet", second * SECOND_NS)
     assert not demand.is_modest("quiet"), "nobody else asks any more"
+
+
+def test_demand_that_was_in_the_name_of_others_is_not_theirs() -> None:
+    demand = Demand()
+    demand.count("named", 0)
+    demand.count("quiet", 0)
+    for _ in range(100):
+        demand.count("named", 0)
+        demand.disown("named", "")
+    assert demand.is_modest("named")
+    assert not demand.is_modest("")
+    # The windows have turned meanwhile.
+    demand.count("quiet", 5 * SECOND_NS)
+    demand.disown("named", "")
+    assert not demand.is_modest("quiet"), "nobody else asks any more"

@@ -83,6 +83,51 @@ async def test_by_the_name_of_another_site_nothing_may_be_called(path: str) -> N
     assert allowed.status_code == (404 if path == "/nothing" else 200)
 
 
+def private_site() -> httpx.AsyncClient:
+    site = Site([RestApplication(TABLE, toy_handlers(TABLE))], {}, is_host=is_private)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://localhost")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8233", 200),
+        ("[::1]:8233", 200),
+        ("[::1]", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example:80", 403),
+        ("", 403),
+    ],
+)
+async def test_only_private_hosts_may_be_called(host: str, status: int) -> None:
+    async with private_site() as http:
+        answer = await http.get("/cloud/users", headers={"host": host})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://10.0.0.1:8233"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
+        # Through a proxy that gives us another name than its own.
+        ({"origin": "http://localhost:3000", "sec-fetch-site": "same-origin"}, 200),
+    ],
+)
+async def test_browsers_that_tell_the_origin_only_are_believed(headers: dict[str, str], status: int) -> None:
+    async with private_site() as http:
+        answer = await http.post(
+            "/cloud/users",
+            content=b"{}",
+            headers={"host": "10.0.0.1:8233", "content-type": "application/json", **headers},
+        )
+    assert answer.status_code == status
+
+
 async def test_the_document_is_served() -> None:
     answer = await get("/api/openapi.json")
     assert answer.headers["content-type"] == "application/json"
