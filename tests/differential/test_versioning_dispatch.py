@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, Pol
 from tests.differential import commands as c
 from tests.differential.compare import scenario
 from tests.differential.script import Script
-from tests.differential.test_versioning_deployments import describe, options, set_current, work
+from tests.differential.test_versioning_deployments import describe, options, set_current, version, work
 
 PINNED = "VERSIONING_BEHAVIOR_PINNED"
 AUTO_UPGRADE = "VERSIONING_BEHAVIOR_AUTO_UPGRADE"
@@ -141,3 +141,79 @@ def test_children_stay_with_their_parent(s: Script) -> None:
     s.await_child("w", "child")
     s.describe("child")
     s.history("child")
+
+
+def pin(s: Script, build_id: str) -> dict[str, Any]:
+    return {"pinned": {"behavior": "PINNED_OVERRIDE_BEHAVIOR_PINNED", "version": version(s, build_id)}}
+
+
+def override(s: Script, value: dict[str, Any] | None, **fields: Any) -> Any:
+    return s.call(
+        "UpdateWorkflowExecutionOptions",
+        workflow_execution=s.execution("w"),
+        workflow_execution_options={"versioning_override": value} if value else {},
+        update_mask={"paths": ["versioning_override"]},
+        **fields,
+    )
+
+
+@scenario
+def test_a_start_is_pinned_to_a_version(s: Script) -> None:
+    work(s, "1")
+    work(s, "2")
+    current(s, "1")
+    s.start("w", versioning_override=pin(s, "2"))
+    s.describe("w")
+    complete(s, "2", poll(s, "2"), behavior=AUTO_UPGRADE)
+    s.describe("w")
+    s.signal("w")
+    complete(s, "2", poll(s, "2"), c.complete(), behavior=AUTO_UPGRADE)
+    s.history("w")
+
+
+@scenario
+def test_an_operator_moves_a_workflow(s: Script) -> None:
+    work(s, "1")
+    work(s, "2")
+    current(s, "1")
+    s.start("w")
+    complete(s, "1", poll(s, "1"))
+    override(s, pin(s, "2"))
+    s.describe("w")
+    s.signal("w")
+    complete(s, "2", poll(s, "2"))
+    override(s, None)
+    s.describe("w")
+    override(s, {"auto_upgrade": True})
+    s.describe("w")
+    s.signal("w")
+    complete(s, "1", poll(s, "1"), c.complete())
+    s.describe("w")
+    s.history("w")
+
+
+@scenario
+def test_overrides_that_cannot_be(s: Script) -> None:
+    work(s, "1")
+    current(s, "1")
+    for value in (
+        {},
+        {"auto_upgrade": False},
+        {"pinned": {}},
+        {"pinned": {"version": version(s, "1")}},
+        {
+            "pinned": {
+                "behavior": "PINNED_OVERRIDE_BEHAVIOR_PINNED",
+                "version": {"deployment_name": "a.b", "build_id": "1"},
+            }
+        },
+        {"one_time": {}},
+        {"behavior": PINNED},
+        {"behavior": AUTO_UPGRADE, "pinned_version": "a.1"},
+        {"behavior": PINNED, "pinned_version": "nothing"},
+        pin(s, "2"),
+    ):
+        s.start("w", versioning_override=value, refused=True)
+    s.start("w")
+    override(s, pin(s, "2"), refused=True)
+    override(s, {"auto_upgrade": False}, refused=True)

@@ -153,8 +153,10 @@ def _workflow_task(loaded: Loaded[Any]) -> Task | None:
         return None
     priority = state.priority
     version, behavior = directive(state.versioning)
+    # What was scheduled for one worker is for any since that worker has the run no more.
+    sticky = task.sticky and task.queue == state.sticky_queue
     return Task(
-        queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
+        queue=TaskQueueKey(state.namespace_id, task.queue if sticky else state.task_queue, TaskKind.WORKFLOW),
         key=loaded.key,
         scheduled_event_id=task.scheduled_event_id,
         stamp=task.attempt,
@@ -162,7 +164,7 @@ def _workflow_task(loaded: Loaded[Any]) -> Task | None:
         priority=priority.priority_key or DEFAULT_PRIORITY,
         fairness_key=priority.fairness_key,
         fairness_weight=priority.fairness_weight or 1.0,
-        normal_queue=state.task_queue if task.sticky else "",
+        normal_queue=state.task_queue if sticky else "",
         epoch=loaded.shard.epoch,
         version=version,
         behavior=behavior,

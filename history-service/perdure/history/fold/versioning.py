@@ -46,7 +46,8 @@ def started(state: Execution, attributes: WorkflowExecutionStartedEventAttribute
         info.continue_as_new_initial_versioning_behavior = inherited.continue_as_new_initial_versioning_behavior
     if info.ByteSize():
         state.versioning = info
-    state.worker_deployment_name = info.deployment_version.deployment_name
+    target = versioning.override_target(info.versioning_override)
+    state.worker_deployment_name = target.deployment if target else info.deployment_version.deployment_name
     if versioning.behavior(state.versioning) != versioning.UNSPECIFIED:
         _show(state, event_id, None, None)
 
@@ -59,12 +60,22 @@ def options_updated(
     ):
         return
     info = state.versioning or WorkflowExecutionVersioningInfo()
+    before = versioning.directive(info)
     if attributes.HasField("versioning_override"):
         info.versioning_override.CopyFrom(versioning.normalised(attributes.versioning_override))
+        if target := versioning.override_target(info.versioning_override):
+            state.worker_deployment_name = target.deployment
     else:
         info.ClearField("versioning_override")
+        state.worker_deployment_name = info.deployment_version.deployment_name
     state.versioning = info
-    _show(state, event_id, None, None)
+    if versioning.directive(info) != before:
+        # Who overrides wants that at once, whatever was under way.
+        info.ClearField("version_transition")
+        state.sticky_queue = ""
+        state.sticky_timeout = 0
+    # An event that is held back has no number yet, and is shown with the next.
+    _show(state, event_id or state.next_event_id, None, None)
 
 
 def task_completed(state: Execution, attributes: WorkflowTaskCompletedEventAttributes, event_id: int) -> None:

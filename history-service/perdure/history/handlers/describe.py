@@ -25,6 +25,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from perdure.history.activity_info import run_state
 from perdure.history.engine import Engine
 from perdure.history.machines import activity as activities
+from perdure.history.state import versioning
 from perdure.history.state.execution import Activity, Execution, WorkflowTask
 from perdure.kernel.call import Call
 from perdure.kernel.prototime import duration, timestamp
@@ -89,7 +90,7 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
         first_run_id=state.first_run_id,
         auto_reset_points=state.reset_points,
         most_recent_worker_version_stamp=state.worker_version,
-        versioning_info=state.versioning,
+        versioning_info=None if state.versioning is None else versioning.shown(state.versioning),
         worker_deployment_name=state.worker_deployment_name,
     )
     attributes.set_types(info.search_attributes, call.namespace.search_attributes)

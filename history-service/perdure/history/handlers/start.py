@@ -27,6 +27,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import tasks
 from perdure.history.engine import Engine
+from perdure.history.handlers.versioning import check_override
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import workflow, workflow_task
 from perdure.history.machines.retry import with_defaults
@@ -158,13 +159,16 @@ async def start(
     eager: bool = False,
     first: Callable[[Transition], None] | None = None,
     on_running: Callable[[Transition], None] | None = None,
+    decided: bool = False,
 ) -> Started:
     """Start a run or find the one that stands in for it; the caller awaits its commit.
 
+    `decided`: nobody is there to be told that the version is not to be had which the run is to be bound to.
     `first` is decided on a new run before its first workflow task, `on_running` on a run that goes on.
 
     Raises:
         WorkflowExecutionAlreadyStarted: the policies forbid another run.
+        FailedPrecondition: no workers of the version that overrides others poll its queue.
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.workflow_id))
     shard = engine.shard_of(key)
@@ -173,6 +177,8 @@ async def start(
         standing = _standing(engine, call, request, existing, on_running)
         if standing is not None:
             return standing
+    if request.HasField("versioning_override") and not decided:
+        check_override(engine, key.namespace_id, request.task_queue.name, request.versioning_override)
     run_id = RunId(engine.runtime.entropy.uuid_at(engine.runtime.clock.now_ns()))
     new = shard.begin(LoadedExecution, Execution(key.namespace_id, key.workflow_id, run_id), call.namespace)
     attributes = started_attributes(request, new, engine.limits, parent)

@@ -94,3 +94,16 @@ def directive(info: WorkflowExecutionVersioningInfo | None) -> tuple[str, int]:
     if info is None:
         return "", UNSPECIFIED
     return str(version(info) or ""), behavior(info)
+
+
+def shown(info: WorkflowExecutionVersioningInfo) -> WorkflowExecutionVersioningInfo:
+    """What clients see, with an override in its older form as well."""
+    seen = WorkflowExecutionVersioningInfo()
+    seen.CopyFrom(info)
+    override = seen.versioning_override
+    if override.HasField("pinned"):
+        override.behavior = PINNED
+        override.pinned_version = (id_of(override.pinned.version) or VersionId("", "")).old_form
+    elif override.HasField("auto_upgrade"):
+        override.behavior = AUTO_UPGRADE
+    return seen
