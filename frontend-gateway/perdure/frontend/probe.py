@@ -8,6 +8,7 @@ answer says how long those have waited who are looked at now.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import grpc.aio
@@ -68,13 +69,13 @@ class Probe:
     def _ask(self) -> None:
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(self._target, [("grpc.use_local_subchannel_pool", 1)])
-        loop = asyncio.get_running_loop()
-        asked_s = loop.time()
+        # The machine's time: that of a loop may be skipped, and nobody has waited then.
+        asked_s = time.monotonic()
 
         def answered(call: object) -> None:
             # That the process refuses, or is about to stop, is an answer like any other.
             self._unanswered -= 1
-            self._tell(loop.time() - asked_s)
+            self._tell(time.monotonic() - asked_s)
 
         self._unanswered += 1
         invoke: Any = self._channel.unary_unary(_CHECK)

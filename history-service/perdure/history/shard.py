@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -551,6 +551,11 @@ class Shard:
         for commit in list(self._last_commits.values()):
             with contextlib.suppress(Unavailable):
                 await commit.wait()
+
+    @property
+    def held(self) -> Collection[Loaded[Any]]:
+        """What is in memory now."""
+        return self._loaded.values()
 
     @property
     def loaded_count(self) -> int:

@@ -77,6 +77,18 @@ _OpenAnyway = Annotated[
     bool, typer.Option("--open-anyway", help="Let everybody in, though the database has namespaces of accounts.")
 ]
 
+# Of a test server.
+_TimeSkipping = Annotated[
+    bool,
+    typer.Option("--time-skipping", help="Be a test server, which leaves out time in which nobody works; --ephemeral."),
+]
+_EnableTimeSkipping = Annotated[
+    bool, typer.Option("--enable-time-skipping", help="With --time-skipping: from the start, not when clients say so.")
+]
+
+#: How SDKs start a test server: with a port, and flags of their users.
+_TEST_SERVER = ("dev", "--time-skipping", "--ephemeral", "--http-port", "0", "--port")
+
 #: What Typer raises for flags that make no sense. It keeps the class to itself, but not its subclasses.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
@@ -116,6 +128,8 @@ def dev(
     outgoing_authority: _OutgoingAuthority = None,
     audit_dir: _AuditDir = None,
     open_anyway: _OpenAnyway = False,
+    time_skipping: _TimeSkipping = False,
+    enable_time_skipping: _EnableTimeSkipping = False,
     log_level: Annotated[str, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")] = "warn",
 ) -> None:
     """Run every role in one process, on one SQLite file."""
@@ -141,6 +155,7 @@ def dev(
             dynamic_config=dynamic_config_value or [],
             secure=asked if secure else None,
             open_anyway=open_anyway,
+            time_skipping=options.TimeSkippingOptions(locked=not enable_time_skipping) if time_skipping else None,
         )
     except options.BadFlag as error:
         raise typer.BadParameter(str(error), param_hint=error.flag) from None
@@ -236,8 +251,11 @@ def _failed(error: StartFailed) -> typer.Exit:
 def main() -> None:
     """Entry point. Whatever goes wrong is one line on standard error and a non-zero exit."""
     command = typer.main.get_command(app)
+    arguments = sys.argv[1:]
+    if arguments and arguments[0].isdecimal():
+        arguments = [*_TEST_SERVER, *arguments]
     try:
-        sys.exit(command.main(standalone_mode=False))
+        sys.exit(command.main(arguments, standalone_mode=False))
     except _UsageError as error:
         print(f"perdure: {error.format_message()}", file=sys.stderr)
         sys.exit(2)

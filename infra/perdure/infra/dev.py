@@ -13,6 +13,7 @@ from perdure.infra import process
 from perdure.infra.options import Options
 from perdure.infra.server import EmbeddedServer, ServerPorts
 from perdure.infra.startup import StartFailed, one_line
+from perdure.kernel.clock import SkippingClock, SystemClock
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.runtime import Runtime
@@ -32,9 +33,11 @@ def run(chosen: Options) -> None:
         StartFailed: see there.
     """
 
+    clock = SkippingClock(SystemClock()) if chosen.time_skipping else None
+
     async def serve(stopping: process.Stopping) -> None:
         try:
-            runtime = Runtime()
+            runtime = Runtime(clock) if clock else Runtime()
             tenancy = await _tenancy(chosen, runtime)
             server = EmbeddedServer(chosen, runtime, tenancy)
             ports = await server.start()
@@ -51,7 +54,13 @@ def run(chosen: Options) -> None:
         await stopping.wait()
         await server.stop()
 
-    process.run(serve)
+    if clock is None:
+        process.run(serve)
+        return
+    # Late, because only tests need it.
+    from perdure.infra.time_skipping.loop import SkippingLoop
+
+    process.run(serve, lambda: SkippingLoop(clock))
 
 
 def _places(chosen: Options, ports: ServerPorts) -> Iterator[str]:

@@ -44,9 +44,17 @@ class Secure:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeSkippingOptions:
+    """Of a test server: whether time goes by as it does until a client unlocks it."""
+
+    locked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """No `database` means one that is gone with the process. Without `secure` everybody who can reach the server may do
-    everything, to a database with namespaces of accounts only if it is `open_anyway`.
+    everything, to a database with namespaces of accounts only if it is `open_anyway`. With `time_skipping` it is a test
+    server.
     """
 
     ip: str = "127.0.0.1"
@@ -59,6 +67,7 @@ class Options:
     namespace_limits: NamespaceLimits = DEVELOPMENT
     secure: Secure | None = None
     open_anyway: bool = False
+    time_skipping: TimeSkippingOptions | None = None
 
     @property
     def host(self) -> str:
@@ -96,9 +105,12 @@ def from_flags(
     dynamic_config: Iterable[str],
     secure: Secure | None = None,
     open_anyway: bool = False,
+    time_skipping: TimeSkippingOptions | None = None,
 ) -> Options:
     """Raises BadFlag."""
     namespaces, search_attributes = list(namespaces), list(search_attributes)
+    if time_skipping is not None and (secure is not None or database is not None):
+        raise BadFlag("--time-skipping", "is for tests: it needs --ephemeral, and goes without --secure")
     if secure is not None:
         for flag, given in (("--namespace", namespaces), ("--search-attribute", search_attributes)):
             if given:
@@ -118,6 +130,7 @@ def from_flags(
         namespace_limits=namespace_limits,
         secure=secure,
         open_anyway=open_anyway,
+        time_skipping=time_skipping,
     )
 
 

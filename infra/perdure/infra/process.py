@@ -33,7 +33,10 @@ class Stopping:
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
-def run(serve: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
+def run(
+    serve: Callable[[Stopping], Coroutine[Any, Any, None]],
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+) -> None:
     """Run `serve` until it returns, which it does soon after it was asked to."""
     bind_values()
     # Most objects live for one call and have no cycles: looking for cycles after every 700 of them finds nothing. With
@@ -49,4 +52,5 @@ def run(serve: Callable[[Stopping], Coroutine[Any, Any, None]]) -> None:
         sys.stderr.flush()
         os._exit(0)
 
-    uvloop.run(main())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())

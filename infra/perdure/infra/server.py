@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from perdure.frontend.handlers.search_attributes import check_new_attribute, wit
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.frontend.service import Gateway
+from perdure.frontend.services import Service
 from perdure.frontend.transport import Ports
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService, Reclaimer
@@ -36,11 +37,12 @@ from perdure.infra.sqlite import (
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
+from perdure.kernel.clock import SkippingClock
 from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
-from perdure.kernel.namespace import Namespace
+from perdure.kernel.namespace import DAY_NS, Namespace
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
@@ -50,11 +52,14 @@ if TYPE_CHECKING:
     from perdure.api.resources.endpoints import NamespaceEndpoints
     from perdure.infra.rest.server import AsgiServer
     from perdure.infra.tenancy.embedded import EmbeddedTenancy
+    from perdure.infra.time_skipping.skipping import TimeSkipping
 
 #: How long calls in flight may take to finish when the server stops.
 GRACE_S = 5.0
 SHARD_COUNT = 1
 _PAGE_SIZE = 1000
+#: Whoever skips a month still wants to see what was before.
+_TEST_RETENTION_NS = 3650 * DAY_NS
 
 
 class ServerPorts(NamedTuple):
@@ -98,6 +103,7 @@ class EmbeddedServer:
         reclaimer = Reclaimer(self._history)
         if tenancy is not None:
             tenancy.connect(self._namespaces, reclaimer, self._endpoints, usage)
+        self._skipping = _time_skipping(options, runtime, self._history, self._matching)
         self._gateway = Gateway(
             runtime,
             limits,
@@ -112,7 +118,7 @@ class EmbeddedServer:
             self._deployments,
             limits_of=self._limits_of,
             guard=tenancy.guard if tenancy else None,
-            also=tenancy.services() if tenancy else (),
+            also=tenancy.services() if tenancy else self._test_services(),
             acts=tenancy.acts if tenancy else None,
         )
         name_of = self._namespaces.name_of
@@ -132,6 +138,14 @@ class EmbeddedServer:
             else OnDemand(lambda: self._open_http_server(pages))
         )
         self._operators = HttpServer(pages)
+
+    def _test_services(self) -> Sequence[Service]:
+        if self._skipping is None:
+            return ()
+        # Late, because only tests need it.
+        from perdure.infra.time_skipping.service import service
+
+        return (service(self._skipping),)
 
     def _open_http_server(self, pages: Mapping[str, Callable[[], Page]]) -> AsgiServer:
         """The API and these pages, for everybody who can reach it: not for pages of elsewhere in somebody's browser."""
@@ -160,6 +174,8 @@ class EmbeddedServer:
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()
+            if self._skipping is not None:
+                self._skipping.start()
             ports = self._ports = await self._serve()
             with _blaming("--http-port"):
                 http_port = await self._http.start(self._options.ip, self._options.http_port)
@@ -200,6 +216,8 @@ class EmbeddedServer:
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """From the outside in: polls end empty, calls in flight finish, then the roles, then the file."""
+        if self._skipping is not None:
+            await self._skipping.stop()
         await self._gateway.drain()
         await self._matching.stop()
         await self._gateway.stop(grace_s)
@@ -236,12 +254,31 @@ class EmbeddedServer:
                     id=NamespaceId(self._runtime.entropy.uuid()),
                     name=NamespaceName(name),
                     created_at_ns=self._runtime.clock.now_ns(),
+                    retention_ns=DAY_NS if self._skipping is None else _TEST_RETENTION_NS,
                 )
                 await self._namespaces.create(with_attributes(namespace, self._options.search_attributes))
                 continue
             changed = with_attributes(namespace, self._options.search_attributes)
             if changed != namespace:
                 await self._namespaces.update(msgspec.structs.replace(changed, version=namespace.version + 1))
+
+
+def _time_skipping(
+    options: Options, runtime: Runtime, history: HistoryService, matching: MatchingService
+) -> TimeSkipping | None:
+    clock = runtime.clock
+    if options.time_skipping is None or not isinstance(clock, SkippingClock):
+        return None
+    # Late, because only tests need it.
+    from perdure.history.idleness import is_at_work, next_alarm_ns
+    from perdure.infra.time_skipping.skipping import TimeSkipping
+
+    return TimeSkipping(
+        clock,
+        lambda: matching.queries_pending > 0 or is_at_work(history.engine),
+        lambda: next_alarm_ns(history.engine),
+        locks=1 if options.time_skipping.locked else 0,
+    )
 
 
 @contextmanager

@@ -24,6 +24,25 @@ class SystemClock:
         return time.time_ns()  # noqa: TID251  the one place
 
 
+class SkippingClock:
+    """A clock that goes on as another does, and leaves out what it is told to; never goes backwards by that."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._skipped_ns = 0
+
+    @property
+    def skipped_ns(self) -> int:
+        """How much was left out so far."""
+        return self._skipped_ns
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns() + self._skipped_ns
+
+    def skip_to(self, instant_ns: int) -> None:
+        self._skipped_ns += max(instant_ns - self.now_ns(), 0)
+
+
 class VirtualClock:
     """A clock that stands still until it is told to move; never moves backwards."""
 

@@ -40,6 +40,9 @@ class PendingQueries:
     def __init__(self) -> None:
         self._pending: dict[str, PendingQuery] = {}
 
+    def __len__(self) -> int:
+        return len(self._pending)
+
     def open(self, task: QueryTask, query_id: str) -> PendingQuery:
         answer = asyncio.get_running_loop().create_future()
         query = self._pending[query_id] = PendingQuery(task, query_id, answer)

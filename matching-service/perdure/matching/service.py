@@ -137,6 +137,11 @@ class MatchingService:
             for each in self._queues.largest(count)
         ]
 
+    @property
+    def queries_pending(self) -> int:
+        """How many wait for a worker's answer."""
+        return len(self._queues.pending_queries)
+
     def offer(self, task: Task) -> None:
         self._queues.offer(task)
 

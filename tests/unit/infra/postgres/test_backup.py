@@ -12,18 +12,22 @@ import pytest
 from perdure.infra.backups import BackupFailed, back_up_cluster, restore_cluster
 from perdure.infra.postgres.backup import BadBackup
 from perdure.infra.postgres.maintenance import Busy, maintenance
-from perdure.infra.postgres.schema import migrate
+from perdure.infra.postgres.schema import DIRECTORY_TABLES, SHARD_TABLES, migrate
 from perdure.kernel.deployments.records import Deployment, Version
 from perdure.kernel.ids import NamespaceId, NamespaceName, ShardId
 from perdure.kernel.membership import Member, Role
 from perdure.kernel.namespace import Namespace
+from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.persistence.executions import CurrentRun
+from perdure.kernel.persistence.task_queues import ConfigurationRecord, ConfiguredQueue
 from perdure.kernel.visibility.parser import parse
-from tests.support.postgres import PostgresForTests, PostgresStores, opened
+from tests.support.postgres import PostgresForTests, PostgresStores, connected, opened
 from tests.support.records import A_START, NAMESPACE, head, key, record, starts, visible, write
 
 HERE, THERE = ShardId(3), ShardId(400)
 NAMED = Namespace(id=NamespaceId(NAMESPACE), name=NamespaceName("orders"))
+ENDPOINT = NexusEndpoint("e-1", "orders", NAMED.id, "orders")
+QUEUE = ConfiguredQueue(NAMED.id, "orders", 1)
 DEPLOYMENT = Deployment(NAMED.id, "shop", 5, version=1, versions={"1": Version("1", 5)})
 
 
@@ -63,11 +67,14 @@ async def test_everything_comes_back(
         await stores.cluster.identify("this cluster")
         await stores.namespaces.create(NAMED)
         await stores.deployments.write(DEPLOYMENT)
+        await stores.endpoints.create(ENDPOINT)
+        await stores.task_queues.write(ConfigurationRecord(QUEUE, 1, b"config"))
         await stores.shards.acquire([HERE], "before")
         epochs = await stores.shards.acquire([HERE, THERE], "owner")
         for shard in (HERE, THERE):
             for sequence in (1, 2):
                 await append(stores, epochs, shard, sequence)
+        queues = await stores.task_queues.changed_since(0)
         revision, _ = await stores.namespaces.changed_since(0)
         assert await back_up_cluster(dsns, file) == (2, None)
         await append(stores, epochs, HERE, 3)
@@ -79,6 +86,8 @@ async def test_everything_comes_back(
         assert await stores.cluster.identify("another") == "this cluster"
         assert await stores.namespaces.by_name(NAMED.name) == NAMED
         assert await stores.deployments.changed_since(0) == (1, [DEPLOYMENT])
+        assert await stores.endpoints.by_id(ENDPOINT.id) == ENDPOINT
+        assert await stores.task_queues.changed_since(0) == queues
         assert (await stores.namespaces.changed_since(0))[0] == revision
         assert [await sequence_of(stores, shard) for shard in (HERE, THERE)] == [2, 2]
         assert await starts(stores.usage) == 4
@@ -91,6 +100,25 @@ async def test_everything_comes_back(
         again = await stores.shards.acquire([HERE], "owner")
         assert again == {HERE: 3}
         await append(stores, again, HERE, 3)
+
+
+async def test_no_table_of_the_directory_is_left_out(dsns: dict[str, str]) -> None:
+    async with connected(next(iter(dsns.values()))) as connection:
+        found = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    kept = {*DIRECTORY_TABLES, *DIRECTORY_TABLES.values()} - {None}
+    # Of these, what is kept is in the manifest, or is about processes and databases that the backup does without.
+    others = {
+        "cluster",
+        "origin",
+        "members",
+        "moves",
+        "shards",
+        "shard_map",
+        "databases",
+        "schema_versions",
+        *SHARD_TABLES,
+    }
+    assert {name for (name,) in found} - others == kept
 
 
 async def test_it_is_of_one_instant(postgres: PostgresForTests, dsns: dict[str, str], tmp_path: Path) -> None:
