@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from perdure.frontend.drainage import Drainage
 from perdure.frontend.handlers import worker_config
 from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.batches import BatchHandlers
@@ -69,6 +70,7 @@ class Gateway:
         """
         self.metrics = GatewayMetrics()
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
+        self._drainage = Drainage(runtime, limits, deployments, visibility)
         handlers = Handlers(
             history=history.handle,
             matching=matching.handle,
@@ -108,6 +110,7 @@ class Gateway:
         """See `GrpcServer.start`. Raises OSError: an address cannot be had."""
         ports = await self._server.start(address, tls, mutual_address)
         await self._deletion.start()
+        self._drainage.start()
         return ports
 
     async def drain(self) -> None:
@@ -118,6 +121,7 @@ class Gateway:
         """Let calls in flight finish, for `grace_s` seconds at most. Whoever calls is told to come back."""
         await self._server.stop(grace_s)
         await self._deletion.stop()
+        await self._drainage.stop()
 
     async def close(self) -> None:
         """Give up the port. For a process that goes on without the gateway."""

@@ -12,8 +12,10 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 
 from perdure.history import commands
 from perdure.history.commands import Batch, CommandFailure
+from perdure.history.effects import OfferActivityTask
 from perdure.history.machines import activity, update, workflow, workflow_task
 from perdure.history.state.execution import Activity, WorkflowTask
+from perdure.history.state.versioning import in_transition
 from perdure.history.transition import Transition
 from perdure.kernel.errors import FailedPrecondition
 from perdure.kernel.namespace import Namespace
@@ -99,18 +101,24 @@ def _follow_up(
     tx.flush_buffer()
     if not state.running:
         return
-    inline = request.return_new_workflow_task
-    if request.force_create_new_workflow_task or news or batch.wants_task:
+    moving = in_transition(state.versioning)
+    # This worker may not be of the version that the run is going to.
+    inline = request.return_new_workflow_task and not moving
+    if request.force_create_new_workflow_task or news or batch.wants_task or moving:
         workflow_task.schedule(tx, offer=not inline)
         if heartbeat_since:
             workflow_task.continue_heartbeat(tx, heartbeat_since)
     elif update.any_waiting(tx):
         workflow_task.schedule(tx, speculative=True, offer=not inline)
     if inline and state.workflow_task is not None:
-        done.task = workflow_task.start_now(tx, request.identity, tx.entropy.uuid())
+        done.task = workflow_task.start_now(
+            tx, request.identity, tx.entropy.uuid(), version_changed=state.notified_target is not None
+        )
         done.messages = update.send(tx, done.task)
     for scheduled_event_id in batch.eager:
-        if scheduled_event_id in state.activities:
+        if moving:
+            tx.effect(OfferActivityTask(scheduled_event_id))
+        elif scheduled_event_id in state.activities:
             stamp = state.activities[scheduled_event_id].stamp
             done.activities.append(activity.start(tx, scheduled_event_id, stamp, request.identity))
 

@@ -23,6 +23,7 @@ from perdure.history.shard import LOADED_MAX, Shard
 from perdure.history.transition import BaseTransition, Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.deployments.routing import NoVersions, VersionRouting
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotOwner, Unavailable
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
@@ -99,6 +100,8 @@ class Engine:
         #: Who owns a shard that is not ours, as far as we know.
         self.hints: dict[ShardId, str] = {}
         self.metrics = HistoryMetrics()
+        #: Where workers are by their versions.
+        self.deployments: VersionRouting = NoVersions()
         self._meter = Meter()
         self._member_id = member_id
         self._store = store

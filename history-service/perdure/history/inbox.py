@@ -37,7 +37,7 @@ class Inbox:
         call = Call(await engine.directory.by_id(to.namespace_id))
         match letter:
             case mail.StartChild(request, parent):
-                started = await start.start(engine, call, request, parent=parent)
+                started = await start.start(engine, call, request, parent=parent, decided=True)
                 await started.loaded.committed()
                 return started.loaded.key.run_id
             case mail.Signal(request, sender, child_of):
@@ -123,7 +123,7 @@ class Inbox:
             tx.change(StartedBySchedule(origin.schedule_id, origin.run_id, origin.action_id))
             tx.change(Metered(SCHEDULE_FIRING))
 
-        started = await start.start(self._engine, call, letter.request, first=note)
+        started = await start.start(self._engine, call, letter.request, first=note, decided=True)
         await started.loaded.committed()
         return started.loaded.key.run_id
 

@@ -12,6 +12,7 @@ import contextlib
 from uuid import UUID, uuid5
 
 import structlog
+from msgspec.structs import replace
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
     CancelExternalWorkflowExecutionFailedCause,
@@ -33,9 +34,11 @@ from perdure.history.machines import child as children
 from perdure.history.machines import external
 from perdure.history.machines.workflow import SERVER_IDENTITY
 from perdure.history.schedules.messages import ScheduleMessages
+from perdure.history.state import versioning
 from perdure.history.state.changes import OrphanHandled, ParentNotified
 from perdure.history.state.execution import Execution
 from perdure.kernel import mail
+from perdure.kernel.deployments.records import VersionQueue
 from perdure.kernel.errors import (
     DataLoss,
     InvalidArgument,
@@ -43,7 +46,7 @@ from perdure.kernel.errors import (
     NotFound,
     WorkflowExecutionAlreadyStarted,
 )
-from perdure.kernel.ids import ExecutionKey, NamespaceId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, NamespaceId, TaskKind, WorkflowId, WorkflowKey
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.options import merged
 from perdure.kernel.rpc import HistoryClient
@@ -113,7 +116,8 @@ class Messages:
             request.priority.CopyFrom(merged(state.priority, initiated.priority))
         run_id, cause = "", _StartFailed.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_UNSPECIFIED
         try:
-            letter = mail.StartChild(request, _parent(namespace, state, initiated_event_id))
+            own = _parent(namespace, state, initiated_event_id)
+            letter = mail.StartChild(request, self._inheriting(state, initiated, request, own))
             run_id = await self._deliver(initiated.namespace_id, initiated.workflow_id, letter)
         except (WorkflowExecutionAlreadyStarted, DataLoss):
             # What is damaged still has the id.
@@ -142,6 +146,31 @@ class Messages:
         else:
             self._engine.decide(namespace, parent, lambda tx: children.start_failed(tx, pending, cause))
         await parent.committed()
+
+    def _inheriting(
+        self,
+        state: Execution,
+        initiated: StartChildWorkflowExecutionInitiatedEventAttributes,
+        request: StartWorkflowExecutionRequest,
+        parent: mail.Parent,
+    ) -> mail.Parent:
+        """What the parent hands down of its version and of what overrides it, if the version's workers poll the
+        child's queue.
+        """
+        version, behavior = versioning.version(state.versioning), versioning.behavior(state.versioning)
+        if state.versioning is None or version is None or request.HasField("versioning_override"):
+            return parent
+        queue = VersionQueue(initiated.task_queue.name, TaskKind.WORKFLOW)
+        knows = queue.name == state.task_queue or self._engine.deployments.has(state.namespace_id, version, queue)
+        if initiated.namespace_id != state.namespace_id or not knows:
+            return parent
+        override = state.versioning.versioning_override
+        if versioning.override_target(override) is not None:
+            request.versioning_override.CopyFrom(override)
+        revision = state.versioning.revision_number
+        if behavior == versioning.AUTO_UPGRADE and not revision:
+            return parent
+        return replace(parent, version=versioning.message_of(version), behavior=behavior, revision=revision)
 
     async def signal(self, key: ExecutionKey, initiated_event_id: int) -> None:
         """Deliver a signal to another execution, then tell the sender."""

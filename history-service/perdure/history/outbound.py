@@ -37,8 +37,9 @@ from perdure.history.effects import (
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow import LoadedExecution, UpdateNews
 from perdure.history.machines.update import AbortedByClose, cut_short
+from perdure.history.state.versioning import directive
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, ResourceExhausted, ServiceError, Unavailable
-from perdure.kernel.ids import ExecutionKey, TaskKind, TaskQueueKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, TaskKind, TaskQueueKey
 from perdure.kernel.options import merged
 from perdure.kernel.rpc import MatchingClient, Task
 from perdure.kernel.serving import named
@@ -162,8 +163,11 @@ def _workflow_task(loaded: Loaded[Any]) -> Task | None:
     if task is None or task.started_event_id or not state.running:
         return None
     priority = state.priority
+    version, behavior = directive(state.versioning)
+    # What was scheduled for one worker is for any since that worker has the run no more.
+    sticky = task.sticky and task.queue == state.sticky_queue
     return Task(
-        queue=TaskQueueKey(state.namespace_id, task.queue, TaskKind.WORKFLOW),
+        queue=TaskQueueKey(state.namespace_id, task.queue if sticky else state.task_queue, TaskKind.WORKFLOW),
         key=loaded.key,
         scheduled_event_id=task.scheduled_event_id,
         stamp=task.attempt,
@@ -171,8 +175,10 @@ def _workflow_task(loaded: Loaded[Any]) -> Task | None:
         priority=priority.priority_key or DEFAULT_PRIORITY,
         fairness_key=priority.fairness_key,
         fairness_weight=priority.fairness_weight or 1.0,
-        normal_queue=state.task_queue if task.sticky else "",
+        normal_queue=state.task_queue if sticky else "",
         epoch=loaded.shard.epoch,
+        version=version,
+        behavior=behavior,
     )
 
 
@@ -182,6 +188,7 @@ def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
     if activity is None or not activity.waiting or not state.running or state.holds_tasks:
         return None
     scheduled = activity.scheduled
+    version, behavior = directive(state.versioning) if loaded.kind is ExecutionKind.WORKFLOW else ("", 0)
     priority = merged(state.priority, scheduled.priority) if scheduled.HasField("priority") else state.priority
     return Task(
         queue=TaskQueueKey(state.namespace_id, scheduled.task_queue.name, TaskKind.ACTIVITY),
@@ -193,6 +200,8 @@ def _activity_task(loaded: Loaded[Any], scheduled_event_id: int) -> Task | None:
         fairness_key=priority.fairness_key,
         fairness_weight=priority.fairness_weight or 1.0,
         epoch=loaded.shard.epoch,
+        version=version,
+        behavior=behavior,
     )
 
 

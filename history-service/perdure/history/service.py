@@ -28,6 +28,7 @@ from perdure.history.outbound import Outbound, task_of
 from perdure.history.shard import Shard
 from perdure.kernel.addressing import workflow_id_of
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.routing import NoVersions, VersionRouting
 from perdure.kernel.errors import NotOwner, ServiceError, Unavailable, Unimplemented
 from perdure.kernel.ids import NamespaceId, ShardId, TaskQueueKey, WorkflowKey
 from perdure.kernel.limits import Limits
@@ -75,13 +76,16 @@ class HistoryService:
         visibility: VisibilityStore,
         history: HistoryClient | None = None,
         endpoints: NexusEndpointDirectory | None = None,
+        deployments: VersionRouting | None = None,
     ) -> None:
         """Say where tasks go, where batch jobs look for executions, and where letters and operations go: to `history`,
-        or to this process if it is alone. Nexus operations are started at `endpoints`. Called once, at first.
+        or to this process if it is alone. Nexus operations are started at `endpoints`; `deployments` say which versions
+        of workers there are. Called once, at first.
         """
         self._matching = matching
         self._outbound.matching = matching
         self.engine.endpoints = endpoints or NoNexusEndpoints()
+        self.engine.deployments = deployments or NoVersions()
         self._outbound.messages = Messages(self.engine, history or self)
         self._outbound.nexus = NexusMessages(self.engine, history or self, matching)
         self._outbound.batches = BatchWorker(self.engine, history or self, visibility)

@@ -136,6 +136,7 @@ def promised_events(state: Execution, task: WorkflowTask, identity: str) -> list
                 suggest_continue_as_new=task.suggest_continue_as_new,
                 suggest_continue_as_new_reasons=task.suggest_reasons,  # type: ignore[arg-type]
                 history_size_bytes=task.history_size,
+                target_worker_deployment_version_changed=task.version_changed,
             ),
         )
     )

@@ -46,6 +46,8 @@ def changes_visibility(state: Execution, events: Sequence[HistoryEvent], changes
         return True
     if events and state.solved_event_id >= events[0].event_id:
         return True
+    if events and state.versioning_shown_event_id >= events[0].event_id:
+        return True
     points = state.reset_points.points
     return bool(events and points and points[-1].first_workflow_task_completed_id >= events[0].event_id)
 

@@ -95,7 +95,7 @@ class EmbeddedServer:
         self._matching = MatchingService(runtime, limits, self._history, self._configurations, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
         endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
-        self._history.connect(self._matching, visibility, endpoints=endpoints)
+        self._history.connect(self._matching, visibility, endpoints=endpoints, deployments=self._deployments)
         self._tenancy = tenancy
         self._ports: Ports | None = None
         self._pages = ""

@@ -170,6 +170,16 @@ class Limits(_Named):
     queues_per_version_max: int = _limit(
         100, "matching.maxTaskQueuesInDeploymentVersion", "task queues that workers of one version poll"
     )
+    drainage_grace_ns: int = _limit(
+        180 * SECOND_NS,
+        "matching.wv.VersionDrainageStatusVisibilityGracePeriod",
+        "how long a version drains before it is looked whether workflows are pinned to it",
+    )
+    drainage_interval_ns: int = _limit(
+        180 * SECOND_NS,
+        "matching.wv.VersionDrainageStatusRefreshInterval",
+        "how often it is looked whether workflows are pinned to a version that drains",
+    )
     dispatch_rate_max: int = _limit(
         4_000, "admin.matchingNamespaceTaskqueueToPartitionDispatchRate", "tasks per second from one task queue"
     )

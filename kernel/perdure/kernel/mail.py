@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 from temporalio.api.common.v1 import Link, Payload, Payloads, WorkflowExecution
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
@@ -26,6 +27,10 @@ class Parent(msgspec.Struct, frozen=True, array_like=True):
     execution: WorkflowExecution
     initiated_event_id: int
     root: WorkflowExecution
+    #: Which version of their workers the child is to begin with, and how it is bound to that; 0 if it inherits none.
+    version: WorkerDeploymentVersion | None = None
+    behavior: int = 0
+    revision: int = 0
 
 
 class ScheduledBy(msgspec.Struct, frozen=True):

@@ -73,6 +73,7 @@ class ClusterHandlers:
                 eager_workflow_start=True,
                 sdk_metadata=True,
                 count_group_by_execution_status=True,
+                build_id_based_versioning=True,
             ),
         )
 

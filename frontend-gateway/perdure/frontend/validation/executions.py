@@ -26,6 +26,7 @@ from perdure.frontend.validation.rules import (
     check_blob,
     check_execution,
     check_links,
+    check_override,
     check_run_id,
     check_workflow_id,
     too_long,
@@ -105,6 +106,7 @@ def check_reset(request: ResetWorkflowExecutionRequest, scene: Scene) -> None:
         wanted = operation.update_workflow_options
         check_options_mask(wanted.update_mask)
         check_priority(wanted.workflow_execution_options.priority)
+        _check_override(wanted.workflow_execution_options)
 
 
 def check_pause(request: PauseWorkflowExecutionRequest | UnpauseWorkflowExecutionRequest, scene: Scene) -> None:
@@ -128,6 +130,12 @@ def check_update_options(request: UpdateWorkflowExecutionOptionsRequest, scene: 
         raise InvalidArgument("WorkflowExecutionOptions is required")
     check_options_mask(request.update_mask)
     check_priority(request.workflow_execution_options.priority)
+    _check_override(request.workflow_execution_options)
+
+
+def _check_override(options: WorkflowExecutionOptions) -> None:
+    if options.HasField("versioning_override"):
+        check_override(options.versioning_override)
 
 
 def check_options_mask(mask: FieldMask) -> None:

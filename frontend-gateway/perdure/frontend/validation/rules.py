@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Callback, Link, SearchAttributes, WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, WorkerVersioningMode
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, VersioningBehavior, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import VersioningOverride
 
+from perdure.kernel.deployments.records import parse_version
 from perdure.kernel.errors import InvalidArgument, Unimplemented
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
@@ -271,3 +273,54 @@ def _check_version_field(called: str, value: str, limits: Limits) -> None:
 def _check_not_reserved(called: str, value: str) -> None:
     if value.startswith("__"):
         raise InvalidArgument(f"{called} cannot start with '__'")
+
+
+def check_override(override: VersioningOverride) -> None:
+    """Raises InvalidArgument for an override that says nothing."""
+    kind = override.WhichOneof("override")
+    if kind is None:
+        _check_old_override(override)
+        return
+    if kind == "auto_upgrade":
+        if not override.auto_upgrade:
+            raise InvalidArgument("auto-upgrade override must be true")
+        return
+    if kind == "pinned":
+        if not override.pinned.HasField("version"):
+            raise InvalidArgument("must provide version if override is pinned.")
+        if not override.pinned.behavior:
+            raise InvalidArgument("must specify pinned override behavior if override is pinned.")
+    elif not override.one_time.HasField("target_deployment_version"):
+        raise InvalidArgument("must provide target deployment version if override is one-time.")
+
+
+def _check_old_override(override: VersioningOverride) -> None:
+    """In one of the forms that it had before."""
+    if override.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_PINNED:
+        if override.HasField("deployment"):
+            if not override.deployment.series_name:
+                raise InvalidArgument("deployment series name cannot be empty")
+            if not override.deployment.build_id:
+                raise InvalidArgument("deployment build ID cannot be empty")
+        elif not override.pinned_version:
+            raise InvalidArgument("must provide deployment (deprecated) or pinned version if behavior is 'PINNED'")
+        else:
+            _check_version_text(override.pinned_version)
+    elif override.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE:
+        if override.HasField("deployment"):
+            raise InvalidArgument("only provide deployment if behavior is 'PINNED'")
+        if override.pinned_version:
+            raise InvalidArgument("only provide pinned version if behavior is 'PINNED'")
+    elif override.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_UNSPECIFIED:
+        raise InvalidArgument("override behavior is required")
+    else:
+        raise InvalidArgument(f"override behavior {override.behavior} not recognized")
+
+
+def _check_version_text(text: str) -> None:
+    try:
+        named = parse_version(text)
+    except ValueError:
+        named = None
+    if named is None:
+        raise InvalidArgument(f'invalid version string "{text}", expected format is "<deployment_name>.<build_id>"')

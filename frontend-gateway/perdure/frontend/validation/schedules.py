@@ -18,6 +18,7 @@ from perdure.frontend.validation.rules import (
     Scene,
     byte_length,
     check_blob,
+    check_override,
     check_search_attributes,
     check_user_task_queue,
     check_workflow_id,
@@ -25,7 +26,7 @@ from perdure.frontend.validation.rules import (
 )
 from perdure.frontend.validation.start import check_timeouts
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import InvalidArgument, Unimplemented
+from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.options import check_priority, check_retry_policy
 from perdure.kernel.prototime import timestamp
 
@@ -126,5 +127,5 @@ def _check_start(start: NewWorkflowExecutionInfo, scene: Scene) -> None:
         check_retry_policy(policy)
     check_priority(start.priority)
     if start.HasField("versioning_override"):
-        raise Unimplemented("Versioning overrides are not implemented yet.")
+        check_override(start.versioning_override)
     check_search_attributes(start.search_attributes, scene)

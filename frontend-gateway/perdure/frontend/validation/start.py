@@ -22,6 +22,7 @@ from perdure.frontend.validation.rules import (
     check_blob,
     check_callbacks,
     check_links,
+    check_override,
     check_search_attributes,
     check_user_task_queue,
     check_workflow_id,
@@ -63,6 +64,8 @@ def check_start(request: StartWorkflowExecutionRequest, scene: Scene) -> None:
     check_callbacks(request.completion_callbacks, limits)
     check_links(request.links, limits, request.completion_callbacks)
     _check_unsupported(request)
+    if request.HasField("versioning_override"):
+        check_override(request.versioning_override)
     _check_sizes(request, scene)
 
 
@@ -93,6 +96,8 @@ def check_signal_with_start(request: SignalWithStartWorkflowExecutionRequest, sc
     check_priority(request.priority)
     check_links(request.links, limits)
     _check_unsupported(request)
+    if request.HasField("versioning_override"):
+        check_override(request.versioning_override)
     check_blob(request.signal_input.ByteSize(), limits)
     _check_sizes(request, scene)
 
@@ -239,8 +244,6 @@ def _check_unsupported(request: AnyStart) -> None:
     """Options that would silently do nothing are refused until they do something."""
     if request.HasField("time_skipping_config"):
         raise Unimplemented("The Time-Skipping feature is not enabled for namespace.")
-    if request.HasField("versioning_override"):
-        raise Unimplemented("Versioning overrides are not implemented yet.")
 
 
 def _check_sizes(request: AnyStart, scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueKind, TaskQueueType
+from temporalio.api.enums.v1 import DescribeTaskQueueMode, TaskQueueKind, TaskQueueType, WorkerVersioningMode
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.worker.v1 import WorkerHeartbeat
 from temporalio.api.workflowservice.v1 import (
@@ -67,6 +67,12 @@ def _check_poller(
 
 def check_workflow_task_completed(request: RespondWorkflowTaskCompletedRequest, scene: Scene) -> None:
     check_identity(request.identity, scene.limits)
+    versioned = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    has_version = request.HasField("deployment") or request.deployment_options.worker_versioning_mode == versioned
+    if request.versioning_behavior and not has_version:
+        raise InvalidArgument(
+            "versioning behavior cannot be specified without deployment options being set with versioned mode"
+        )
     stamp = request.worker_version_stamp
     sticky = request.sticky_attributes
     check_worker(

@@ -20,6 +20,7 @@ from perdure.history.fold import (
     schedule,
     timer,
     update,
+    versioning,
     workflow,
     workflow_task,
 )
@@ -40,6 +41,7 @@ _MACHINES = (
     pause,
     batch,
     nexus,
+    versioning,
 )
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}

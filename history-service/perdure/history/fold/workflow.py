@@ -8,6 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 
+from perdure.history.fold import versioning
 from perdure.history.state.changes import (
     CancelRequestSeen,
     OrphanHandled,
@@ -42,6 +43,7 @@ def _started(state: Execution, event: HistoryEvent) -> None:
         state.user_metadata = event.user_metadata
     for callback in attributes.completion_callbacks:
         state.callbacks.append(CompletionCallback(callback, state.started_at))
+    versioning.started(state, attributes, event.event_id)
 
 
 def _options_updated(state: Execution, event: HistoryEvent) -> None:
@@ -54,6 +56,7 @@ def _options_updated(state: Execution, event: HistoryEvent) -> None:
         )
     if attributes.HasField("priority"):
         state.changed_priority = attributes.priority
+    versioning.options_updated(state, attributes, event.event_id)
 
 
 def _signaled(state: Execution, event: HistoryEvent) -> None:

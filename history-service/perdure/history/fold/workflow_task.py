@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.fold import problems
+from perdure.history.fold import problems, versioning
 from perdure.history.state.changes import (
     HeartbeatContinued,
     StickySet,
@@ -48,10 +46,12 @@ def _started(state: Execution, event: HistoryEvent) -> None:
     task.suggest_continue_as_new = attributes.suggest_continue_as_new
     task.suggest_reasons = list(attributes.suggest_continue_as_new_reasons)
     task.history_size = attributes.history_size_bytes
+    task.version_changed = attributes.target_worker_deployment_version_changed
 
 
 def _completed(state: Execution, event: HistoryEvent) -> None:
     _note_build(state, event)
+    versioning.task_completed(state, event.workflow_task_completed_event_attributes, event.event_id)
     if event.workflow_task_completed_event_attributes.HasField("worker_version"):
         state.worker_version = event.workflow_task_completed_event_attributes.worker_version
     state.completed_task_started_event_id = event.workflow_task_completed_event_attributes.started_event_id
@@ -68,23 +68,16 @@ _TAKEN_BACK = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED,
 )
-_BUILD_IDS = "BuildIds"
-_UNVERSIONED = "unversioned"
 
 
 def _note_build(state: Execution, event: HistoryEvent) -> None:
-    """Remember the first task that each build of the worker completed, and which builds there were."""
+    """Remember the first task that each build of the worker completed."""
     attributes = event.workflow_task_completed_event_attributes
-    build_id = attributes.worker_version.build_id
+    build_id = attributes.deployment_version.build_id or attributes.worker_version.build_id
     points = state.reset_points.points
     known = any(p.binary_checksum == attributes.binary_checksum and p.build_id == build_id for p in points)
     if not known:
         _add_reset_point(state, event, build_id)
-    if not known or _BUILD_IDS not in state.search_attributes.indexed_fields:
-        build_ids = [_UNVERSIONED] + [f"{_UNVERSIONED}:{point.build_id}" for point in points if point.build_id]
-        state.search_attributes.indexed_fields[_BUILD_IDS].CopyFrom(
-            Payload(metadata={"encoding": b"json/plain", "type": b"KeywordList"}, data=msgspec.json.encode(build_ids))
-        )
 
 
 def _add_reset_point(state: Execution, event: HistoryEvent, build_id: str) -> None:
@@ -162,6 +155,7 @@ def _started_without_event(state: Execution, change: WorkflowTaskStarted) -> Non
     task.suggest_continue_as_new = change.suggest_continue_as_new
     task.suggest_reasons = list(change.suggest_reasons)
     task.history_size = change.history_size
+    task.version_changed = change.version_changed
 
 
 def _dropped(state: Execution, change: WorkflowTaskDropped) -> None:

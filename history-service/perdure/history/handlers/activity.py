@@ -29,18 +29,21 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history import tasks
+from perdure.history.effects import OfferActivityTask
 from perdure.history.engine import Engine
 from perdure.history.kinds.activity import LoadedActivity
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.table import KINDS
 from perdure.history.kinds.workflow import LoadedExecution
-from perdure.history.machines import activity, activity_events, standalone_activity
+from perdure.history.machines import activity, activity_events, standalone_activity, versioning
 from perdure.history.machines.activity import Completed, Outcome
 from perdure.history.state.execution import Activity
+from perdure.history.state.versioning import of_worker, version
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.records import VersionId, VersionQueue
 from perdure.kernel.errors import NotFound
-from perdure.kernel.ids import ExecutionKind, NamespaceId
+from perdure.kernel.ids import ExecutionKind, NamespaceId, TaskKind
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task, TaskObsolete
 
@@ -281,6 +284,8 @@ async def start_activity_task(
     except NotFound:
         raise TaskObsolete from None
     standalone = task.key.kind is ExecutionKind.ACTIVITY
+    if isinstance(loaded, LoadedExecution):
+        await _check_version(engine, call, loaded, task, of_worker(request.deployment_options))
     sdk = (call.metadata.get("client-name", ""), call.metadata.get("client-version", "")) if standalone else ("", "")
     found = engine.decide(
         call.namespace,
@@ -291,3 +296,29 @@ async def start_activity_task(
     response = make(call.namespace, loaded.state, found)
     await loaded.committed()
     return response
+
+
+async def _check_version(
+    engine: Engine, call: Call, loaded: LoadedExecution, task: Task, worker: VersionId | None
+) -> None:
+    """Raises TaskObsolete: a worker of this version is not to start the activity now. Somebody is, in time."""
+    state, deployments = loaded.state, engine.deployments
+    if state.versioning is None and worker is None:
+        return
+    routing = deployments.routing(state.namespace_id, VersionQueue(state.task_queue, TaskKind.WORKFLOW))
+    own = version(state.versioning)
+    match versioning.activity_start(
+        state,
+        worker,
+        routing.target(state.workflow_id),
+        version_has_queue=own is not None
+        and deployments.has(state.namespace_id, own, VersionQueue(task.queue.name, TaskKind.ACTIVITY)),
+    ):
+        case versioning.ActivityStart.NOW:
+            return
+        case versioning.ActivityStart.ELSEWHERE:
+            engine.decide(call.namespace, loaded, lambda tx: tx.effect(OfferActivityTask(task.scheduled_event_id)))
+        case versioning.ActivityStart.TRANSITION if state.running and not state.holds_tasks:
+            engine.decide(call.namespace, loaded, lambda tx: versioning.follow_activity(tx, worker, routing.revision))
+            await loaded.committed()
+    raise TaskObsolete

@@ -26,6 +26,7 @@ from perdure.history.activity_info import run_state
 from perdure.history.engine import Engine
 from perdure.history.machines import activity as activities
 from perdure.history.nexus_info import callback_info, pending_operation
+from perdure.history.state import versioning
 from perdure.history.state.execution import Activity, Execution, WorkflowTask
 from perdure.kernel.call import Call
 from perdure.kernel.prototime import duration, timestamp
@@ -92,6 +93,8 @@ def _info(call: Call, state: Execution) -> WorkflowExecutionInfo:
         first_run_id=state.first_run_id,
         auto_reset_points=state.reset_points,
         most_recent_worker_version_stamp=state.worker_version,
+        versioning_info=None if state.versioning is None else versioning.shown(state.versioning),
+        worker_deployment_name=state.worker_deployment_name,
     )
     attributes.set_types(info.search_attributes, call.namespace.search_attributes)
     info.root_execution.workflow_id = started.root_workflow_execution.workflow_id or state.workflow_id

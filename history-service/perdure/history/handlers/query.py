@@ -26,6 +26,7 @@ from perdure.history.engine import Engine
 from perdure.history.kinds.workflow import LoadedExecution, PendingQuery
 from perdure.history.machines import workflow_task
 from perdure.history.state.execution import Execution
+from perdure.history.state.versioning import directive
 from perdure.history.transition import Transition
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
@@ -173,7 +174,8 @@ async def _ask(
 ) -> QueryWorkflowResponse:
     state = loaded.state
     queue = TaskQueueKey(state.namespace_id, state.task_queue, TaskKind.WORKFLOW)
-    normal = QueryTask(queue, loaded.key, request.query, query_id=query_id)
+    version, behavior = directive(state.versioning)
+    normal = QueryTask(queue, loaded.key, request.query, query_id=query_id, version=version, behavior=behavior)
     sticky = state.sticky_queue
     if sticky and state.sticky_timeout:
         queue = normal.queue._replace(name=sticky)

@@ -13,6 +13,7 @@ from perdure.history import histories
 from perdure.history.engine import Engine
 from perdure.history.fold import replay
 from perdure.history.handlers.start import create_request_id
+from perdure.history.handlers.versioning import check_override
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.kinds.workflow_agenda import Agenda
 from perdure.history.machines import reset, workflow, workflow_options, workflow_task
@@ -45,7 +46,7 @@ async def reset_workflow_execution(
     plan: _Plan | None = None
     for _ in range(_ROUNDS_MAX):
         base = await engine.get(call, execution.workflow_id, execution.run_id)
-        _check(request, base.state)
+        _check(engine, request, base.state)
         current = await engine.current_as(LoadedExecution, call, execution.workflow_id)
         if current is not None and current.state.reset_request_id == request.request_id:
             _mark(engine, call, base, current.state.run_id)
@@ -76,12 +77,15 @@ def _mark(engine: Engine, call: Call, base: LoadedExecution, run_id: str) -> Non
         engine.decide(call.namespace, base, lambda tx: tx.change(RunSuperseded(run_id, base=True)))
 
 
-def _check(request: ResetWorkflowExecutionRequest, base: Execution) -> None:
+def _check(engine: Engine, request: ResetWorkflowExecutionRequest, base: Execution) -> None:
     if not 1 < request.workflow_task_finish_event_id < base.next_event_id:
         raise InvalidArgument("Workflow task finish ID must be > 1 && <= workflow last event ID.")
     for operation in request.post_reset_operations:
         if not operation.HasField("update_workflow_options"):
             raise InvalidArgument(f"unsupported post reset operation: {operation.WhichOneof('variant')}")
+        options = operation.update_workflow_options.workflow_execution_options
+        if options.HasField("versioning_override"):
+            check_override(engine, base.namespace_id, base.task_queue, options.versioning_override)
 
 
 @dataclass

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from temporalio.api.common.v1 import Link
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
     TaskQueueKind,
+    VersioningBehavior,
     WorkflowExecutionStatus,
     WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy,
@@ -25,6 +27,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history import tasks
 from perdure.history.engine import Engine
+from perdure.history.handlers.versioning import check_override
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import workflow, workflow_task
 from perdure.history.machines.retry import with_defaults
@@ -156,13 +159,16 @@ async def start(
     eager: bool = False,
     first: Callable[[Transition], None] | None = None,
     on_running: Callable[[Transition], None] | None = None,
+    decided: bool = False,
 ) -> Started:
     """Start a run or find the one that stands in for it; the caller awaits its commit.
 
+    `decided`: nobody is there to be told that the version is not to be had which the run is to be bound to.
     `first` is decided on a new run before its first workflow task, `on_running` on a run that goes on.
 
     Raises:
         WorkflowExecutionAlreadyStarted: the policies forbid another run.
+        FailedPrecondition: no workers of the version that overrides others poll its queue.
     """
     key = WorkflowKey(NamespaceId(call.namespace_id), WorkflowId(request.workflow_id))
     shard = engine.shard_of(key)
@@ -171,6 +177,8 @@ async def start(
         standing = _standing(engine, call, request, existing, on_running)
         if standing is not None:
             return standing
+    if request.HasField("versioning_override") and not decided:
+        check_override(engine, key.namespace_id, request.task_queue.name, request.versioning_override)
     run_id = RunId(engine.runtime.entropy.uuid_at(engine.runtime.clock.now_ns()))
     new = shard.begin(LoadedExecution, Execution(key.namespace_id, key.workflow_id, run_id), call.namespace)
     attributes = started_attributes(request, new, engine.limits, parent)
@@ -307,6 +315,17 @@ def create_request_id(state: Execution) -> str:
     return ""
 
 
+def _inherit(
+    attributes: WorkflowExecutionStartedEventAttributes, version: WorkerDeploymentVersion, parent: Parent
+) -> None:
+    """A child begins with the version of its parent's workers."""
+    if parent.behavior == VersioningBehavior.VERSIONING_BEHAVIOR_PINNED:
+        attributes.inherited_pinned_version.CopyFrom(version)
+    else:
+        attributes.inherited_auto_upgrade_info.source_deployment_version.CopyFrom(version)
+        attributes.inherited_auto_upgrade_info.source_deployment_revision_number = parent.revision
+
+
 def started_attributes(
     request: StartWorkflowExecutionRequest, new: Transition, limits: Limits, parent: Parent | None
 ) -> WorkflowExecutionStartedEventAttributes:
@@ -346,6 +365,8 @@ def started_attributes(
     for name in ("memo", "search_attributes", "header", "priority", "continued_failure", "last_completion_result"):
         if request.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(request, name))
+    if request.HasField("versioning_override"):
+        attributes.versioning_override.CopyFrom(request.versioning_override)
     if request.HasField("retry_policy"):
         attributes.retry_policy.CopyFrom(with_defaults(request.retry_policy))
     if execution_timeout:
@@ -356,4 +377,6 @@ def started_attributes(
         attributes.parent_workflow_execution.CopyFrom(parent.execution)
         attributes.parent_initiated_event_id = parent.initiated_event_id
         attributes.root_workflow_execution.CopyFrom(parent.root)
+        if parent.version is not None:
+            _inherit(attributes, parent.version, parent)
     return attributes

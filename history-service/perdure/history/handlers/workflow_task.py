@@ -16,14 +16,17 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history import commands, completion, metering, tasks
+from perdure.history.effects import OfferWorkflowTask
 from perdure.history.engine import Engine
 from perdure.history.kinds.workflow import LoadedExecution, PendingQuery
-from perdure.history.machines import update, workflow, workflow_task
+from perdure.history.machines import update, versioning, workflow, workflow_task
+from perdure.history.state.versioning import of_worker
 from perdure.history.transition import Transition
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
+from perdure.kernel.deployments.records import VersionQueue
 from perdure.kernel.errors import InvalidArgument, NotFound
-from perdure.kernel.ids import NamespaceId, NamespaceName
+from perdure.kernel.ids import NamespaceId, NamespaceName, TaskKind
 from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.nexus import NexusEndpoint
@@ -172,9 +175,23 @@ async def start_workflow_task(
         raise TaskObsolete from None
     # The start is not written by itself, so no commit finds out.
     engine.check_newest(loaded.shard, task.epoch)
+    worker = of_worker(request.deployment_options)
+    if versioning.wants_other_worker(loaded.state, worker):
+        engine.decide(call.namespace, loaded, lambda tx: tx.effect(OfferWorkflowTask()))
+        raise TaskObsolete
+    routing = engine.deployments.routing(loaded.key.namespace_id, _queue_of(loaded))
+    target = routing.target(loaded.key.workflow_id)
 
     def start(tx: Transition) -> completion.Completion:
-        started = workflow_task.start(tx, request.identity, tx.entropy.uuid(), task.scheduled_event_id, task.stamp)
+        started = workflow_task.start(
+            tx,
+            request.identity,
+            tx.entropy.uuid(),
+            task.scheduled_event_id,
+            task.stamp,
+            version_changed=versioning.target_changed(tx.state, target),
+        )
+        versioning.task_started(tx, started, worker, target, routing.revision)
         return completion.Completion(task=started, messages=update.send(tx, started))
 
     started = engine.decide(call.namespace, loaded, start, put_off=True)
@@ -184,3 +201,7 @@ async def start_workflow_task(
     partial = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     shard = loaded.shard
     return await tasks.workflow_task(shard, loaded, started.task, started.messages, partial=partial)
+
+
+def _queue_of(loaded: LoadedExecution) -> VersionQueue:
+    return VersionQueue(loaded.state.task_queue, TaskKind.WORKFLOW)

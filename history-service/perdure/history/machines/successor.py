@@ -10,6 +10,7 @@ from temporalio.api.enums.v1 import ContinueAsNewInitiator, TaskQueueKind
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 
+from perdure.history.machines import versioning
 from perdure.history.machines.retry import Retry
 from perdure.history.transition import Transition
 from perdure.kernel import cron
@@ -94,7 +95,10 @@ def continued(tx: Transition, command: ContinueAsNewWorkflowExecutionCommandAttr
     attributes.attempt = 1
     initiator = command.initiator or ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
     backoff = _at_least_minimum(tx, length_ns(command.backoff_start_interval))
-    return Successor(RunId(tx.entropy.uuid_at(tx.now)), _linked(tx, attributes, initiator, backoff))
+    return Successor(
+        RunId(tx.entropy.uuid_at(tx.now)),
+        _linked(tx, attributes, initiator, backoff, command.initial_versioning_behavior),
+    )
 
 
 def _carried_on(
@@ -111,7 +115,9 @@ def _linked(
     attributes: WorkflowExecutionStartedEventAttributes,
     initiator: ContinueAsNewInitiator.ValueType,
     backoff: int,
+    as_new_behavior: int = 0,
 ) -> WorkflowExecutionStartedEventAttributes:
+    versioning.inherit(attributes, tx.state, initiator, as_new_behavior=as_new_behavior)
     attributes.continued_execution_run_id = tx.state.run_id
     attributes.first_execution_run_id = tx.state.first_run_id
     attributes.initiator = initiator

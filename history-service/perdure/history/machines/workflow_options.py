@@ -8,7 +8,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 
 from perdure.history.effects import OfferWorkflowTask
-from perdure.history.machines import workflow
+from perdure.history.machines import workflow, workflow_task
+from perdure.history.state.versioning import directive, normalised
 from perdure.history.transition import Transition
 from perdure.kernel.errors import InvalidArgument, Unimplemented
 
@@ -29,26 +30,38 @@ def update(
     before, after = WorkflowExecutionOptions(), WorkflowExecutionOptions()
     if state.priority.ByteSize():
         before.priority.CopyFrom(state.priority)
+    if state.versioning is not None and state.versioning.HasField("versioning_override"):
+        before.versioning_override.CopyFrom(state.versioning.versioning_override)
     after.CopyFrom(before)
     for path in mask:
         _merge(after, given, path)
     if after == before:
         return after
+    bound = directive(state.versioning)
+    overridden = after.HasField("versioning_override")
     tx.arrive(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
-        unset_versioning_override=True,
+        versioning_override=after.versioning_override if overridden else None,
+        unset_versioning_override=not overridden,
         identity=identity,
         priority=after.priority if after.HasField("priority") else None,
     )
     if state.workflow_task is not None and not state.workflow_task.started_event_id:
         tx.effect(OfferWorkflowTask())
+    if directive(state.versioning) != bound:
+        workflow_task.offer_activities(tx)
     return after
 
 
 def _merge(into: WorkflowExecutionOptions, given: WorkflowExecutionOptions, path: str) -> None:
     option, _, part = path.partition(".")
     if option == "versioning_override":
-        raise Unimplemented("Versioning overrides are not implemented yet.")
+        if part:
+            raise InvalidArgument("versioning_override doesn't support partial updates")
+        if given.HasField("versioning_override"):
+            into.versioning_override.CopyFrom(normalised(given.versioning_override))
+        else:
+            into.ClearField("versioning_override")
     if option == "time_skipping_config":
         if part:
             raise InvalidArgument("error applying update_options: time_skipping_config doesn't support partial update")

@@ -20,7 +20,7 @@ from temporalio.api.enums.v1 import (
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from perdure.history.effects import OfferWorkflowTask
+from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
 from perdure.history.state.changes import (
     HeartbeatContinued,
     StickySet,
@@ -31,6 +31,7 @@ from perdure.history.state.changes import (
     WorkflowTaskStarted,
 )
 from perdure.history.state.execution import Execution, UpdateStage, WorkflowTask, WorkflowTaskType
+from perdure.history.state.versioning import UNSPECIFIED, directive, in_transition, message_of, of_worker
 from perdure.history.transition import Transition
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import NotFound
@@ -89,8 +90,16 @@ def _record_scheduled(tx: Transition, queue: str, sticky: bool, timeout: int, at
     )
 
 
-def start(tx: Transition, identity: str, request_id: str, scheduled_event_id: int, stamp: int) -> WorkflowTask:
-    """A worker takes the pending task.
+def start(
+    tx: Transition,
+    identity: str,
+    request_id: str,
+    scheduled_event_id: int,
+    stamp: int,
+    *,
+    version_changed: bool = False,
+) -> WorkflowTask:
+    """A worker takes the pending task. `version_changed`: it is to know that its queue goes to another version now.
 
     Raises:
         TaskObsolete: this task is not the pending one, or somebody has it.
@@ -103,19 +112,19 @@ def start(tx: Transition, identity: str, request_id: str, scheduled_event_id: in
         raise TaskObsolete
     if task.type is not WorkflowTaskType.NORMAL and task.scheduled_event_id != state.next_event_id:
         _give_way(tx, task)
-    return start_now(tx, identity, request_id)
+    return start_now(tx, identity, request_id, version_changed=version_changed)
 
 
-def start_now(tx: Transition, identity: str, request_id: str) -> WorkflowTask:
+def start_now(tx: Transition, identity: str, request_id: str, *, version_changed: bool = False) -> WorkflowTask:
     """Start the pending task without asking whose hint it was."""
     task = tx.state.workflow_task
     assert task is not None
     reasons = _continue_as_new_reasons(tx)
     size = tx.state.history_size
     if task.type is WorkflowTaskType.NORMAL:
-        _record_started(tx, task, identity, request_id, reasons, size)
+        _record_started(tx, task, identity, request_id, reasons, size, version_changed)
     else:
-        tx.change(WorkflowTaskStarted(tx.now, identity, request_id, bool(reasons), reasons, size))
+        tx.change(WorkflowTaskStarted(tx.now, identity, request_id, bool(reasons), reasons, size, version_changed))
     started = tx.state.workflow_task
     assert started is not None
     return started
@@ -128,7 +137,13 @@ def _give_way(tx: Transition, task: WorkflowTask) -> None:
 
 
 def _record_started(
-    tx: Transition, task: WorkflowTask, identity: str, request_id: str, reasons: list[int], size: int
+    tx: Transition,
+    task: WorkflowTask,
+    identity: str,
+    request_id: str,
+    reasons: list[int],
+    size: int,
+    version_changed: bool,
 ) -> None:
     tx.record(
         EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
@@ -138,6 +153,7 @@ def _record_started(
         suggest_continue_as_new=bool(reasons),
         suggest_continue_as_new_reasons=reasons,
         history_size_bytes=size,
+        target_worker_deployment_version_changed=version_changed,
     )
 
 
@@ -183,7 +199,9 @@ def complete(tx: Transition, task: WorkflowTask, request: RespondWorkflowTaskCom
     if task.type is not WorkflowTaskType.NORMAL:
         _write_down(tx, task)
         task = tx.state.workflow_task or task
-    options = request.deployment_options
+    options, before = request.deployment_options, directive(tx.state.versioning)
+    was_in_transition = in_transition(tx.state.versioning)
+    version = of_worker(options)
     event = tx.record(
         EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
         scheduled_event_id=task.scheduled_event_id,
@@ -194,8 +212,21 @@ def complete(tx: Transition, task: WorkflowTask, request: RespondWorkflowTaskCom
         sdk_metadata=request.sdk_metadata if request.HasField("sdk_metadata") else None,
         metering_metadata=request.metering_metadata if request.HasField("metering_metadata") else None,
         worker_deployment_name=options.deployment_name,
+        # Workers name a default even if they have no version.
+        versioning_behavior=request.versioning_behavior if version else UNSPECIFIED,
+        deployment_version=message_of(version),
     )
+    arrived = was_in_transition and not in_transition(tx.state.versioning)
+    if arrived or directive(tx.state.versioning) != before:
+        offer_activities(tx)
     return event.event_id
+
+
+def offer_activities(tx: Transition) -> None:
+    """The run is bound to its workers otherwise than before: activities that wait go where they belong now."""
+    for scheduled_event_id, activity in tx.state.activities.items():
+        if activity.waiting:
+            tx.effect(OfferActivityTask(scheduled_event_id))
 
 
 #: A speculative task that carried more events than this along is written, so that they are not sent again and again.
@@ -217,7 +248,7 @@ def _leaves_no_trace(tx: Transition, request: RespondWorkflowTaskCompletedReques
 
 def _write_down(tx: Transition, task: WorkflowTask) -> None:
     """Give a transient or speculative task the events that it has done without until now."""
-    kept = (task.identity, task.request_id, list(task.suggest_reasons), task.history_size)
+    kept = (task.identity, task.request_id, list(task.suggest_reasons), task.history_size, task.version_changed)
     queue, sticky, timeout, attempt = task.queue, task.sticky, task.timeout, task.attempt
     tx.change(WorkflowTaskNormalized())
     _record_scheduled(tx, queue, sticky, timeout, attempt)

@@ -50,6 +50,7 @@ _START_FIELDS = (
     "header",
     "user_metadata",
     "priority",
+    "versioning_override",
 )
 
 

@@ -60,6 +60,7 @@ class WorkflowTaskStarted(Change, frozen=True, tag="wt"):
     suggest_continue_as_new: bool
     suggest_reasons: list[int]
     history_size: int
+    version_changed: bool = False
 
 
 class WorkflowTaskDropped(Change, frozen=True, tag="wd"):
@@ -273,6 +274,20 @@ class ActivityExecutionClosed(Change, frozen=True, tag="xe"):
     request_id: str = ""
 
 
+class TransitionStarted(Change, frozen=True, tag="vt"):
+    """A workflow task is to bring the run to this version of its workers; without a build id, to those without one."""
+
+    deployment: str
+    build_id: str
+    revision: int
+
+
+class TargetNotified(Change, frozen=True, tag="vn"):
+    """The worker was told that the run's queue goes to another version now (as text), or that is over (None)."""
+
+    target: str | None
+
+
 class Metered(Change, frozen=True, tag="mt"):
     """This action was done, which the other changes and the events alone do not tell. It is nothing but counted."""
 
@@ -370,6 +385,8 @@ AnyChange = (
     | SignalRequestSeen
     | RequestSeen
     | CancelRequestSeen
+    | TransitionStarted
+    | TargetNotified
     | Metered
     | ParentNotified
     | OrphanHandled

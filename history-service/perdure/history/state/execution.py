@@ -22,7 +22,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
-from temporalio.api.workflow.v1 import ResetPoints
+from temporalio.api.workflow.v1 import ResetPoints, WorkflowExecutionVersioningInfo
 
 from perdure.history.state.nexus import CompletionCallback, NexusOperation
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
@@ -64,6 +64,7 @@ class WorkflowTask(msgspec.Struct):
     suggest_continue_as_new: bool = False
     suggest_reasons: list[int] = []
     history_size: int = 0
+    version_changed: bool = False
     #: How long it waits for its sticky worker; kept here, since stickiness may end while it waits.
     sticky_timeout: int = 0
 
@@ -274,6 +275,14 @@ class Execution(msgspec.Struct):
     pause: Pause | None = None
     #: Of the run's tasks, if it was changed since the start.
     changed_priority: Priority | None = None
+
+    #: Which version of its workers it belongs to, if that was ever said.
+    versioning: WorkflowExecutionVersioningInfo | None = None
+    worker_deployment_name: str = ""
+    #: The version that its queue goes to, as text, if its worker was told that this is another one.
+    notified_target: str | None = None
+    #: The event after which lists show something else of that.
+    versioning_shown_event_id: int = 0
 
     #: Workflow tasks in a row that came to nothing, and what the last one that has an event came to.
     problems: int = 0

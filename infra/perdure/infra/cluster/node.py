@@ -132,7 +132,9 @@ class ClusterNode:
         if self.matching is not None:
             self.matching.join(router.is_ours, router.pass_on, router.hand_on, router.fetch)
         if self.history is not None:
-            self.history.connect(self.matching_router, stores.visibility, self.history_router, self.endpoints)
+            self.history.connect(
+                self.matching_router, stores.visibility, self.history_router, self.endpoints, self.deployments
+            )
             self.matching_router.on_move(self.history.offer_moved)
 
         calls = Calls(self.namespaces, clock)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.deployments import changes
-from perdure.kernel.deployments.records import Deployment, VersionId, VersionQueue
+from perdure.kernel.deployments.records import DRAINING, Deployment, Version, VersionId, VersionQueue
 from perdure.kernel.deployments.routing import UNROUTED, Routing, routing_of
 from perdure.kernel.errors import Unavailable
 from perdure.kernel.ids import NamespaceId
@@ -89,6 +89,16 @@ class Deployments:
         deployment = self.of(namespace_id).get(version.deployment)
         known = deployment.versions.get(version.build_id) if deployment else None
         return known is not None and queue in known.queues
+
+    def draining(self) -> list[tuple[Deployment, Version]]:
+        """Versions, of all namespaces, that pinned workflows may still run on."""
+        return [
+            (deployment, version)
+            for of_namespace in self._known.values()
+            for deployment in of_namespace.values()
+            for version in deployment.versions.values()
+            if version.drainage == DRAINING
+        ]
 
     # In the store -----------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from perdure.kernel.deployments.records import UNVERSIONED, Deployment, VersionId, VersionQueue
+from perdure.kernel.ids import NamespaceId
 
 
 class Routing(NamedTuple):
@@ -27,6 +28,28 @@ class Routing(NamedTuple):
 
 
 UNROUTED = Routing()
+
+
+class VersionRouting(Protocol):
+    """What can be known of versions without waiting."""
+
+    def routing(self, namespace_id: NamespaceId, queue: VersionQueue) -> Routing:
+        """Where the tasks of a queue go that are bound to no version."""
+        ...
+
+    def has(self, namespace_id: NamespaceId, version: VersionId, queue: VersionQueue) -> bool:
+        """Whether workers of the version have polled the queue."""
+        ...
+
+
+class NoVersions:
+    """For a server where no workers have versions."""
+
+    def routing(self, namespace_id: NamespaceId, queue: VersionQueue) -> Routing:
+        return UNROUTED
+
+    def has(self, namespace_id: NamespaceId, version: VersionId, queue: VersionQueue) -> bool:
+        return False
 
 
 def routing_of(deployments: Iterable[Deployment], queue: VersionQueue) -> Routing:
