@@ -222,6 +222,10 @@ def test_what_is_in_use_cannot_be_deleted(s: Script) -> None:
         s.call("DeleteWorkerDeploymentVersion", deployment_version=version(s, build_id), refused=True)
     set_ramping(s, "")
     set_current(s, "")
+    # The real server's version hears of it later than its deployment.
+    s.await_until(
+        lambda: describe_version(s, "1", silent=True).worker_deployment_version_info.HasField("drainage_info")
+    )
     s.call("DeleteWorkerDeploymentVersion", deployment_version=version(s, "1"), refused=True)
     s.call("DeleteWorkerDeploymentVersion", deployment_version=version(s, "1"), skip_drainage=True, refused=True)
     with s.expecting("versions that nobody polls"):
