@@ -153,13 +153,14 @@ class HistoryBench:
         request: Message = GetMessageClass(WORKFLOW_SERVICE.methods_by_name[rpc].input_type)(**fields)
         return await self.service.handle(rpc, CALL, request)
 
-    async def start(self, workflow_id: str) -> ExecutionKey:
+    async def start(self, workflow_id: str, **fields: Any) -> ExecutionKey:
         response = await self.call(
             "StartWorkflowExecution",
             workflow_id=workflow_id,
             workflow_type={"name": "Order"},
             task_queue={"name": QUEUE},
             request_id=workflow_id,
+            **fields,
         )
         return ExecutionKey(NAMESPACE.id, workflow_id, response.run_id)  # type: ignore[arg-type]
 

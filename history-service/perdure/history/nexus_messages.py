@@ -200,6 +200,9 @@ class NexusMessages:
         failure = None
         try:
             to, letter = _letter(namespace, loaded.state, callback)
+            if (await self._engine.directory.by_id(to.namespace_id)).account_id != namespace.account_id:
+                # Whoever attached it made up the token, or found it: endpoints are never called from other accounts.
+                raise NotFound("operation not found")
             await self._history.deliver(to, letter)
         except ValueError as error:
             failure = handler_failure("BAD_REQUEST", str(error))
