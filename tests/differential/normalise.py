@@ -65,6 +65,16 @@ _IGNORED_IN = {
     "temporal.api.history.v1.ActivityTaskStartedEventAttributes": {"request_id"},
     # Whether the real server's queues have heard of a change yet.
     "temporal.api.deployment.v1.WorkerDeploymentInfo": {"routing_config_update_state"},
+    # Busy, the real server makes a change twice, and says what was before the second time.
+    "temporal.api.workflowservice.v1.SetWorkerDeploymentCurrentVersionResponse": {
+        "previous_version",
+        "previous_deployment_version",
+    },
+    "temporal.api.workflowservice.v1.SetWorkerDeploymentRampingVersionResponse": {
+        "previous_version",
+        "previous_deployment_version",
+        "previous_percentage",
+    },
     # The real development server leaves it out for the namespace that it makes for itself.
     "temporal.api.replication.v1.NamespaceReplicationConfig": {"state"},
     # What a server announces depends on what it can do; that it can do it is for the other scenarios to show.

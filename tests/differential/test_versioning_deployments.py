@@ -221,9 +221,8 @@ def test_what_is_in_use_cannot_be_deleted(s: Script) -> None:
     for build_id in ("1", "2"):
         s.call("DeleteWorkerDeploymentVersion", deployment_version=version(s, build_id), refused=True)
     set_ramping(s, "")
-    # Busy, the real server makes this change twice and tells what was before the second time.
-    set_current(s, "", silent=True)
-    # Its version hears of it later than its deployment.
+    set_current(s, "")
+    # The real server's version hears of it later than its deployment.
     s.await_until(
         lambda: describe_version(s, "1", silent=True).worker_deployment_version_info.HasField("drainage_info")
     )

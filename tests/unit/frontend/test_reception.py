@@ -13,7 +13,7 @@ import pytest
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse
 
-from perdure.frontend.limits import OverLimit
+from perdure.frontend.limits import OverLimit, overload
 from perdure.frontend.limits.overload import Rank
 from perdure.frontend.metrics import GatewayMetrics
 from perdure.frontend.reception import HELD_BYTES_MAX, Reception
@@ -66,7 +66,12 @@ async def test_a_refusal_that_is_held_back_does_not_hold_its_request(reception: 
     assert all(isinstance(error, OverLimit) for error in refused)
 
 
-async def test_the_bytes_of_requests_whose_refusals_are_held_back_are_bounded(reception: Reception) -> None:
+async def test_the_bytes_of_requests_whose_refusals_are_held_back_are_bounded(
+    reception: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # None of them leaves while we look.
+    monkeypatch.setattr(overload, "REFUSALS_PER_S", 0.1)
+    reception._limit_damper = overload.Damper(600, lets_go=True)
     endpoint = reception.endpoint(ServedMethod(DESCRIBE, over_limit, Rank.LOOK), "grpc", lambda data: Request())
     large = bytes(HELD_BYTES_MAX // 4)
     calls = [asyncio.ensure_future(endpoint(large, None, KnownCaller())) for _ in range(20)]

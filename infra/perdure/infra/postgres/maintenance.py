@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import asyncpg
 
@@ -13,6 +13,7 @@ from perdure.infra.postgres.schema import BadDatabases
 
 #: Held in the directory by whoever moves shards or copies them: "PRDM".
 _LOCK = 0x5052444D
+_UNLOCK_S_MAX = 2
 
 
 class Busy(BadDatabases):
@@ -63,6 +64,7 @@ async def maintenance(dsns: Mapping[str, str]) -> AsyncIterator[Maintenance]:
                 raise Busy(
                     "shards are being moved, backed up or restored by somebody else: try again when that is done"
                 )
+            stack.push_async_callback(_unlock, connections[directory])
             found = Maintenance(dsns, connections)
             if unknown := set((await found.shard_map()).values()) - dsns.keys():
                 raise BadDatabases(f"no address is given for database {', '.join(sorted(unknown))}, which holds shards")
@@ -70,3 +72,9 @@ async def maintenance(dsns: Mapping[str, str]) -> AsyncIterator[Maintenance]:
             yield found
         except FAILURES as error:
             raise store_error(name, error) from error
+
+
+async def _unlock(connection: asyncpg.Connection) -> None:
+    """The server notices a little late that a connection has ended: whoever is next is not to find it locked."""
+    with suppress(*FAILURES):
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK, timeout=_UNLOCK_S_MAX)
