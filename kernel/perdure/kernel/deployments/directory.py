@@ -28,6 +28,8 @@ _RETRY_S = 0.5
 #: For so long a deleted record is kept, so that all processes hear of it.
 _DELETED_KEPT_NS = 3600 * SECOND_NS
 _ATTEMPTS = 10
+#: Routings kept; beyond it they are worked out anew. Anybody can ask about a queue that he has made up.
+_ROUTINGS_MAX = 10_000
 
 #: Makes a new record of the present one, which may be a fresh one that nobody has stored.
 Change = Callable[[Deployment], Deployment]
@@ -81,6 +83,8 @@ class Deployments:
             return UNROUTED
         routing = self._routings.get((namespace_id, queue))
         if routing is None:
+            if len(self._routings) >= _ROUTINGS_MAX:
+                self._routings.clear()
             routing = self._routings[namespace_id, queue] = routing_of(known.values(), queue)
         return routing
 
