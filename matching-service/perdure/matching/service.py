@@ -89,20 +89,24 @@ class MatchingService:
         self._partitioned = limits.task_queue_partitions > 1
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._is_ours: Callable[[NamespaceId, str, int], bool] = lambda namespace_id, name, partition: True
+        self._knows: Callable[[str], bool] = lambda member_id: True
 
     def join(
         self,
         is_ours: Callable[[NamespaceId, str, int], bool],
+        knows: Callable[[str], bool],
         offer: Callable[[Task], None],
         hand_on: Callable[[Task], None],
         fetch: Callable[[TaskQueueKey, int], Awaitable[Task | None]],
     ) -> None:
         """Be one of several: serve only the (partitions of) queues that are ours.
 
-        `offer` takes tasks for another queue, `hand_on` those for another partition of theirs, and `fetch` gets a task
-        from the root of a queue, if it has one until the given instant.
+        `knows` says whether a member has a share of them. `offer` takes tasks for another queue, `hand_on` those for
+        another partition of theirs, and `fetch` gets a task from the root of a queue, if it has one until the given
+        instant.
         """
         self._is_ours = is_ours
+        self._knows = knows
         self._queues.offer_elsewhere = offer
         self._queues.hand_on = hand_on
         self._queues.fetch = fetch
@@ -172,10 +176,15 @@ class MatchingService:
         self._require_ours(NamespaceId(call.namespace_id), task_queue_of(request), partition)
         return await _POLLS[rpc](self._queues, call, request, partition)
 
-    async def fetch(self, root: TaskQueueKey, until_ns: int) -> Task | None:
-        """Give a task of a root to another partition of its queue; None if there is none until that instant."""
+    async def fetch(self, root: TaskQueueKey, until_ns: int, member_id: str) -> Task | None:
+        """Give a task of a root to another partition of its queue, which that member owns; None if there is none until
+        that instant.
+        """
         self._require_open()
         self._require_ours(root.namespace_id, root.name)
+        if not self._knows(member_id):
+            # It is gone and has not heard of it. Nobody would notice when it really is, and the task with it.
+            raise NotOwner(f"task queue {root.name}")
         return await self._queues.take_for_partition(root, until_ns)
 
     async def describe(

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.errors import NotOwner
 from perdure.kernel.ids import TaskQueueKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import Task
 from perdure.kernel.transport import PeerUnreachable
 from tests.support.matching import WORKFLOWS, World, scenario
 
+Fetch = Callable[[TaskQueueKey, int], Awaitable[Task | None]]
+
 LIMITS = Limits(task_queue_partitions=3)
 FIRST, SECOND = WORKFLOWS._replace(partition=1), WORKFLOWS._replace(partition=2)
+ME = "me"
+
+
+def join(world: World, fetch: Fetch, knows: Callable[[str], bool] = lambda _: True) -> None:
+    world.matching.join(lambda *_: True, knows, world.matching.offer, world.matching.offer, fetch)
 
 
 async def poll(world: World, partition: int, timeout_s: float = 30) -> str:
@@ -127,12 +137,12 @@ def test_a_task_that_was_lost_on_its_way_from_the_root_is_asked_for_again() -> N
         matching, broken = world.matching, [True]
 
         async def fetch(root: TaskQueueKey, until_ns: int) -> Task | None:
-            task = await matching.fetch(root, until_ns)
+            task = await matching.fetch(root, until_ns, ME)
             if broken:
                 raise PeerUnreachable("the root", "the connection broke", may_have_executed=True)
             return task
 
-        matching.join(lambda *_: True, matching.offer, matching.offer, fetch)
+        join(world, fetch)
         matching.offer(world.task("lost"))
         assert await poll(world, 1, timeout_s=3) == ""
         assert world.history.refills == [], "the root may still be out of reach"
@@ -153,10 +163,10 @@ def test_a_task_that_was_lost_is_asked_for_also_when_its_worker_does_not_come_ba
         await matching.start()
 
         async def fetch(root: TaskQueueKey, until_ns: int) -> Task | None:
-            await matching.fetch(root, until_ns)
+            await matching.fetch(root, until_ns, ME)
             raise PeerUnreachable("the root", "the connection broke", may_have_executed=True)
 
-        matching.join(lambda *_: True, matching.offer, matching.offer, fetch)
+        join(world, fetch)
         matching.offer(world.task("lost"))
         assert await poll(world, 1, timeout_s=3) == ""
         await asyncio.sleep(25)
@@ -170,17 +180,31 @@ def test_what_a_process_took_that_may_have_died_is_asked_for_again() -> None:
     async def main(world: World) -> None:
         matching = world.matching
         until_ns = world.clock.now_ns() + 60 * SECOND_NS
-        dead = [asyncio.ensure_future(matching.fetch(WORKFLOWS, until_ns)) for _ in range(2)]
+        dead = [asyncio.ensure_future(matching.fetch(WORKFLOWS, until_ns, ME)) for _ in range(2)]
         await asyncio.sleep(0.1)
         matching.offer(world.task("taken to the grave"))
         await asyncio.sleep(0.1)
-        matching.join(lambda *_: True, matching.offer, matching.offer, matching.fetch)
+        join(world, partial(matching.fetch, member_id=ME))
         await matching.leave()
         assert [await each for each in dead][1] is None, "a task must not wait for the dead"
         assert world.history.refills == [WORKFLOWS]
         await asyncio.sleep(60)
         await matching.leave()
         assert world.history.refills == [WORKFLOWS], "by now everybody knows who is dead"
+
+    scenario(main, LIMITS)
+
+
+def test_who_is_gone_without_knowing_it_gets_nothing() -> None:
+    """The root hears nothing when it really ends, so a task would end with it."""
+
+    async def main(world: World) -> None:
+        matching, until_ns = world.matching, world.clock.now_ns() + 60 * SECOND_NS
+        join(world, partial(matching.fetch, member_id=ME), knows=lambda member_id: member_id == ME)
+        matching.offer(world.task("kept"))
+        with pytest.raises(NotOwner):
+            await matching.fetch(WORKFLOWS, until_ns, "gone")
+        assert await poll(world, 1) == "kept"
 
     scenario(main, LIMITS)
 

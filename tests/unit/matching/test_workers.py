@@ -265,6 +265,7 @@ def test_one_process_knows_the_workers_of_a_namespace() -> None:
         ours = True
         world.matching.join(
             lambda namespace_id, queue, partition: ours or queue != WORKERS,
+            lambda member_id: True,
             lambda task: None,
             lambda task: None,
             lambda root, until_ns: asyncio.sleep(0, None),

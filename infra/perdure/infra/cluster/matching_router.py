@@ -98,6 +98,10 @@ class MatchingRouter:
         member = self._owners.of((namespace_id, queue, partition))
         return member is not None and member.id == self._membership.me.id
 
+    def knows(self, member_id: str) -> bool:
+        """Whether that process owns any partitions, as far as this one knows."""
+        return any(member.id == member_id for member in self._owners.members)
+
     # Tasks
 
     def offer(self, task: Task) -> None:
@@ -133,7 +137,10 @@ class MatchingRouter:
         Raises:
             NotOwner, Unavailable: the root is moving.
         """
-        return await self._at_owner((root.namespace_id, root.name, 0), lambda matching: matching.fetch(root, until_ns))
+        me = self._membership.me.id
+        return await self._at_owner(
+            (root.namespace_id, root.name, 0), lambda matching: matching.fetch(root, until_ns, me)
+        )
 
     async def query(self, call: Call, task: QueryTask) -> QueryWorkflowResponse:
         queue = task.queue

@@ -36,6 +36,8 @@ POLLS = frozenset(rpc for rpc in _RPCS if WORKFLOW_ROUTES[rpc].wait is Wait.POLL
 
 #: Of a call that is about one partition of a queue: which.
 _PARTITION = "perdure-partition"
+#: Of a call for a task: who asks.
+_MEMBER = "perdure-member"
 
 _tasks = wire.Decoder(list[Task])
 _query = wire.Decoder(QueryTask)
@@ -64,10 +66,11 @@ class RemoteMatching:
         body = await self._call(wire.MATCHING + rpc, call, request.SerializeToString(), {_PARTITION: str(partition)})
         return _RPCS[rpc][1].FromString(body)
 
-    async def fetch(self, root: TaskQueueKey, until_ns: int) -> Task | None:
-        timeout_s = max(until_ns - self._clock.now_ns(), 0) / SECOND_NS
+    async def fetch(self, root: TaskQueueKey, until_ns: int, member_id: str) -> Task | None:
+        timeout_s = max(until_ns - self._clock.now_ns(), 0) / SECOND_NS + _OFFER_S
+        metadata = {_MEMBER: member_id}
         return _fetched.decode(
-            await self._transport.call(self._address, _FETCH, wire.encode(root), timeout_s=timeout_s + _OFFER_S)
+            await self._transport.call(self._address, _FETCH, wire.encode(root), timeout_s=timeout_s, metadata=metadata)
         )
 
     async def describe(
@@ -123,7 +126,8 @@ def handlers(matching: MatchingService, calls: wire.Calls) -> Mapping[str, Handl
         # An answer sets out in time, so that no task is on its way to somebody who has given up.
         wait_s = max((incoming.timeout_s or 0.0) - _OFFER_S, 0.0)
         until_ns = calls.clock.now_ns() + int(wait_s * SECOND_NS)
-        return wire.encode(await matching.fetch(_root.decode(body), until_ns))
+        member_id = incoming.metadata.get(_MEMBER, "")
+        return wire.encode(await matching.fetch(_root.decode(body), until_ns, member_id))
 
     async def offer(body: bytes, _: IncomingCall) -> bytes:
         return wire.encode(matching.accept(_tasks.decode(body)))

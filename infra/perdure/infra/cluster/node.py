@@ -130,7 +130,7 @@ class ClusterNode:
             self._heartbeat, transport, clock, self.matching, self.history_router, limits.task_queue_partitions
         )
         if self.matching is not None:
-            self.matching.join(router.is_ours, router.pass_on, router.hand_on, router.fetch)
+            self.matching.join(router.is_ours, router.knows, router.pass_on, router.hand_on, router.fetch)
         if self.history is not None:
             self.history.connect(
                 self.matching_router, stores.visibility, self.history_router, self.endpoints, self.deployments
