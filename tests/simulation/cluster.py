@@ -27,7 +27,6 @@ from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName, ShardId
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
-from perdure.kernel.news import NoNews
 from perdure.kernel.persistence.executions import ShardWrite
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
@@ -93,7 +92,7 @@ class Cluster:
         self.history = HistoryService(self._runtime, Limits(), self._mortal, shards, Directory())  # type: ignore[arg-type]
         self._owner = SoleOwner(self.history.engine)
         configurations = Configurations(SqliteTaskQueueStore(self.database), self._runtime.clock, Limits())
-        deployments = Deployments(SqliteDeploymentStore(self.database), self._runtime, Limits(), NoNews())
+        deployments = Deployments(SqliteDeploymentStore(self.database), self._runtime, Limits())
         self.matching = MatchingService(self._runtime, Limits(), self.history, configurations, deployments)
         self.history.connect(self.matching, SqliteVisibilityStore(self.database))
         await self._owner.start()

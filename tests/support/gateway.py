@@ -19,7 +19,6 @@ from perdure.kernel.identity import Guard
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 from perdure.kernel.namespace import Namespace
-from perdure.kernel.news import NoNews
 from perdure.kernel.rpc import HistoryClient, MatchingClient
 from perdure.kernel.runtime import Runtime
 from tests.support.fakes import (
@@ -67,7 +66,7 @@ class GatewayBench:
             MemoryCluster("a-cluster"),
             self.endpoints,
             ClusterDescription(1, "memory", "127.0.0.1:0"),
-            Deployments(MemoryDeployments(), self.runtime, self.limits, NoNews()),
+            Deployments(MemoryDeployments(), self.runtime, self.limits),
             limits_of=lambda namespace: namespace_limits,
             guard=guard,
             acts=acts,

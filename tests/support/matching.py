@@ -34,7 +34,6 @@ from perdure.kernel.errors import (
 from perdure.kernel.ids import ExecutionKey, NamespaceId, NamespaceName, RunId, TaskKind, TaskQueueKey, WorkflowId
 from perdure.kernel.limits import Limits
 from perdure.kernel.namespace import Namespace
-from perdure.kernel.news import NoNews
 from perdure.kernel.rpc import QueryTask, Task, TaskObsolete
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
@@ -108,7 +107,7 @@ class World:
         self.history = FakeHistory(self.clock)
         runtime = Runtime(self.clock, Entropy(1))
         configurations = Configurations(MemoryTaskQueues(), self.clock, limits)
-        self.deployments = Deployments(MemoryDeployments(), runtime, limits, NoNews())
+        self.deployments = Deployments(MemoryDeployments(), runtime, limits)
         self.matching = MatchingService(runtime, limits, self.history, configurations, self.deployments)
 
     @property

@@ -43,7 +43,6 @@ from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.namespace import DAY_NS, Namespace
-from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
@@ -91,7 +90,7 @@ class EmbeddedServer:
         usage = SqliteUsageStore(self._database)
         self._old_usage = OldUsage(usage, runtime.clock)
         self._configurations = Configurations(SqliteTaskQueueStore(self._database), runtime.clock, limits)
-        self._deployments = Deployments(SqliteDeploymentStore(self._database), runtime, limits, NoNews())
+        self._deployments = Deployments(SqliteDeploymentStore(self._database), runtime, limits)
         self._matching = MatchingService(runtime, limits, self._history, self._configurations, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
         endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
@@ -169,7 +168,7 @@ class EmbeddedServer:
         try:
             await self._check_namespaces()
             await self._configurations.catch_up()
-            await self._deployments.start()
+            await self._deployments.catch_up()
             await self._ownership.start()
             await self._matching.start()
             self._old_usage.start()
@@ -227,7 +226,6 @@ class EmbeddedServer:
         await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
-        await self._deployments.stop()
         await self._database.close()
 
     async def _check_namespaces(self) -> None:

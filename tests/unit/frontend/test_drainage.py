@@ -10,7 +10,6 @@ from perdure.kernel.deployments.records import DRAINED, DRAINING, Deployment, Ve
 from perdure.kernel.entropy import Entropy
 from perdure.kernel.ids import NamespaceId
 from perdure.kernel.limits import Limits
-from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 from tests.support.fakes import MemoryDeployments
 
@@ -31,7 +30,7 @@ class Counting:
 async def test_a_version_is_drained_when_nothing_runs_on_it_any_more() -> None:
     clock, visibility = VirtualClock(), Counting()
     runtime = Runtime(clock, Entropy(1))
-    deployments = Deployments(MemoryDeployments(), runtime, LIMITS, NoNews())
+    deployments = Deployments(MemoryDeployments(), runtime, LIMITS)
     drainage = Drainage(runtime, LIMITS, deployments, visibility)  # type: ignore[arg-type]
     await deployments.register(NAMESPACE, VersionId("it's", "1"), VersionQueue("main", 1))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
@@ -160,23 +161,7 @@ class DeploymentHandlers:
         name = self._checked_name(request.deployment_name)
         if build_id and request.allow_no_pollers:
             check_build_id(build_id, self._limits)
-        now_ns = self._runtime.clock.now_ns()
-        is_missing = await self._missing(call, name, build_id, request.ignore_missing_task_queues)
-        before, after = await self._change(
-            call,
-            name,
-            lambda deployment: changes.set_current(
-                deployment,
-                build_id,
-                identity=request.identity,
-                token=request.conflict_token,
-                create=request.allow_no_pollers,
-                is_missing=is_missing,
-                now_ns=now_ns,
-                limits=self._limits,
-            ),
-            create=request.allow_no_pollers,
-        )
+        before, after = await self._reroute(call, name, request, build_id, changes.set_current)
         return SetWorkerDeploymentCurrentVersionResponse(
             conflict_token=after.conflict_token,
             previous_version=views.old_form(before, before.current, UNVERSIONED),
@@ -203,15 +188,32 @@ class DeploymentHandlers:
         name = self._checked_name(request.deployment_name)
         if build_id and build_id != UNVERSIONED and request.allow_no_pollers:
             check_build_id(build_id, self._limits)
+        set_ramping = partial(changes.set_ramping, percentage=percentage)
+        before, after = await self._reroute(call, name, request, build_id, set_ramping)
+        return SetWorkerDeploymentRampingVersionResponse(
+            conflict_token=after.conflict_token,
+            previous_version=views.old_form(before, before.ramping, ""),
+            previous_deployment_version=views.version_object(before.name, before.ramping),
+            previous_percentage=before.ramping_percentage,
+        )
+
+    async def _reroute(
+        self,
+        call: Call,
+        name: str,
+        request: SetWorkerDeploymentCurrentVersionRequest | SetWorkerDeploymentRampingVersionRequest,
+        build_id: str,
+        change: Callable[..., Deployment],
+    ) -> tuple[Deployment, Deployment]:
+        """Give a version another part of what is bound to none; `change` says which."""
         now_ns = self._runtime.clock.now_ns()
         is_missing = await self._missing(call, name, build_id, request.ignore_missing_task_queues)
-        before, after = await self._change(
+        return await self._change(
             call,
             name,
-            lambda deployment: changes.set_ramping(
+            lambda deployment: change(
                 deployment,
                 build_id,
-                percentage,
                 identity=request.identity,
                 token=request.conflict_token,
                 create=request.allow_no_pollers,
@@ -220,12 +222,6 @@ class DeploymentHandlers:
                 limits=self._limits,
             ),
             create=request.allow_no_pollers,
-        )
-        return SetWorkerDeploymentRampingVersionResponse(
-            conflict_token=after.conflict_token,
-            previous_version=views.old_form(before, before.ramping, ""),
-            previous_deployment_version=views.version_object(before.name, before.ramping),
-            previous_percentage=before.ramping_percentage,
         )
 
     async def _missing(self, call: Call, name: str, build_id: str, ignore: bool) -> changes.Missing:

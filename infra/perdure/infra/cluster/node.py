@@ -98,8 +98,11 @@ class ClusterNode:
         self._heartbeat = Heartbeat(stores.members, place.lease_s, news)
         self.namespaces = Namespaces(stores.namespaces, changed=lambda: news.tell(Topic.NAMESPACES))
         self.endpoints = NexusEndpoints(stores.endpoints, clock)
-        self._watch = NamespaceWatch(stores.namespaces, self.namespaces, news)
-        self.deployments = Deployments(stores.deployments, runtime, limits, news)
+        self.deployments = Deployments(stores.deployments, runtime, limits, lambda: news.tell(Topic.DEPLOYMENTS))
+        self._watches = [
+            NamespaceWatch(stores.namespaces, self.namespaces, news),
+            Watch(self.deployments.catch_up, Topic.DEPLOYMENTS, news),
+        ]
 
         self.history: HistoryService | None = None
         self._ownership: SharedOwnership | None = None
@@ -118,12 +121,11 @@ class ClusterNode:
         self.history_router = HistoryRouter(self._heartbeat, transport, clock, shard_count, self.history)
 
         self.matching: MatchingService | None = None
-        self._watch_of_queues: Watch | None = None
         if Role.MATCHING in place.roles:
             configurations = Configurations(
                 stores.task_queues, clock, limits, changed=lambda: news.tell(Topic.TASK_QUEUES)
             )
-            self._watch_of_queues = Watch(configurations.catch_up, Topic.TASK_QUEUES, news)
+            self._watches.append(Watch(configurations.catch_up, Topic.TASK_QUEUES, news))
             matching_parts = runtime, limits, self.history_router, configurations, self.deployments, place.host_name
             self.matching = TracedMatching(tracer, *matching_parts) if tracer else MatchingService(*matching_parts)
         self.matching_router = router = MatchingRouter(
@@ -166,10 +168,8 @@ class ClusterNode:
         Raises:
             StoreError: the stores cannot be used.
         """
-        await self._watch.start()
-        if self._watch_of_queues is not None:
-            await self._watch_of_queues.start()
-        await self.deployments.start()
+        for watch in self._watches:
+            await watch.start()
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
             await self._ownership.start()
@@ -188,9 +188,7 @@ class ClusterNode:
     @property
     def defect(self) -> str:
         """What only a new process mends, empty if there is nothing."""
-        loops = [*self._heartbeat.background, *self._watch.background, *self.deployments.background]
-        if self._watch_of_queues is not None:
-            loops += self._watch_of_queues.background
+        loops = [*self._heartbeat.background, *(loop for watch in self._watches for loop in watch.background)]
         if self._ownership is not None:
             loops += self._ownership.background
         if self.history is not None:
@@ -233,7 +231,5 @@ class ClusterNode:
             await self.history.stop()
         await self.matching_router.stop()
         await self.history_router.stop()
-        await self.deployments.stop()
-        await self._watch.stop()
-        if self._watch_of_queues is not None:
-            await self._watch_of_queues.stop()
+        for watch in self._watches:
+            await watch.stop()

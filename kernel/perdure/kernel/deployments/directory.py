@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 
-import structlog
 from msgspec.structs import replace
 
 from perdure.kernel.clock import SECOND_NS
@@ -16,15 +13,9 @@ from perdure.kernel.deployments.routing import UNROUTED, Routing, routing_of
 from perdure.kernel.errors import Unavailable
 from perdure.kernel.ids import NamespaceId
 from perdure.kernel.limits import Limits
-from perdure.kernel.news import News, Topic
 from perdure.kernel.persistence.deployments import DeploymentConflict, DeploymentStore
-from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.runtime import Runtime
 
-_log = structlog.get_logger("perdure.deployments")
-
-_PERIOD_S = 1.0
-_RETRY_S = 0.5
 #: For so long a deleted record is kept, so that all processes hear of it.
 _DELETED_KEPT_NS = 3600 * SECOND_NS
 _ATTEMPTS = 10
@@ -36,35 +27,31 @@ Change = Callable[[Deployment], Deployment]
 
 
 class Deployments:
-    """Who reads from memory is at most a second behind whoever writes; who changes a record reads it from the store."""
+    """Who reads from memory sees what the last `catch_up` saw, and what this process wrote; who changes a record reads
+    it from the store. `changed` is called after each write of our own, so that others catch up.
+    """
 
-    def __init__(self, store: DeploymentStore, runtime: Runtime, limits: Limits, news: News) -> None:
+    def __init__(
+        self, store: DeploymentStore, runtime: Runtime, limits: Limits, changed: Callable[[], None] = lambda: None
+    ) -> None:
         self._store = store
         self._clock = runtime.clock
         self._limits = limits
-        self._news = news
+        self._changed = changed
         self._known: dict[NamespaceId, dict[str, Deployment]] = {}
         self._routings: dict[tuple[NamespaceId, VersionQueue], Routing] = {}
         self._listeners: list[Callable[[NamespaceId], None]] = []
         self._revision = 0
-        self._wanted = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Get to know all there are. Raises StoreError: the store cannot be read."""
-        await self._look()
-        self._news.listen(Topic.DEPLOYMENTS, self._wanted.set)
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+    async def catch_up(self) -> None:
+        """Learn what was written since the last time.
 
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [self._task] if self._task else []
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        self._revision, changed = await self._store.changed_since(self._revision)
+        for deployment in changed:
+            self._learn(deployment)
 
     def listen(self, changed: Callable[[NamespaceId], None]) -> None:
         """Have `changed` called whenever a deployment of a namespace has become another, as far as we know."""
@@ -158,7 +145,7 @@ class Deployments:
             self._learn(after)
             if after.deleted_at_ns:
                 await self._store.forget(namespace_id, self._clock.now_ns() - _DELETED_KEPT_NS)
-            self._news.tell(Topic.DEPLOYMENTS)
+            self._changed()
             return before, after
         raise Unavailable(f"Worker deployment {name} is being changed by many at once.")
 
@@ -173,26 +160,6 @@ class Deployments:
         return Deployment(namespace_id, name, now_ns, token=now_ns)
 
     # ------------------------------------------------------------------------------------------------------------------
-
-    async def _watch(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PERIOD_S):
-                    await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                await self._look()
-            except Exception as error:
-                # Whatever it is: without this loop the process would go by what it has read once, for ever.
-                unexpected = not isinstance(error, StoreError)
-                _log.warning("changes of deployments are not seen", error=str(error), exc_info=unexpected)
-                await asyncio.sleep(_RETRY_S)
-
-    async def _look(self) -> None:
-        revision, changed = await self._store.changed_since(self._revision)
-        for deployment in changed:
-            self._learn(deployment)
-        self._revision = revision
 
     def _learn(self, deployment: Deployment) -> None:
         of_namespace = self._known.setdefault(deployment.namespace_id, {})
