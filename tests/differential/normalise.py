@@ -33,6 +33,9 @@ _MASKED = {
     "build_id_based_versioning_info",
 }
 
+#: A header that is for whoever has made it.
+_CALLBACK_TOKEN = "temporal-callback-token"
+
 #: Neither value nor presence says anything: they depend on storage, on the pace of the machine, or on chance.
 _IGNORED = {
     "task_id",
@@ -112,7 +115,10 @@ class Normaliser:
     def _field(self, field: FieldDescriptor, value: Any) -> Any:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             entry = field.message_type.fields_by_name["value"]
-            return {self.text(str(key)): self._value(entry, value[key]) for key in sorted(value)}
+            return {
+                self.text(str(key)): "<set>" if key == _CALLBACK_TOKEN else self._value(entry, value[key])
+                for key in sorted(value)
+            }
         if field.is_repeated:
             each_normalised = [self._value(field, each) for each in value]
             return sorted(each_normalised, key=repr) if field.name in _UNORDERED else each_normalised

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import grpc
 import temporalio.api.errordetails.v1  # noqa: F401  registers the details of errors
+import temporalio.api.operatorservice.v1 as operatorservice
 import temporalio.api.workflowservice.v1 as workflowservice
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -18,6 +19,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.operatorservice.v1.service_pb2_grpc import OperatorServiceStub
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryResponse,
     PollActivityTaskQueueResponse,
@@ -50,6 +52,7 @@ class Script:
         # If the target has several gateways, each call goes to another than the one before.
         self._channel = grpc.insecure_channel(address, options=[("grpc.lb_policy_name", "round_robin")])
         self._stub = WorkflowServiceStub(self._channel)
+        self._operator = OperatorServiceStub(self._channel)
 
     def close(self) -> None:
         self._channel.close()
@@ -73,11 +76,13 @@ class Script:
         self, rpc: str, /, *, refused: bool = False, silent: bool = False, timeout: float = 10, **fields: Any
     ) -> Callable[[], Any]:
         """Begin a call; what is returned waits for the answer and records it."""
-        request = getattr(workflowservice, f"{rpc}Request")(**fields)
+        stub = self._stub if hasattr(self._stub, rpc) else self._operator
+        messages = workflowservice if stub is self._stub else operatorservice
+        request = getattr(messages, f"{rpc}Request")(**fields)
         for field, value in (("namespace", "default"), ("identity", IDENTITY)):
             if field not in fields and field in request.DESCRIPTOR.fields_by_name:
                 setattr(request, field, value)
-        answer = getattr(self._stub, rpc).future(request, timeout=timeout)
+        answer = getattr(stub, rpc).future(request, timeout=timeout)
 
         def finish() -> Any:
             try:
@@ -86,7 +91,7 @@ class Script:
                 if self._oracle and not refused:
                     raise UnexpectedError(f"{rpc}: {error.code()} {error.details()}") from error
                 self._record_value(f"{rpc} refused", self._error(error))
-                return getattr(workflowservice, f"{rpc}Response")()
+                return getattr(messages, f"{rpc}Response")()
             if not silent:
                 self._record_value(rpc, self._normaliser.message(response))
             return response

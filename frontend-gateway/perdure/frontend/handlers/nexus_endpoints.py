@@ -115,7 +115,7 @@ class NexusEndpointHandlers:
         _refuse(_id_faults(request.id))
         endpoint = await self._store.by_id(request.id)
         if endpoint is None or endpoint.account_id:
-            raise NotFound(f"error looking up Nexus endpoint with ID `{request.id}`")
+            raise NotFound(f"Nexus endpoint with ID `{request.id}` not found")
         return GetNexusEndpointResponse(endpoint=await self._shown(endpoint))
 
     async def list_page(self, request: ListNexusEndpointsRequest) -> ListNexusEndpointsResponse:
@@ -163,7 +163,7 @@ class NexusEndpointHandlers:
                 ) from None
         try:
             if not worker.task_queue:
-                raise InvalidArgument("missing task queue name")
+                raise InvalidArgument("taskQueue is not set")
             options.check_task_queue_name(worker.task_queue, self._limits, partition=False)
         except InvalidArgument as error:
             faults.append(f'invalid target task queue: "{error.message}"')
