@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.nexus.v1 import HandlerError, Request, Response
 from temporalio.api.workflowservice.v1 import (
@@ -10,8 +11,9 @@ from temporalio.api.workflowservice.v1 import (
     RespondNexusTaskFailedRequest,
 )
 
-from perdure.kernel.errors import DeadlineExceeded, NotFound
-from perdure.kernel.ids import TaskKind, TaskQueueKey
+from perdure.kernel.call import Call
+from perdure.kernel.errors import DeadlineExceeded, InvalidArgument, NotFound, ServiceError
+from perdure.kernel.ids import NamespaceId, TaskKind, TaskQueueKey
 from perdure.kernel.rpc import NexusTask
 from tests.support.matching import NAMESPACE, World, scenario, started
 
@@ -83,5 +85,24 @@ def test_an_answer_that_comes_late_is_refused() -> None:
             await world.matching.handle(
                 "RespondNexusTaskCompleted", world.call(), RespondNexusTaskCompletedRequest(task_token=token)
             )
+
+    scenario(main)
+
+
+def test_another_namespace_cannot_answer() -> None:
+    async def main(world: World) -> None:
+        asking = await started(world.matching.dispatch(world.call(10), TASK))
+        token = (await poll(world)).task_token
+        elsewhere = Call(structs.replace(NAMESPACE, id=NamespaceId("elsewhere")))
+        completed = RespondNexusTaskCompletedRequest(task_token=token, response=Response())
+        failed = RespondNexusTaskFailedRequest(task_token=token, error=HandlerError(error_type="INTERNAL"))
+        for rpc, answer in (("RespondNexusTaskCompleted", completed), ("RespondNexusTaskFailed", failed)):
+            with pytest.raises(ServiceError) as refused:
+                await world.matching.handle(rpc, elsewhere, answer)
+            assert isinstance(refused.value, InvalidArgument | NotFound)
+        assert not asking.done()
+        completed.response.cancel_operation.SetInParent()
+        await world.matching.handle("RespondNexusTaskCompleted", world.call(), completed)
+        assert (await asking).response == completed.response
 
     scenario(main)
