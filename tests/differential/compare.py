@@ -18,6 +18,8 @@ from tests.differential.script import Script
 Scenario = Callable[[Script], None]
 
 _CONTEXT_LINES = 12
+#: The property of a test that says of which RPCs the answers were compared.
+COMPARED = "compared"
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,20 @@ class Pair:
 
 
 #: A scenario as a test.
-Comparison = Callable[[Pair], None]
+Comparison = Callable[[Pair, Callable[[str, object], None]], None]
 
 
 def scenario(body: Scenario) -> Comparison:
     """Make a test of a scenario."""
 
-    def test(pair: Pair) -> None:
+    def test(pair: Pair, record_property: Callable[[str, object], None]) -> None:
         with ThreadPoolExecutor(2) as both:
             expected = both.submit(_run, body, pair.oracle, oracle=True)
             actual = both.submit(_run, body, pair.candidate, oracle=False)
-        _keep(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", expected.result(), actual.result())
-        difference = difflib.unified_diff(
-            expected.result(), actual.result(), "real", "candidate", lineterm="", n=_CONTEXT_LINES
-        )
+        there, here = expected.result(), actual.result()
+        record_property(COMPARED, " ".join(sorted(there.rpcs)))
+        _keep(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", there.record, here.record)
+        difference = difflib.unified_diff(there.record, here.record, "real", "candidate", lineterm="", n=_CONTEXT_LINES)
         if text := "\n".join(difference):
             pytest.fail(text, pytrace=False)
 
@@ -52,7 +54,7 @@ def scenario(body: Scenario) -> Comparison:
     return test
 
 
-def _run(body: Scenario, address: str, *, oracle: bool) -> list[str]:
+def _run(body: Scenario, address: str, *, oracle: bool) -> Script:
     script = Script(address, secrets.token_hex(4), oracle=oracle)
     try:
         body(script)
@@ -63,7 +65,7 @@ def _run(body: Scenario, address: str, *, oracle: bool) -> list[str]:
         script.record.append(f"the scenario broke off: {traceback.format_exc()}")
     finally:
         script.close()
-    return script.record
+    return script
 
 
 def _keep(name: str, expected: list[str], actual: list[str]) -> None:

@@ -46,6 +46,8 @@ class Script:
 
     def __init__(self, address: str, nonce: str, *, oracle: bool) -> None:
         self.record: list[str] = []
+        #: Whose answers are in the record.
+        self.rpcs: set[str] = set()
         self._nonce = f"{nonce}-"
         self._oracle = oracle
         self._normaliser = Normaliser(self._nonce)
@@ -90,9 +92,11 @@ class Script:
             except grpc.RpcError as error:
                 if self._oracle and not refused:
                     raise UnexpectedError(f"{rpc}: {error.code()} {error.details()}") from error
+                self.rpcs.add(rpc)
                 self._record_value(f"{rpc} refused", self._error(error))
                 return getattr(messages, f"{rpc}Response")()
             if not silent:
+                self.rpcs.add(rpc)
                 self._record_value(rpc, self._normaliser.message(response))
             return response
 

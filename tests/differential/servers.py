@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,13 @@ def real() -> Iterator[str]:
 
     with running("real", command) as server:
         yield server.address
+
+
+def version_of_real() -> str:
+    """What it says about itself, such as "Server 1.32.0"."""
+    binary = real_command(0, Path())[0]
+    said = subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout
+    return said.partition("(")[2].partition(",")[0]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from tests.differential import (
     test_external,
     test_history,
     test_namespaces,
+    test_nexus,
     test_queries,
     test_schedules,
     test_signals,
@@ -44,6 +45,9 @@ _SAMPLE: tuple[Comparison, ...] = (
     test_history.test_wait_for_new_events,
     test_history.test_wait_for_the_close_event_across_runs,
     test_namespaces.test_life,
+    test_nexus.test_an_operation_that_a_workflow_carries_out,
+    test_nexus.test_an_operation_that_ends_at_once,
+    test_nexus.test_an_operation_that_takes_too_long,
     test_queries.test_attached_that_fails,
     test_queries.test_direct,
     test_queries.test_sticky,
@@ -67,10 +71,14 @@ _SAMPLE: tuple[Comparison, ...] = (
 _AT_ONCE = 6
 
 
+def _unnoted(name: str, value: object) -> None:
+    """What is compared here is compared elsewhere too."""
+
+
 def test_sample(pair: Pair) -> None:
     with cluster() as gateways, ThreadPoolExecutor(_AT_ONCE) as at_once:
         on_cluster = Pair(pair.oracle, gateways)
-        running = {test.__name__: at_once.submit(test, on_cluster) for test in _SAMPLE}
+        running = {test.__name__: at_once.submit(test, on_cluster, _unnoted) for test in _SAMPLE}
         failed = {name: error for name, each in running.items() if (error := each.exception()) is not None}
     if failed:
         pytest.fail("\n".join(f"{name}: {error}" for name, error in failed.items()), pytrace=False)
