@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Coroutine, Set
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -213,10 +214,10 @@ class Process:
 class World:
     """All processes, and what is between them. Everything that happens by chance is drawn from the seed."""
 
-    def __init__(self, seed: int, clock: VirtualClock) -> None:
+    def __init__(self, seed: int, clock: VirtualClock, limits: Limits) -> None:
         self.chance = random.Random(seed)
         self.clock = clock
-        self.limits = Limits(task_queue_partitions=self.chance.choice((1, 3)))
+        self.limits = replace(limits, task_queue_partitions=self.chance.choice((1, 3)))
         self.outside = copy_context()
         #: What must not be and was seen to be.
         self.violations: list[str] = []

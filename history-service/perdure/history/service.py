@@ -18,13 +18,13 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.history.batches.worker import BatchWorker
-from perdure.history.effects import OfferActivityTask, OfferWorkflowTask
 from perdure.history.engine import Engine
 from perdure.history.handlers import HANDLERS, activity, query, workflow_task
 from perdure.history.inbox import Inbox
 from perdure.history.messages import Messages
 from perdure.history.nexus_messages import NexusMessages
-from perdure.history.outbound import Outbound, task_of
+from perdure.history.outbound import Outbound
+from perdure.history.overdue import OverdueWalk, waiting_tasks
 from perdure.history.shard import Shard
 from perdure.kernel.addressing import workflow_id_of
 from perdure.kernel.call import Call
@@ -69,6 +69,7 @@ class HistoryService:
         #: Which tasks have moved, change by change, and the shards whose tasks have not been asked about yet.
         self._moved: list[tuple[Callable[[Task], bool], set[ShardId]]] = []
         self._offering: asyncio.Task[None] | None = None
+        self._overdue = OverdueWalk(self.engine, lambda task: self._matching.offer(task))
 
     def connect(
         self,
@@ -90,10 +91,20 @@ class HistoryService:
         self._outbound.nexus = NexusMessages(self.engine, history or self, matching)
         self._outbound.batches = BatchWorker(self.engine, history or self, visibility)
 
+    def start(self) -> None:
+        """Begin to look for tasks that nobody hands out, among the shards that come and go. Called once."""
+        self._overdue.start()
+
     async def stop(self) -> None:
+        await self._overdue.stop()
         for task in [*self._redispatching.values(), *([self._offering] if self._offering else [])]:
             task.cancel()
         await self.engine.stop()
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs until `stop`, and must not end before."""
+        return [*self.engine.background, *self._overdue.background]
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         """See `HistoryClient.handle`."""
@@ -192,11 +203,9 @@ class HistoryService:
         try:
             # Whoever takes the shard offers everything anyway.
             with contextlib.suppress(NotOwner):
-                async for loaded, effect in self.engine.outstanding(shard, namespace_id):
-                    if isinstance(effect, OfferWorkflowTask | OfferActivityTask):
-                        task = task_of(loaded, effect)
-                        if task is not None and wanted(task):
-                            self._matching.offer(task)
+                async for task in waiting_tasks(self.engine, shard, namespace_id):
+                    if wanted(task):
+                        self._matching.offer(task)
         except StoreUnusable:
             logger.exception("tasks could not be offered again", shard=shard.id)
 

@@ -170,6 +170,7 @@ class EmbeddedServer:
             await self._configurations.catch_up()
             await self._deployments.catch_up()
             await self._ownership.start()
+            self._history.start()
             await self._matching.start()
             self._old_usage.start()
             if self._skipping is not None:

@@ -127,6 +127,11 @@ class Limits(_Named):
     task_queues_configured_max: int = _limit(
         1_000, "matching.maxConfiguredTaskQueues", "task queues of one namespace that have a configuration"
     )
+    task_overdue_ns: int = _limit(
+        60 * SECOND_NS,
+        "history.taskOverdueAge",
+        "how long a task waits until history offers it again unasked; 0 for never",
+    )
     queries_waiting_max: int = _limit(
         1_000, "matching.maxWaitingQueries", "queries of one task queue that no worker has taken yet"
     )

@@ -173,6 +173,8 @@ class ClusterNode:
         await self._heartbeat.start(Member(self._member_id, address, self._roles))
         if self._ownership is not None:
             await self._ownership.start()
+        if self.history is not None:
+            self.history.start()
         if self.matching is not None:
             await self.matching.start()
 
@@ -192,7 +194,7 @@ class ClusterNode:
         if self._ownership is not None:
             loops += self._ownership.background
         if self.history is not None:
-            loops += self.history.engine.background
+            loops += self.history.background
         return self.defect_of(loops)
 
     def defect_of(self, loops: Iterable[asyncio.Task[None]]) -> str:
