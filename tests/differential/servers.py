@@ -52,6 +52,7 @@ def real() -> Iterator[str]:
         "admin.matchingNamespaceTaskqueueToPartitionDispatchRate=4000",
         "activity.enableStandalone=true",
         "frontend.WorkflowPauseEnabled=true",
+        "frontend.WorkflowTimeSkippingEnabled=true",
         "history.enableStandaloneActivityOperatorCommands=true",
     )
     flags = [flag for setting in settings for flag in ("--dynamic-config-value", setting)]

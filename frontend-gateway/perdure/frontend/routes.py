@@ -159,7 +159,7 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "UpdateWorkflowExecutionOptions": _CHANGE,
     "PauseWorkflowExecution": _CHANGE,
     "UnpauseWorkflowExecution": _CHANGE,
-    "PollWorkflowExecutionTimeSkipping": _LATER_READ,
+    "PollWorkflowExecutionTimeSkipping": _WATCH,
     # Workers: workflow tasks
     "PollWorkflowTaskQueue": _MATCHING_POLL,
     "RespondWorkflowTaskCompleted": _PROGRESS,

@@ -435,7 +435,7 @@ class Engine:
             if loaded is None:
                 return
             if not loaded.state.running:
-                if loaded.state.closed_at + namespace.retention_ns <= self.runtime.clock.now_ns():
+                if loaded.state.closed_at + namespace.retention_ns <= loaded.now_ns:
                     shard.delete(loaded)
                     self.metrics.retention_deletes += 1
                 return
@@ -482,7 +482,7 @@ class Engine:
                     return
                 try:
                     loaded = await insist(partial(shard.find_any, head.key))
-                    owed = loaded.agenda.outstanding(self.runtime.clock.now_ns()) if loaded is not None else []
+                    owed = loaded.agenda.outstanding(loaded.now_ns) if loaded is not None else []
                     if loaded is not None and owed:
                         # The run is being served: what it owes by what was just decided is nobody's business yet.
                         await loaded.committed()

@@ -49,6 +49,7 @@ from perdure.kernel.errors import (
 from perdure.kernel.ids import ExecutionKey, NamespaceId, TaskKind, WorkflowId, WorkflowKey
 from perdure.kernel.namespace import Namespace
 from perdure.kernel.options import merged
+from perdure.kernel.prototime import length_ns
 from perdure.kernel.rpc import HistoryClient
 from perdure.kernel.serving import named
 
@@ -329,7 +330,15 @@ def _check_other(key: ExecutionKey, namespace_id: str, target: WorkflowExecution
 def _parent(namespace: Namespace, state: Execution, initiated_event_id: int) -> mail.Parent:
     root = state.started.root_workflow_execution
     own = _execution(state, initiated_event_id)
-    return mail.Parent(namespace.name, namespace.id, own, initiated_event_id, root if root.workflow_id else own)
+    initiated = state.children[initiated_event_id].initiated
+    return mail.Parent(
+        namespace.name,
+        namespace.id,
+        own,
+        initiated_event_id,
+        root if root.workflow_id else own,
+        ahead_ns=length_ns(initiated.time_skipping_state_propagation.initial_skipped_duration),
+    )
 
 
 def _copy_start(initiated: object, request: StartWorkflowExecutionRequest) -> None:

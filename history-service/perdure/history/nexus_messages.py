@@ -110,10 +110,12 @@ class NexusMessages:
 
     async def _start(self, key: ExecutionKey, scheduled_event_id: int) -> None:
         found = await self._find(key, scheduled_event_id)
-        now_ns = self._engine.runtime.clock.now_ns()
-        if found is None or not found[1].wants_start or found[1].next_attempt_at > now_ns:
+        if found is None:
             return
         loaded, operation, namespace = found
+        now_ns = loaded.now_ns
+        if not operation.wants_start or operation.next_attempt_at > now_ns:
+            return
         limit_ns, timeout_type = nexus_operation.start_limit(operation, now_ns)
         if limit_ns < nexus_operation.REQUEST_TIMEOUT_NS_MIN:
             pending = operation
@@ -121,7 +123,7 @@ class NexusMessages:
             await loaded.committed()
             return
         request = _start_request(namespace, loaded.state, operation, now_ns)
-        answer = await self._request(namespace, operation, request, now_ns + limit_ns)
+        answer = await self._request(namespace, operation, request, loaded.wall_ns(now_ns + limit_ns))
         found = await self._find(key, scheduled_event_id)
         if found is not None and found[1].wants_start:
             loaded, pending, namespace = found
@@ -130,10 +132,12 @@ class NexusMessages:
 
     async def _cancel(self, key: ExecutionKey, scheduled_event_id: int) -> None:
         found = await self._find(key, scheduled_event_id)
-        now_ns = self._engine.runtime.clock.now_ns()
-        if found is None or not found[1].wants_cancel or nexus_operation.next_attempt_at(found[1]) > now_ns:
+        if found is None:
             return
         loaded, operation, namespace = found
+        now_ns = loaded.now_ns
+        if not operation.wants_cancel or nexus_operation.next_attempt_at(operation) > now_ns:
+            return
         limit_ns, timeout_type = nexus_operation.cancel_limit(operation, now_ns)
         if limit_ns < nexus_operation.REQUEST_TIMEOUT_NS_MIN:
             pending = operation
@@ -143,7 +147,7 @@ class NexusMessages:
             await loaded.committed()
             return
         request = _cancel_request(operation, now_ns)
-        answer = await self._request(namespace, operation, request, now_ns + limit_ns)
+        answer = await self._request(namespace, operation, request, loaded.wall_ns(now_ns + limit_ns))
         found = await self._find(key, scheduled_event_id)
         if found is not None and found[1].wants_cancel:
             loaded, pending, namespace = found

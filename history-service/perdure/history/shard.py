@@ -240,13 +240,15 @@ class Shard:
             raise NotOwner(f"shard {self.id}")
 
     def begin(self, kind: type[Loaded[T]], state: Any, namespace: Namespace) -> T:
-        """A transition on a state, at this instant."""
+        """A transition on a state, at this instant on its own clock."""
         runtime = self.runtime
-        return kind.new_transition(state, runtime.clock.now_ns(), runtime.entropy, self.limits, namespace)
+        now = runtime.clock.now_ns() + kind.skipped_ns(state)
+        return kind.new_transition(state, now, runtime.entropy, self.limits, namespace)
 
     def create(self, kind: type[L], tx: BaseTransition[Any]) -> L:
         """Take a new run in, whose beginning `tx` holds, and write it."""
         self._check_open()
+        kind.settle(tx)
         loaded = kind(self, tx.state)
         write = ShardWrite(self.id)
         self._record_first(write, loaded, tx)
@@ -273,13 +275,14 @@ class Shard:
         tx = self.begin(type(loaded), loaded.state, namespace)
         try:
             result = decision(tx)
+            if tx.dirty:
+                loaded.settle(tx)
             if put_off and not tx.effects and tx.successor is None:
                 if tx.dirty:
                     loaded.put_off(tx.events, tx.changes)
                     loaded.agenda.note(tx.events, tx.changes, tx.now)
-                    self._arm(
-                        loaded, tx.now, loaded.agenda.next_deadline(tx.now, namespace.retention_ns), unwritten=True
-                    )
+                    wake_at = loaded.wall_ns(loaded.agenda.next_deadline(tx.now, namespace.retention_ns))
+                    self._arm(loaded, wake_at, unwritten=True)
             elif tx.dirty:
                 self._commit(loaded, tx)
             elif tx.effects:
@@ -304,6 +307,7 @@ class Shard:
         write = ShardWrite(self.id)
         done: list[tuple[Loaded[Any], BaseTransition[Any]]] = [(loaded, tx)]
         if tx.successor is not None:
+            loaded.settle(tx.successor)
             successor = type(loaded)(self, tx.successor.state)
             self._record_first(write, successor, tx.successor)
             done.append((successor, tx.successor))
@@ -339,7 +343,7 @@ class Shard:
         snapshot = encode_state(state) if due else None
         shown = loaded.visibility_record(tx.namespace) if loaded.changes_visibility(events, changes) else None
         loaded.agenda.note(tx.events, tx.changes, tx.now)
-        wake_at = loaded.agenda.next_deadline(tx.now, tx.namespace.retention_ns)
+        wake_at = loaded.wall_ns(loaded.agenda.next_deadline(tx.now, tx.namespace.retention_ns))
         # Nothing can go wrong any more.
         loaded.unwritten_events, loaded.unwritten_changes = [], []
         loaded.sequence += 1
@@ -347,8 +351,8 @@ class Shard:
         record = JournalRecord(loaded.key, loaded.sequence, first, len(events), blob, change_blob)
         write.journal.append(record)
         loaded.take_in(record)
-        self._arm(loaded, tx.now, wake_at)
-        self.meter.record(write, loaded, actions, kept, tx.now)
+        self._arm(loaded, wake_at)
+        self.meter.record(write, loaded, actions, kept, self.runtime.clock.now_ns())
         owes, sequence = loaded.agenda.owes, loaded.sequence
         write.heads.append(
             Head(loaded.key, sequence, state.next_event_id, state.status, wake_at or None, owes, loaded.kept_bytes)
@@ -447,16 +451,16 @@ class Shard:
         self._evict()
         self._bound_current()
 
-    def _arm(self, loaded: Loaded[Any], now: int, wake_at: int, *, unwritten: bool = False) -> None:
+    def _arm(self, loaded: Loaded[Any], wake_at: int, *, unwritten: bool = False) -> None:
         """See to it that the run is looked at at that instant, unless it is 0."""
-        if wake_at and (unwritten or self.alarms.covers(wake_at, now)):
+        if wake_at and (unwritten or self.alarms.covers(wake_at, self.runtime.clock.now_ns())):
             self.alarms.set(loaded.key, wake_at)
 
     def rearm(self, loaded: Loaded[Any], namespace: Namespace) -> None:
         """Set the alarm again after it rang, also if nothing came of it."""
         unwritten = bool(loaded.unwritten_events or loaded.unwritten_changes)
-        now = self.runtime.clock.now_ns()
-        self._arm(loaded, now, loaded.agenda.next_deadline(now, namespace.retention_ns), unwritten=unwritten)
+        wake_at = loaded.agenda.next_deadline(loaded.now_ns, namespace.retention_ns)
+        self._arm(loaded, loaded.wall_ns(wake_at), unwritten=unwritten)
 
     def _evict(self) -> None:
         excess = len(self._loaded) - self.loaded_max

@@ -163,6 +163,11 @@ class Limits(_Named):
     nexus_header_size_max: int = _limit(
         8192, "component.nexusoperations.limit.header.size", "size of a Nexus operation's header"
     )
+    time_skips_default: int = _limit(
+        200,
+        "frontend.WorkflowTimeSkippingMaxSkipPerSession",
+        "how often the clock of a run may skip time if its configuration does not say",
+    )
     callbacks_max: int = _limit(32, "system.maxCallbacksPerWorkflow", "callbacks attached to one workflow")
     callback_header_size_max: int = _limit(8192, "frontend.callbackHeaderMaxLength", "size of a callback's header")
     nexus_operation_token_max: int = _limit(

@@ -31,6 +31,8 @@ class Parent(msgspec.Struct, frozen=True, array_like=True):
     version: WorkerDeploymentVersion | None = None
     behavior: int = 0
     revision: int = 0
+    #: How far its clock was ahead when it decided to start the child (ns).
+    ahead_ns: int = 0
 
 
 class ScheduledBy(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from perdure.frontend.validation import (
     standalone_activity,
     start,
     task_queues,
+    time_skipping,
     updates,
     workers,
 )
@@ -40,6 +41,7 @@ CHECKS: Mapping[str, Check] = {
     "ResetStickyTaskQueue": executions.check_reset_sticky,
     "UpdateWorkflowExecution": updates.check_update,
     "PollWorkflowExecutionUpdate": updates.check_poll_update,
+    "PollWorkflowExecutionTimeSkipping": time_skipping.check_poll,
     "PollWorkflowTaskQueue": workers.check_poll_workflow_task,
     "PollActivityTaskQueue": workers.check_poll_activity_task,
     "RespondWorkflowTaskCompleted": workers.check_workflow_task_completed,

@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from perdure.frontend.validation.rules import Scene, check_blob, too_long
+from perdure.frontend.validation.time_skipping import check_config
 from perdure.kernel.batch_operations import kind_of
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import ExecutionKind
@@ -44,7 +45,7 @@ def check_start(request: StartBatchOperationRequest, scene: Scene) -> None:
             f"MaxOperationsPerSecond is {rate:g}, and has to be {_RATE_MIN} at least, or 0 for the limit."
         )
     _check_targets(request, name)
-    _check_operation(name, getattr(request, name))
+    _check_operation(name, getattr(request, name), scene)
 
 
 def _check_targets(request: StartBatchOperationRequest, name: str) -> None:
@@ -57,7 +58,7 @@ def _check_targets(request: StartBatchOperationRequest, name: str) -> None:
             raise InvalidArgument(f"target_executions[{number}] has type {is_type}, but {name} requires {needed}")
 
 
-def _check_operation(name: str, operation: Any) -> None:
+def _check_operation(name: str, operation: Any, scene: Scene) -> None:
     if name == "signal_operation" and not operation.signal:
         raise InvalidArgument("must provide signal name")
     if name == "update_workflow_options_operation":
@@ -65,6 +66,8 @@ def _check_operation(name: str, operation: Any) -> None:
             raise InvalidArgument("must provide UpdateOptions")
         if not operation.HasField("update_mask"):
             raise InvalidArgument("must provide UpdateMask")
+        if operation.workflow_execution_options.HasField("time_skipping_config"):
+            check_config(operation.workflow_execution_options.time_skipping_config, scene)
     if name == "reset_operation":
         _check_reset(operation)
     if name == "unpause_activities_operation" and operation.WhichOneof("activity") is None:

@@ -31,6 +31,7 @@ from perdure.frontend.validation.rules import (
     check_workflow_id,
     too_long,
 )
+from perdure.frontend.validation.time_skipping import check_config
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.options import check_priority
 
@@ -106,7 +107,7 @@ def check_reset(request: ResetWorkflowExecutionRequest, scene: Scene) -> None:
         wanted = operation.update_workflow_options
         check_options_mask(wanted.update_mask)
         check_priority(wanted.workflow_execution_options.priority)
-        _check_override(wanted.workflow_execution_options)
+        _check_options(wanted.workflow_execution_options, scene)
 
 
 def check_pause(request: PauseWorkflowExecutionRequest | UnpauseWorkflowExecutionRequest, scene: Scene) -> None:
@@ -130,12 +131,14 @@ def check_update_options(request: UpdateWorkflowExecutionOptionsRequest, scene: 
         raise InvalidArgument("WorkflowExecutionOptions is required")
     check_options_mask(request.update_mask)
     check_priority(request.workflow_execution_options.priority)
-    _check_override(request.workflow_execution_options)
+    _check_options(request.workflow_execution_options, scene)
 
 
-def _check_override(options: WorkflowExecutionOptions) -> None:
+def _check_options(options: WorkflowExecutionOptions, scene: Scene) -> None:
     if options.HasField("versioning_override"):
         check_override(options.versioning_override)
+    if options.HasField("time_skipping_config"):
+        check_config(options.time_skipping_config, scene)
 
 
 def check_options_mask(mask: FieldMask) -> None:

@@ -28,9 +28,10 @@ from perdure.frontend.validation.rules import (
     check_workflow_id,
     too_long,
 )
+from perdure.frontend.validation.time_skipping import check_config
 from perdure.frontend.validation.updates import check_update
 from perdure.kernel import cron
-from perdure.kernel.errors import Code, InvalidArgument, MultiOperationFailed, ServiceError, Unimplemented
+from perdure.kernel.errors import Code, InvalidArgument, MultiOperationFailed, ServiceError
 from perdure.kernel.names import check_names
 from perdure.kernel.options import check_duration, check_priority, check_retry_policy
 from perdure.kernel.prototime import length_ns
@@ -63,7 +64,8 @@ def check_start(request: StartWorkflowExecutionRequest, scene: Scene) -> None:
     check_priority(request.priority)
     check_callbacks(request.completion_callbacks, limits)
     check_links(request.links, limits, request.completion_callbacks)
-    _check_unsupported(request)
+    if request.HasField("time_skipping_config"):
+        check_config(request.time_skipping_config, scene)
     if request.HasField("versioning_override"):
         check_override(request.versioning_override)
     _check_sizes(request, scene)
@@ -95,7 +97,8 @@ def check_signal_with_start(request: SignalWithStartWorkflowExecutionRequest, sc
     check_search_attributes(request.search_attributes, scene)
     check_priority(request.priority)
     check_links(request.links, limits)
-    _check_unsupported(request)
+    if request.HasField("time_skipping_config"):
+        check_config(request.time_skipping_config, scene)
     if request.HasField("versioning_override"):
         check_override(request.versioning_override)
     check_blob(request.signal_input.ByteSize(), limits)
@@ -238,12 +241,6 @@ def _check_length(text: str, called: str, scene: Scene) -> None:
         raise InvalidArgument(
             f"{called} exceeds maximum allowed length ({byte_length(text)}/{scene.limits.id_length_max})"
         )
-
-
-def _check_unsupported(request: AnyStart) -> None:
-    """Options that would silently do nothing are refused until they do something."""
-    if request.HasField("time_skipping_config"):
-        raise Unimplemented("The Time-Skipping feature is not enabled for namespace.")
 
 
 def _check_sizes(request: AnyStart, scene: Scene) -> None:

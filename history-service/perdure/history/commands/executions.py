@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import EventType, ParentClosePolicy, TaskQueueKind,
 from perdure.history.commands import checks
 from perdure.history.commands.batch import Batch, Cause, CommandFailure
 from perdure.history.effects import SendCancel, SendSignal, StartChild
+from perdure.history.machines import time_skipping
 from perdure.history.transition import Transition
 from perdure.kernel import options
 from perdure.kernel.namespace import Namespace
@@ -26,6 +27,7 @@ def start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttri
     run_timeout = length_ns(command.workflow_run_timeout)
     run_timeout = min(run_timeout or execution_timeout, execution_timeout or run_timeout)
     task_timeout = length_ns(command.workflow_task_timeout) or tx.limits.workflow_task_timeout_default_ns
+    config, ahead = time_skipping.handed_down(tx.state)
     event = tx.record(
         EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
         namespace=namespace.name,
@@ -55,6 +57,8 @@ def start_child(tx: Transition, command: StartChildWorkflowExecutionCommandAttri
         search_attributes=command.search_attributes if command.HasField("search_attributes") else None,
         inherit_build_id=command.inherit_build_id,
         priority=command.priority if command.HasField("priority") else None,
+        time_skipping_config=config,
+        time_skipping_state_propagation=ahead,
     )
     batch.children.add(command.workflow_id)
     tx.effect(StartChild(event.event_id))

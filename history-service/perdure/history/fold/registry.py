@@ -18,6 +18,7 @@ from perdure.history.fold import (
     pause,
     reset,
     schedule,
+    time_skipping,
     timer,
     update,
     versioning,
@@ -42,6 +43,7 @@ _MACHINES = (
     batch,
     nexus,
     versioning,
+    time_skipping,
 )
 
 EVOLVE: dict[int, Callable[[Execution, HistoryEvent], None]] = {}

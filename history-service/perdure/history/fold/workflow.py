@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, ParentClosePolicy, WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 
-from perdure.history.fold import versioning
+from perdure.history.fold import time_skipping, versioning
 from perdure.history.state.changes import (
     CancelRequestSeen,
     OrphanHandled,
@@ -44,6 +44,7 @@ def _started(state: Execution, event: HistoryEvent) -> None:
     for callback in attributes.completion_callbacks:
         state.callbacks.append(CompletionCallback(callback, state.started_at))
     versioning.started(state, attributes, event.event_id)
+    time_skipping.started(state, attributes, state.started_at)
 
 
 def _options_updated(state: Execution, event: HistoryEvent) -> None:
@@ -57,6 +58,7 @@ def _options_updated(state: Execution, event: HistoryEvent) -> None:
     if attributes.HasField("priority"):
         state.changed_priority = attributes.priority
     versioning.options_updated(state, attributes, event.event_id)
+    time_skipping.options_updated(state, attributes, instant_ns(event.event_time))
 
 
 def _signaled(state: Execution, event: HistoryEvent) -> None:

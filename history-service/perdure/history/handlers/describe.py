@@ -25,6 +25,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, 
 from perdure.history.activity_info import run_state
 from perdure.history.engine import Engine
 from perdure.history.machines import activity as activities
+from perdure.history.machines import time_skipping
 from perdure.history.nexus_info import callback_info, pending_operation
 from perdure.history.state import versioning
 from perdure.history.state.execution import Activity, Execution, WorkflowTask
@@ -40,7 +41,7 @@ async def describe_workflow_execution(
     execution = request.execution
     loaded = await engine.get(call, execution.workflow_id, execution.run_id)
     state = loaded.state
-    now = engine.runtime.clock.now_ns()
+    now = loaded.now_ns
     response = DescribeWorkflowExecutionResponse(
         execution_config=WorkflowExecutionConfig(
             task_queue=state.started.task_queue,
@@ -61,7 +62,7 @@ async def describe_workflow_execution(
             )
             for child in state.children.values()
         ],
-        workflow_extended_info=_extended(state),
+        workflow_extended_info=_extended(state, now),
         pending_nexus_operations=[pending_operation(each, now) for each in state.operations.values()],
         callbacks=map(callback_info, state.callbacks),
     )
@@ -119,7 +120,7 @@ def _let_reset_points_expire(call: Call, state: Execution, info: WorkflowExecuti
             point.expire_time.CopyFrom(timestamp(state.closed_at + call.namespace.retention_ns))
 
 
-def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
+def _extended(state: Execution, now: int) -> WorkflowExecutionExtendedInfo:
     info = WorkflowExecutionExtendedInfo(
         cancel_requested=state.cancel_requested,
         original_start_time=timestamp(state.original_started_at or state.started_at),
@@ -134,6 +135,8 @@ def _extended(state: Execution) -> WorkflowExecutionExtendedInfo:
     if state.execution_expires_at:
         info.execution_expiration_time.CopyFrom(timestamp(state.execution_expires_at))
     info.run_expiration_time.CopyFrom(timestamp(state.run_expires_at))
+    if state.time_skipping is not None:
+        info.time_skipping_info.CopyFrom(time_skipping.shown(state.time_skipping, now))
     for request_id, origin in state.requests.items():
         info.request_id_infos[request_id].CopyFrom(
             RequestIdInfo(

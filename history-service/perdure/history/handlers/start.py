@@ -33,6 +33,7 @@ from perdure.history.machines import workflow, workflow_task
 from perdure.history.machines.retry import with_defaults
 from perdure.history.state.changes import Metered
 from perdure.history.state.execution import Execution
+from perdure.history.state.time_skipping import TimeSkipping
 from perdure.history.transition import Transition
 from perdure.kernel import cron
 from perdure.kernel.call import Call
@@ -180,7 +181,11 @@ async def start(
     if request.HasField("versioning_override") and not decided:
         check_override(engine, key.namespace_id, request.task_queue.name, request.versioning_override)
     run_id = RunId(engine.runtime.entropy.uuid_at(engine.runtime.clock.now_ns()))
-    new = shard.begin(LoadedExecution, Execution(key.namespace_id, key.workflow_id, run_id), call.namespace)
+    state = Execution(key.namespace_id, key.workflow_id, run_id)
+    if parent is not None and parent.ahead_ns:
+        # What the first event says as well; but that is made at an instant of the run's own clock.
+        state.time_skipping = TimeSkipping(skipped=parent.ahead_ns)
+    new = shard.begin(LoadedExecution, state, call.namespace)
     attributes = started_attributes(request, new, engine.limits, parent)
     attributes.eager_execution_accepted = eager and not length_ns(attributes.first_workflow_task_backoff)
     _begin(new, attributes, request, first)
@@ -365,6 +370,8 @@ def started_attributes(
     for name in ("memo", "search_attributes", "header", "priority", "continued_failure", "last_completion_result"):
         if request.HasField(name):
             getattr(attributes, name).CopyFrom(getattr(request, name))
+    if request.HasField("time_skipping_config"):
+        attributes.time_skipping_config.CopyFrom(request.time_skipping_config)
     if request.HasField("versioning_override"):
         attributes.versioning_override.CopyFrom(request.versioning_override)
     if request.HasField("retry_policy"):
@@ -379,4 +386,7 @@ def started_attributes(
         attributes.root_workflow_execution.CopyFrom(parent.root)
         if parent.version is not None:
             _inherit(attributes, parent.version, parent)
+        if parent.ahead_ns:
+            ahead = attributes.time_skipping_state_propagation
+            ahead.initial_skipped_duration.CopyFrom(duration(parent.ahead_ns))
     return attributes

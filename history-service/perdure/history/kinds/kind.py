@@ -151,6 +151,15 @@ class Loaded(ABC, Generic[T]):
     def new_transition(state: Any, now: int, entropy: Entropy, limits: Limits, namespace: Namespace) -> T:
         """What a decision on the state is made on."""
 
+    @staticmethod
+    def skipped_ns(state: Any) -> int:
+        """How far the execution's own clock is ahead of the wall's. All instants in its state are on its own."""
+        return 0
+
+    @staticmethod
+    def settle(tx: T) -> None:
+        """Decide what follows from everything else that a transition has decided, at its end."""
+
     @abstractmethod
     def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
         """Whether a list would show something else after this."""
@@ -176,6 +185,15 @@ class Loaded(ABC, Generic[T]):
         self.wake_waiters()
 
     # What all have
+
+    @property
+    def now_ns(self) -> int:
+        """Now, on the execution's own clock."""
+        return self.shard.runtime.clock.now_ns() + self.skipped_ns(self.state)
+
+    def wall_ns(self, instant: int) -> int:
+        """When that is on the clock of everybody else; 0, for never, remains 0."""
+        return instant - self.skipped_ns(self.state) if instant else 0
 
     async def committed(self) -> None:
         """Return when everything decided on this execution so far is durable.

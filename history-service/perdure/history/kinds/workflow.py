@@ -15,6 +15,7 @@ from perdure.history import visibility
 from perdure.history.commits import Commit
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow_agenda import Agenda
+from perdure.history.machines import time_skipping
 from perdure.history.state.changes import AnyChange
 from perdure.history.state.execution import Execution
 from perdure.history.transition import EventBatch, Transition
@@ -84,6 +85,14 @@ class LoadedExecution(Loaded[Transition]):
     @staticmethod
     def not_found(workflow_id: str, run_id: str) -> NotFound:
         return workflow_not_found(workflow_id, run_id)
+
+    @staticmethod
+    def skipped_ns(state: Execution) -> int:
+        return state.time_skipping.skipped if state.time_skipping is not None else 0
+
+    @staticmethod
+    def settle(tx: Transition) -> None:
+        time_skipping.settle(tx)
 
     def changes_visibility(self, events: Sequence[HistoryEvent], changes: Sequence[AnyChange]) -> bool:
         return visibility.changes_visibility(self.state, events, changes)

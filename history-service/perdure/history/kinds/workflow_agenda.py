@@ -28,7 +28,7 @@ from perdure.history.effects import (
     StartNexusOperation,
 )
 from perdure.history.machines import activity as activities
-from perdure.history.machines import activity_events, nexus_operation, workflow, workflow_task
+from perdure.history.machines import activity_events, nexus_operation, time_skipping, workflow, workflow_task
 from perdure.history.machines import timer as timers
 from perdure.history.state.changes import (
     ActivityHeld,
@@ -174,6 +174,8 @@ class Agenda:
             instants.append(state.run_expires_at)
         if state.first_task_at and not (state.completed_task_event_id or state.workflow_task or state.holds_tasks):
             instants.append(state.first_task_at)
+        if state.time_skipping is not None and state.time_skipping.forwarding:
+            instants.append(state.time_skipping.target)
         return min(instants, default=0)
 
     def _earliest(self, now: int) -> int:
@@ -229,6 +231,7 @@ class Agenda:
             workflow_task.expire(tx)
         if state.first_task_at and state.first_task_at <= now and not state.completed_task_event_id:
             workflow_task.schedule(tx)
+        time_skipping.arrive(tx)
 
     @property
     def owes(self) -> bool:

@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import ContinueAsNewInitiator, TaskQueueKind
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 
-from perdure.history.machines import versioning
+from perdure.history.machines import time_skipping, versioning
 from perdure.history.machines.retry import Retry
 from perdure.history.transition import Transition
 from perdure.kernel import cron
@@ -127,6 +127,13 @@ def _linked(
     attributes.completion_callbacks.extend(each.callback for each in tx.state.callbacks)
     attributes.ClearField("original_execution_run_id")
     attributes.ClearField("identity")
+    attributes.ClearField("time_skipping_config")
+    attributes.ClearField("time_skipping_state_propagation")
+    config, ahead = time_skipping.carried_on(tx.state)
+    if config is not None:
+        attributes.time_skipping_config.CopyFrom(config)
+    if ahead is not None:
+        attributes.time_skipping_state_propagation.CopyFrom(ahead)
     attributes.prev_auto_reset_points.CopyFrom(tx.state.reset_points)
     expires_at = timestamp(tx.now + tx.namespace.retention_ns)
     for point in attributes.prev_auto_reset_points.points:

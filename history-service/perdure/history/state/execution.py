@@ -25,6 +25,7 @@ from temporalio.api.update.v1 import Request as UpdateRequest
 from temporalio.api.workflow.v1 import ResetPoints, WorkflowExecutionVersioningInfo
 
 from perdure.history.state.nexus import CompletionCallback, NexusOperation
+from perdure.history.state.time_skipping import TimeSkipping
 from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, WorkflowId
 from perdure.kernel.mail import ScheduledBy
 
@@ -294,6 +295,9 @@ class Execution(msgspec.Struct):
     operations: dict[int, NexusOperation] = {}
     #: Whoever wants to be told how the chain of runs ends, in the order in which they came.
     callbacks: list[CompletionCallback] = []
+
+    #: Its own clock, if that runs ahead or may.
+    time_skipping: TimeSkipping | None = None
 
     @property
     def key(self) -> ExecutionKey:
