@@ -16,7 +16,24 @@ from perdure.infra.time_skipping.service import TEST_SERVICE
 from tests.differential.known_differences import KNOWN_DIFFERENCES
 
 #: The real server has them, and refuses them unless its operator says otherwise.
-REFUSED_BY_BOTH = frozenset({"FetchWorkerConfig", "UpdateWorkerConfig"})
+REFUSED_BY_BOTH = frozenset(
+    {
+        "FetchWorkerConfig",
+        "UpdateWorkerConfig",
+        "AddOrUpdateRemoteCluster",
+        "DescribeDeployment",
+        "ListDeployments",
+        "GetDeploymentReachability",
+        "GetCurrentDeployment",
+        "SetCurrentDeployment",
+        "UpdateWorkerBuildIdCompatibility",
+        "GetWorkerBuildIdCompatibility",
+        "GetWorkerTaskReachability",
+        "UpdateWorkerVersioningRules",
+        "GetWorkerVersioningRules",
+        "ValidateWorkerDeploymentVersionComputeConfig",
+    }
+)
 
 _INTRODUCTION = """\
 # Compatibility

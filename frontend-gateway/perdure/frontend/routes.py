@@ -97,7 +97,7 @@ class RouteTableError(Exception):
 _CLUSTER_READ = Route(Role.GATEWAY, Scope.CLUSTER, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _CLUSTER_ADMIN = Route(Role.GATEWAY, Scope.CLUSTER, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
 #: Of the installation as a whole, and nobody's quota.
-_ENDPOINT_ADMIN = _CLUSTER_ADMIN._replace(quota=Quota.SYSTEM)
+_INSTALLATION_ADMIN = _CLUSTER_ADMIN._replace(quota=Quota.SYSTEM)
 _NAMESPACE_READ = Route(Role.GATEWAY, Scope.NAMESPACE, Access.READ, Quota.SYSTEM, Priority.SYSTEM, audit=False)
 _NAMESPACE_ADMIN = Route(Role.GATEWAY, Scope.NAMESPACE, Access.ADMIN, Quota.NAMESPACE, Priority.EVENT, audit=True)
 _EVENT = Route(Role.HISTORY, Scope.NAMESPACE, Access.WRITE, Quota.EXECUTION, Priority.EVENT, audit=True)
@@ -129,7 +129,6 @@ _LATER_READ = _STATUS._replace(role=Role.NOT_YET)
 _LATER_WRITE = _CHANGE._replace(role=Role.NOT_YET)
 _LATER_ADMIN = _NAMESPACE_ADMIN._replace(role=Role.NOT_YET)
 _LATER_LIST = _VISIBILITY._replace(role=Role.NOT_YET)
-_LATER_CLUSTER_ADMIN = _CLUSTER_ADMIN._replace(role=Role.NOT_YET, quota=Quota.SYSTEM)
 
 WORKFLOW_ROUTES: Mapping[str, Route] = {
     # Namespaces and the cluster
@@ -209,16 +208,16 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "ListSchedules": _VISIBILITY,
     "CountSchedules": _VISIBILITY,
     # Worker versioning and deployments
-    "UpdateWorkerBuildIdCompatibility": _LATER_WRITE,
-    "GetWorkerBuildIdCompatibility": _LATER_READ,
-    "UpdateWorkerVersioningRules": _LATER_WRITE,
-    "GetWorkerVersioningRules": _LATER_READ,
-    "GetWorkerTaskReachability": _LATER_READ,
-    "DescribeDeployment": _LATER_READ,
-    "ListDeployments": _LATER_LIST,
-    "GetDeploymentReachability": _LATER_READ,
-    "GetCurrentDeployment": _LATER_READ,
-    "SetCurrentDeployment": _LATER_WRITE,
+    "UpdateWorkerBuildIdCompatibility": _DEPLOYMENT_CHANGE,
+    "GetWorkerBuildIdCompatibility": _DEPLOYMENT_STATUS,
+    "UpdateWorkerVersioningRules": _DEPLOYMENT_CHANGE,
+    "GetWorkerVersioningRules": _DEPLOYMENT_STATUS,
+    "GetWorkerTaskReachability": _DEPLOYMENT_STATUS,
+    "DescribeDeployment": _DEPLOYMENT_STATUS,
+    "ListDeployments": _VISIBILITY._replace(role=Role.DEPLOYMENTS),
+    "GetDeploymentReachability": _DEPLOYMENT_STATUS,
+    "GetCurrentDeployment": _DEPLOYMENT_STATUS,
+    "SetCurrentDeployment": _DEPLOYMENT_CHANGE,
     "CreateWorkerDeployment": _DEPLOYMENT_CHANGE,
     "DescribeWorkerDeployment": _DEPLOYMENT_STATUS,
     "DeleteWorkerDeployment": _DEPLOYMENT_CHANGE,
@@ -230,8 +229,8 @@ WORKFLOW_ROUTES: Mapping[str, Route] = {
     "DescribeWorkerDeploymentVersion": _DEPLOYMENT_STATUS,
     "DeleteWorkerDeploymentVersion": _DEPLOYMENT_CHANGE,
     "UpdateWorkerDeploymentVersionMetadata": _DEPLOYMENT_CHANGE,
-    "UpdateWorkerDeploymentVersionComputeConfig": _LATER_WRITE,
-    "ValidateWorkerDeploymentVersionComputeConfig": _LATER_READ,
+    "UpdateWorkerDeploymentVersionComputeConfig": _DEPLOYMENT_CHANGE,
+    "ValidateWorkerDeploymentVersionComputeConfig": _DEPLOYMENT_STATUS,
     # Batch jobs
     "StartBatchOperation": _EVENT,
     "StopBatchOperation": _CHANGE,
@@ -275,13 +274,13 @@ OPERATOR_ROUTES: Mapping[str, Route] = {
     "RemoveSearchAttributes": _NAMESPACE_ADMIN,
     "ListSearchAttributes": _NAMESPACE_READ,
     "DeleteNamespace": _CLUSTER_ADMIN,
-    "AddOrUpdateRemoteCluster": _LATER_CLUSTER_ADMIN,
-    "RemoveRemoteCluster": _LATER_CLUSTER_ADMIN,
+    "AddOrUpdateRemoteCluster": _INSTALLATION_ADMIN,
+    "RemoveRemoteCluster": _INSTALLATION_ADMIN,
     "ListClusters": _CLUSTER_READ,
     "GetNexusEndpoint": _CLUSTER_READ,
-    "CreateNexusEndpoint": _ENDPOINT_ADMIN,
-    "UpdateNexusEndpoint": _ENDPOINT_ADMIN,
-    "DeleteNexusEndpoint": _ENDPOINT_ADMIN,
+    "CreateNexusEndpoint": _INSTALLATION_ADMIN,
+    "UpdateNexusEndpoint": _INSTALLATION_ADMIN,
+    "DeleteNexusEndpoint": _INSTALLATION_ADMIN,
     "ListNexusEndpoints": _CLUSTER_READ,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from perdure.frontend.drainage import Drainage
-from perdure.frontend.handlers import worker_config
+from perdure.frontend.handlers import superseded, worker_config
 from perdure.frontend.handlers.activity_lists import ActivityLists
 from perdure.frontend.handlers.batches import BatchHandlers
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
@@ -81,6 +81,7 @@ class Gateway:
                 **ScheduleLists(visibility, limits).handlers,
                 **BatchHandlers(runtime, history, visibility, limits).handlers,
                 **DeploymentHandlers(runtime, limits, deployments, matching).handlers,
+                **superseded.HANDLERS,
                 **worker_config.HANDLERS,
                 **NexusPolls(matching).handlers,
             },
@@ -149,6 +150,8 @@ def _own_handlers(
         "GetClusterInfo": cluster.cluster_info,
         "GetSystemInfo": cluster.system_info,
         "ListClusters": cluster.list_clusters,
+        "AddOrUpdateRemoteCluster": cluster.add_or_update_remote_cluster,
+        "RemoveRemoteCluster": cluster.remove_remote_cluster,
         "CreateNexusEndpoint": endpoints.create,
         "UpdateNexusEndpoint": endpoints.update,
         "DeleteNexusEndpoint": endpoints.delete,

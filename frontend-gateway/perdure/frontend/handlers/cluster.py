@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from temporalio.api.operatorservice.v1 import ClusterMetadata, ListClustersRequest, ListClustersResponse
+from temporalio.api.operatorservice.v1 import (
+    AddOrUpdateRemoteClusterRequest,
+    AddOrUpdateRemoteClusterResponse,
+    ClusterMetadata,
+    ListClustersRequest,
+    ListClustersResponse,
+    RemoveRemoteClusterRequest,
+    RemoveRemoteClusterResponse,
+)
 from temporalio.api.workflowservice.v1 import (
     GetClusterInfoRequest,
     GetClusterInfoResponse,
@@ -12,7 +20,7 @@ from temporalio.api.workflowservice.v1 import (
     GetSystemInfoResponse,
 )
 
-from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from perdure.kernel.persistence.cluster import ClusterStore
 from perdure.kernel.runtime import Runtime
 
@@ -93,3 +101,15 @@ class ClusterHandlers:
                 )
             ]
         )
+
+    async def add_or_update_remote_cluster(
+        self, request: AddOrUpdateRemoteClusterRequest
+    ) -> AddOrUpdateRemoteClusterResponse:
+        """Raises FailedPrecondition: there is nothing that another cluster could be added for."""
+        raise FailedPrecondition("Unable to connect to a remote cluster: this cluster does not replicate to others.")
+
+    async def remove_remote_cluster(self, request: RemoveRemoteClusterRequest) -> RemoveRemoteClusterResponse:
+        """Raises NotFound: there is no such cluster. Raises FailedPrecondition: it is this one."""
+        if request.cluster_name == CLUSTER_NAME:
+            raise FailedPrecondition("Cannot delete current cluster metadata.")
+        raise NotFound("The cluster to be deleted cannot be found in clusters cache.")

@@ -32,8 +32,12 @@ from temporalio.api.workflowservice.v1 import (
     SetWorkerDeploymentManagerResponse,
     SetWorkerDeploymentRampingVersionRequest,
     SetWorkerDeploymentRampingVersionResponse,
+    UpdateWorkerDeploymentVersionComputeConfigRequest,
+    UpdateWorkerDeploymentVersionComputeConfigResponse,
     UpdateWorkerDeploymentVersionMetadataRequest,
     UpdateWorkerDeploymentVersionMetadataResponse,
+    ValidateWorkerDeploymentVersionComputeConfigRequest,
+    ValidateWorkerDeploymentVersionComputeConfigResponse,
 )
 
 from perdure.frontend.handlers import deployment_views as views
@@ -43,11 +47,15 @@ from perdure.kernel.call import Call
 from perdure.kernel.deployments import changes
 from perdure.kernel.deployments.directory import Change, Deployments
 from perdure.kernel.deployments.records import UNVERSIONED, Deployment, Version, VersionId, VersionQueue, parse_version
-from perdure.kernel.errors import AlreadyExists, InvalidArgument, NotFound, Unimplemented
+from perdure.kernel.errors import AlreadyExists, InvalidArgument, NotFound
 from perdure.kernel.ids import NamespaceId
 from perdure.kernel.limits import Limits
 from perdure.kernel.rpc import MatchingClient
 from perdure.kernel.runtime import Runtime
+
+_NO_COMPUTE_CONFIG = (
+    "No prior compute config found, which means nothing can be removed and something needs to be added to be valid"
+)
 
 
 class DeploymentHandlers:
@@ -70,6 +78,8 @@ class DeploymentHandlers:
             "DescribeWorkerDeploymentVersion": self.describe_version,
             "DeleteWorkerDeploymentVersion": self.delete_version,
             "UpdateWorkerDeploymentVersionMetadata": self.update_metadata,
+            "UpdateWorkerDeploymentVersionComputeConfig": self.update_compute_config,
+            "ValidateWorkerDeploymentVersionComputeConfig": self.validate_compute_config,
         }
 
     # Deployments ------------------------------------------------------------------------------------------------------
@@ -247,9 +257,10 @@ class DeploymentHandlers:
             raise InvalidArgument("deployment name cannot be empty")
         if not named.build_id:
             raise InvalidArgument("build ID cannot be empty")
-        if request.HasField("compute_config"):
-            raise Unimplemented("The compute config of a version is not implemented yet.")
         check_build_id(named.build_id, self._limits)
+        await self._find(call, self._checked_name(named.deployment_name))
+        for group, config in sorted(request.compute_config.scaling_groups.items()):
+            raise _no_provider(group, config.provider.type)
         request_id, now_ns = request.request_id or self._new_id(), self._runtime.clock.now_ns()
         await self._change(
             call,
@@ -328,6 +339,41 @@ class DeploymentHandlers:
             metadata=views.metadata(deployment.versions[named.build_id])
         )
 
+    # Compute configs: without compute providers no version ever has one -----------------------------------------------
+
+    async def update_compute_config(
+        self, rpc: str, call: Call, request: UpdateWorkerDeploymentVersionComputeConfigRequest
+    ) -> UpdateWorkerDeploymentVersionComputeConfigResponse:
+        """Only to remove what is not there succeeds.
+
+        Raises:
+            NotFound: there is no such version.
+            InvalidArgument: something is to be added, or nothing is asked for.
+        """
+        named = request.deployment_version
+        if not named.deployment_name:
+            raise InvalidArgument("deployment name cannot be empty")
+        if not named.build_id:
+            raise InvalidArgument("build ID cannot be empty")
+        deployment = await self._deployments.find(
+            NamespaceId(call.namespace_id), self._checked_name(named.deployment_name)
+        )
+        if deployment is None or named.build_id not in deployment.versions:
+            raise NotFound(f"build ID '{named.build_id}' not found in Worker Deployment '{named.deployment_name}'")
+        for group, update in sorted(request.compute_config_scaling_groups.items()):
+            raise _no_provider(group, update.scaling_group.provider.type)
+        if not request.remove_compute_config_scaling_groups:
+            raise InvalidArgument(_NO_COMPUTE_CONFIG)
+        return UpdateWorkerDeploymentVersionComputeConfigResponse()
+
+    async def validate_compute_config(
+        self, rpc: str, call: Call, request: ValidateWorkerDeploymentVersionComputeConfigRequest
+    ) -> ValidateWorkerDeploymentVersionComputeConfigResponse:
+        """Raises InvalidArgument: no compute config is valid here."""
+        for group, update in sorted(request.compute_config_scaling_groups.items()):
+            raise _no_provider(group, update.scaling_group.provider.type)
+        raise InvalidArgument(_NO_COMPUTE_CONFIG)
+
     # ------------------------------------------------------------------------------------------------------------------
 
     def _checked_name(self, name: str) -> str:
@@ -402,6 +448,12 @@ def _named(text: str, version: WorkerDeploymentVersion) -> VersionId:
             f'invalid version string "{text}", expected format is "<deployment_name>.<build_id>"'
         ) from None
     return named or VersionId("", "")
+
+
+def _no_provider(group: str, kind: str) -> InvalidArgument:
+    if not kind:
+        return InvalidArgument(f"entry {group}: invalid compute provider type ''")
+    return InvalidArgument(f"{group}: Could not instantiate compute provider with type '{kind}'")
 
 
 def _not_found(name: str) -> NotFound:
