@@ -43,7 +43,7 @@ from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
-from perdure.kernel.namespace import DAY_NS, Archival, Namespace
+from perdure.kernel.namespace import DAY_NS, NOT_ARCHIVED, Archival, Namespace
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
@@ -104,7 +104,7 @@ class EmbeddedServer:
         self._pages = ""
         reclaimer = Reclaimer(self._history)
         if tenancy is not None:
-            tenancy.connect(self._namespaces, endpoints, reclaimer, self._endpoints, usage)
+            tenancy.connect(self._namespaces, endpoints, reclaimer, self._endpoints, usage, self._archival)
         self._skipping = _time_skipping(options, runtime, self._history, self._matching)
         self._gateway = Gateway(
             runtime,
@@ -270,12 +270,17 @@ class EmbeddedServer:
     def _as_asked(self, namespace: Namespace) -> Namespace:
         """With the search attributes of the options, and archived unless somebody has decided on that before."""
         namespace = with_attributes(namespace, self._options.search_attributes)
-        archived = Archival(enabled=True, uri=self._options.archive.uri) if self._options.archive else Archival()
         if not namespace.history_archival.uri:
-            namespace = msgspec.structs.replace(namespace, history_archival=archived)
+            namespace = msgspec.structs.replace(namespace, history_archival=self._archival)
         if not namespace.visibility_archival.uri:
-            namespace = msgspec.structs.replace(namespace, visibility_archival=archived)
+            namespace = msgspec.structs.replace(namespace, visibility_archival=self._archival)
         return namespace
+
+    @property
+    def _archival(self) -> Archival:
+        """Of new namespaces."""
+        archive = self._options.archive
+        return NOT_ARCHIVED if archive is None else Archival(enabled=True, uri=archive.uri)
 
 
 def _archive(options: Options) -> Archive | None:

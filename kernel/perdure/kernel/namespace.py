@@ -25,6 +25,9 @@ class Archival(msgspec.Struct, frozen=True):
     uri: str = ""
 
 
+NOT_ARCHIVED = Archival()
+
+
 class Namespace(msgspec.Struct, frozen=True):
     """A namespace as it is stored. Evolution rule: new fields go to the end and have a default.
 
@@ -53,8 +56,8 @@ class Namespace(msgspec.Struct, frozen=True):
     account_id: str = ""
     wish: int = 0
     attribute_names: dict[str, str] = {}
-    history_archival: Archival = Archival()
-    visibility_archival: Archival = Archival()
+    history_archival: Archival = NOT_ARCHIVED
+    visibility_archival: Archival = NOT_ARCHIVED
 
     @property
     def archives(self) -> bool:

@@ -1,7 +1,7 @@
 """PURE: what the files of an archive are called, and what is in them.
 
-    <namespace id>/histories/<SHA-256 of the workflow id>/<run id>.pb    `temporal.api.export.v1.WorkflowExecutions`
-    <namespace id>/closed/<day>/<time>-<run id>.pb                       `temporal.api.workflow.v1.WorkflowExecutionInfo`
+    <namespace id>/histories/<SHA-256 of the workflow id>/<run id>.pb  `temporal.api.export.v1.WorkflowExecutions`
+    <namespace id>/closed/<day>/<time>-<run id>.pb                     `temporal.api.workflow.v1.WorkflowExecutionInfo`
 
 The namespace id comes first, whatever the URI of the namespace is: nobody finds what is another's. The second sort is
 there to be listed: day and time of the close count backwards, so that the newest comes first where names are sorted.
