@@ -11,7 +11,19 @@ from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.persistence.executions import ExecutionStore
 from perdure.kernel.persistence.visibility import CountGroup, VisibilityRecord, VisibilityStore
-from perdure.kernel.visibility.attributes import BOOL, DATETIME, DOUBLE, INT, KEYWORD, KEYWORD_LIST, TEXT, Text
+from perdure.kernel.visibility.attributes import (
+    BOOL,
+    DATETIME,
+    DOUBLE,
+    INT,
+    KEYWORD,
+    KEYWORD_LIST,
+    TEXT,
+    Text,
+    encode_value,
+)
+from perdure.kernel.visibility.infos import execution_info
+from perdure.kernel.visibility.matching import close_times, holds, values_of
 from perdure.kernel.visibility.parser import QUERY_VALUES_MAX, parse
 from perdure.kernel.visibility.query import Query
 from tests.conformance.conftest import Acquire
@@ -180,6 +192,22 @@ async def test_queries(store_all: StoreAll, visibility: VisibilityStore, text: s
         names.sort()
         expected = sorted(expected)
     assert names == expected
+    # What is in the archive is found without a database.
+    archived = [each for each in RECORDS if each.close_time_ns is not None]
+    in_memory = [each.workflow_id for each in archived if _holds(text, each)]
+    assert sorted(in_memory) == sorted(each.workflow_id for each in archived if each.workflow_id in names)
+
+
+def _holds(text: str, record: VisibilityRecord) -> bool:
+    condition, info = parse(text, ATTRIBUTES).condition, execution_info(record)
+    for name, value in record.search_attributes.items():
+        payload = encode_value(value, ATTRIBUTES.get(name, KEYWORD_LIST))
+        info.search_attributes.indexed_fields[name].CopyFrom(payload)
+    held = condition is None or holds(condition, values_of(info, ATTRIBUTES)) is True
+    earliest, latest = close_times(condition)
+    closed_at_ns = record.close_time_ns or 0
+    assert not held or (earliest <= closed_at_ns and (latest is None or closed_at_ns <= latest))
+    return held
 
 
 async def test_a_record_comes_back_as_it_was_stored(store_all: StoreAll, visibility: VisibilityStore) -> None:

@@ -55,3 +55,24 @@ def test_refused(s: Script) -> None:
     s.call("UpdateNamespace", namespace="default", config={"workflow_execution_retention_ttl": negative}, refused=True)
     s.call("DeprecateNamespace", namespace="nowhere", refused=True)
     s.call("StartWorkflowExecution", namespace="nowhere", workflow_id="x", refused=True)
+
+
+@scenario
+def test_archival_where_there_is_none(s: Script) -> None:
+    name = s.name("archived")
+    s.call(
+        "RegisterNamespace",
+        namespace=name,
+        workflow_execution_retention_period=timedelta(days=1),
+        history_archival_state="ARCHIVAL_STATE_ENABLED",
+        history_archival_uri="file:///anywhere",
+        visibility_archival_state="ARCHIVAL_STATE_ENABLED",
+    )
+    s.call("DescribeNamespace", namespace=name)
+    s.call("UpdateNamespace", namespace=name, config={"history_archival_state": "ARCHIVAL_STATE_ENABLED"})
+    s.call("UpdateNamespace", namespace=name, config={"visibility_archival_uri": "nonsense"})
+    s.call("DescribeNamespace", namespace=name)
+    s.call("ListArchivedWorkflowExecutions", namespace=name, refused=True)
+    s.call("ListArchivedWorkflowExecutions", namespace=name, page_size=10_001, refused=True)
+    s.call("ListArchivedWorkflowExecutions", namespace=name, page_size=10_000, query="nonsense", refused=True)
+    s.call("ListArchivedWorkflowExecutions", namespace="nowhere", refused=True)

@@ -36,13 +36,15 @@ from perdure.infra.sqlite import (
 from perdure.kernel.call import Call
 from perdure.kernel.clock import VirtualClock
 from perdure.kernel.entropy import Entropy
-from perdure.kernel.ids import ExecutionKey, ShardId, TaskKind
+from perdure.kernel.ids import ExecutionKey, NamespaceId, NamespaceName, ShardId, TaskKind
 from perdure.kernel.limits import Limits
+from perdure.kernel.namespace import Namespace
 from perdure.kernel.persistence.executions import DamagedRecord
 from perdure.kernel.rpc import QueryTask, Task
 from perdure.kernel.runtime import Runtime
-from tests.simulation.cluster import NAMESPACE, Directory
+from tests.simulation.cluster import NAMESPACE
 from tests.support import virtual_time
+from tests.support.archive import MemoryArchive
 
 QUEUE = "orders"
 CALL = Call(NAMESPACE)
@@ -116,13 +118,16 @@ class HistoryBench:
         self.store = UnreliableStore(SqliteExecutionStore(database))
         self.visibility = SqliteVisibilityStore(_OnTheLoop(database))  # type: ignore[arg-type]
         self.offers = Offers()
+        self.archive = MemoryArchive()
+        #: What everybody knows of the one namespace.
+        self.namespace = NAMESPACE
         self._runtime = Runtime(clock, Entropy(1))
         self.service = self._new_service()
 
     def _new_service(self) -> HistoryService:
-        service = HistoryService(self._runtime, Limits(), self.store, self.shards, Directory())  # type: ignore[arg-type]
+        service = HistoryService(self._runtime, Limits(), self.store, self.shards, _Directory(self))  # type: ignore[arg-type]
         self._owner = SoleOwner(service.engine)
-        service.connect(self.offers, self.visibility)  # type: ignore[arg-type]
+        service.connect(self.offers, self.visibility, archive=self.archive)  # type: ignore[arg-type]
         return service
 
     async def restart(self) -> None:
@@ -145,13 +150,17 @@ class HistoryBench:
         await self.service.stop()
 
     @property
+    def _call(self) -> Call:
+        return Call(self.namespace)
+
+    @property
     def shard(self) -> Shard:
         return self.service.engine.shards[ShardId(0)]
 
     async def call(self, rpc: str, **fields: Any) -> Any:
         """Serve one RPC of the public API."""
         request: Message = GetMessageClass(WORKFLOW_SERVICE.methods_by_name[rpc].input_type)(**fields)
-        return await self.service.handle(rpc, CALL, request)
+        return await self.service.handle(rpc, self._call, request)
 
     async def start(self, workflow_id: str, **fields: Any) -> ExecutionKey:
         response = await self.call(
@@ -167,13 +176,13 @@ class HistoryBench:
     async def take_task(self) -> PollWorkflowTaskQueueResponse:
         """The workflow task that was offered last, started."""
         task = next(task for task in reversed(self.offers.tasks) if task.queue.kind is TaskKind.WORKFLOW)
-        return await self.service.start_workflow_task(CALL, task, PollWorkflowTaskQueueRequest())
+        return await self.service.start_workflow_task(self._call, task, PollWorkflowTaskQueueRequest())
 
     async def turn(self, *commands: Command, **fields: Any) -> None:
         """Take the workflow task that was offered last and complete it with these commands."""
         task = await self.take_task()
         request = RespondWorkflowTaskCompletedRequest(task_token=task.task_token, commands=commands, **fields)
-        await self.service.handle("RespondWorkflowTaskCompleted", CALL, request)
+        await self.service.handle("RespondWorkflowTaskCompleted", self._call, request)
 
     async def loaded(self, key: ExecutionKey) -> LoadedExecution:
         return await self.shard.get(LoadedExecution, key.workflow, key.run_id)
@@ -204,6 +213,19 @@ class HistoryBench:
                 if event.event_type == wanted:
                     return event
             await asyncio.sleep(0.01)
+
+
+class _Directory:
+    """Knows the one namespace, as it is now."""
+
+    def __init__(self, bench: HistoryBench) -> None:
+        self._bench = bench
+
+    async def by_name(self, name: NamespaceName) -> Namespace:
+        return self._bench.namespace
+
+    async def by_id(self, namespace_id: NamespaceId, *, fresh: bool = False) -> Namespace:
+        return self._bench.namespace
 
 
 @asynccontextmanager

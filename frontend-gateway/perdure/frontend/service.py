@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from perdure.frontend.drainage import Drainage
 from perdure.frontend.handlers import superseded, worker_config
 from perdure.frontend.handlers.activity_lists import ActivityLists
+from perdure.frontend.handlers.archived_lists import ArchivedLists
 from perdure.frontend.handlers.batches import BatchHandlers
 from perdure.frontend.handlers.cluster import ClusterDescription, ClusterHandlers
 from perdure.frontend.handlers.deletion import NamespaceDeletion
@@ -27,6 +28,7 @@ from perdure.frontend.services import Service, data_plane
 from perdure.frontend.tls import ServerTls
 from perdure.frontend.transport import GrpcServer, Ports
 from perdure.kernel.acts import ActLog
+from perdure.kernel.archive.store import ArchiveStore, NoArchive
 from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.identity import Guard
 from perdure.kernel.limits import Limits, NamespaceLimits
@@ -60,14 +62,16 @@ class Gateway:
         guard: Guard | None = None,
         also: Sequence[Service] = (),
         acts: ActLog | None = None,
+        archive: ArchiveStore | None = None,
     ) -> None:
         """`limits_of` is asked by a namespace's name, `gateways` for how many gateways the cluster has now. Without a
         `guard` everybody may do everything. `also` are services of others that are offered on the same ports. With a
-        guard, `acts` is told what everybody does.
+        guard, `acts` is told what everybody does. Closed workflows go to the `archive`, if there is one.
 
         Raises:
             RouteTableError: a method of a service has no route.
         """
+        archive = archive or NoArchive()
         self.metrics = GatewayMetrics()
         self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
         self._drainage = Drainage(runtime, limits, deployments, visibility)
@@ -77,6 +81,7 @@ class Gateway:
             composed={
                 **WorkerAnswers(history, limits).handlers,
                 **VisibilityHandlers(visibility, limits).handlers,
+                **ArchivedLists(archive, limits).handlers,
                 **ActivityLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
                 **BatchHandlers(runtime, history, visibility, limits).handlers,
@@ -86,7 +91,7 @@ class Gateway:
                 **NexusPolls(matching).handlers,
             },
             own=_own_handlers(
-                NamespaceHandlers(runtime, limits, namespaces),
+                NamespaceHandlers(runtime, limits, namespaces, archive),
                 SearchAttributeHandlers(limits, namespaces),
                 ClusterHandlers(runtime, clusters, description),
                 self._deletion,

@@ -12,20 +12,22 @@ from typing import Any, TypeVar
 import structlog
 
 from perdure.history.alarms import WINDOW_NS
+from perdure.history.archiver import Archiver
 from perdure.history.commits import Committer
 from perdure.history.effects import Effect
 from perdure.history.kinds.kind import Loaded
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.meter import Meter
-from perdure.history.metrics import CACHE_SIZE, SHARDS_OWNED, HistoryMetrics, commit_samples
+from perdure.history.metrics import ARCHIVE_WAITING, CACHE_SIZE, SHARDS_OWNED, HistoryMetrics, commit_samples
 from perdure.history.outbound import Outbound
 from perdure.history.shard import LOADED_MAX, Shard
 from perdure.history.transition import BaseTransition, Transition
+from perdure.kernel.archive.store import ArchiveStore, NoArchive
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.deployments.routing import NoVersions, VersionRouting
 from perdure.kernel.errors import DataLoss, NamespaceNotFound, NotOwner, Unavailable
-from perdure.kernel.ids import ExecutionKey, NamespaceId, RunId, ShardId, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, RunId, ShardId, WorkflowId, WorkflowKey
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import shard_of
 from perdure.kernel.metrics import NameOf, Sample
@@ -100,6 +102,8 @@ class Engine:
         #: Who owns a shard that is not ours, as far as we know.
         self.hints: dict[ShardId, str] = {}
         self.metrics = HistoryMetrics()
+        self.archive: ArchiveStore = NoArchive()
+        self._archiver = Archiver(self)
         #: Where workers are by their versions.
         self.deployments: VersionRouting = NoVersions()
         self._meter = Meter()
@@ -234,6 +238,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Give all shards back, then stop."""
+        await self._archiver.stop()
         with contextlib.suppress(StoreError):
             await self.release(list(self.shards))
         await self._outbound.stop()
@@ -323,6 +328,7 @@ class Engine:
         yield from self.metrics.samples(name_of)
         yield Sample(SHARDS_OWNED, (), len(self.shards))
         yield Sample(CACHE_SIZE, (), self.loaded_count)
+        yield Sample(ARCHIVE_WAITING, (), self._archiver.waiting)
         for committer in self.committers:
             yield from commit_samples(committer.database, committer.metrics, committer.queued, committer.lag_s)
 
@@ -429,13 +435,19 @@ class Engine:
 
     async def _ring(self, shard: Shard, key: ExecutionKey) -> None:
         """Let everything happen on this run that is due."""
+        if self._archiver.has(shard, key):
+            return
         try:
             namespace = await self.namespace_of(key)
             loaded = await shard.find_any(key)
             if loaded is None:
                 return
             if not loaded.state.running:
-                if loaded.state.closed_at + namespace.retention_ns <= loaded.now_ns:
+                if not self.is_over(loaded, namespace):
+                    return
+                if namespace.archives and loaded.kind is ExecutionKind.WORKFLOW:
+                    self._archiver.take(shard, key)
+                else:
                     shard.delete(loaded)
                     self.metrics.retention_deletes += 1
                 return
@@ -452,6 +464,10 @@ class Engine:
         except Exception:
             # One run's trouble must not keep the others waiting.
             logger.exception("a due run failed", **named(key))
+
+    def is_over(self, loaded: Loaded[Any], namespace: Namespace) -> bool:
+        """Whether this closed execution has been kept for as long as its namespace says."""
+        return bool(loaded.state.closed_at + namespace.retention_ns <= loaded.now_ns)
 
     # Recovery
 

@@ -78,6 +78,24 @@ def _damaged(loaded: LoadedExecution, error: DamagedRecord) -> DataLoss:
     return DataLoss(f"the history of workflow {key.workflow_id}, run {key.run_id} is damaged")
 
 
+async def stored_batches(shard: Shard, loaded: LoadedExecution) -> Sequence[bytes]:
+    """The whole history of a closed run, as serialised `History` messages that follow each other.
+
+    Raises:
+        DataLoss: some of it is damaged, or missing.
+        Unavailable: some of it was lost before it was written.
+    """
+    batches: list[bytes] = []
+    reached, end = 1, loaded.state.next_event_id
+    while reached < end:
+        records = await _stored(shard, loaded, reached, end)
+        batches += [record.events for record in records]
+        if not records or records[0].first_event_id != reached:
+            raise DataLoss(f"the history of workflow {loaded.key.workflow_id}, run {loaded.key.run_id} has gaps")
+        reached = records[-1].first_event_id + records[-1].event_count
+    return batches
+
+
 async def read_reverse(
     shard: Shard, loaded: LoadedExecution, to_event_id: int, count_max: int
 ) -> Sequence[HistoryEvent]:

@@ -45,6 +45,17 @@ RETENTION_DELETES = Family(
     (),
     "workflow_cleanup_delete",
 )
+ARCHIVED = Family("archived", Kind.COUNTER, "Workflows brought to the archive, and deleted then.")
+ARCHIVE_FAILURES = Family(
+    "archive_failures",
+    Kind.COUNTER,
+    "Attempts to bring a workflow to the archive that failed; it is kept.",
+    (),
+    "history_archiver_archive_transient_error, history_archiver_archive_non_retryable_error",
+)
+ARCHIVE_WAITING = Family(
+    "archive_waiting", Kind.GAUGE, "Workflows whose retention has ended and that are kept until they are archived."
+)
 TIMER_LAG = Family("task_latency_seconds", Kind.HISTOGRAM, "How late timers were looked at.", (), "task_latency_queue")
 REDISPATCHES = Family("redispatches", Kind.COUNTER, "Times that the tasks of a queue were offered again.")
 
@@ -117,6 +128,9 @@ FAMILIES = (
     CACHE_MISSES,
     CACHE_SIZE,
     RETENTION_DELETES,
+    ARCHIVED,
+    ARCHIVE_FAILURES,
+    ARCHIVE_WAITING,
     TIMER_LAG,
     REDISPATCHES,
     SHARDS_OWNED,
@@ -164,6 +178,8 @@ class HistoryMetrics:
     cache_hits: int = 0
     cache_misses: int = 0
     retention_deletes: int = 0
+    archived: int = 0
+    archive_failures: int = 0
     redispatches: int = 0
     shards_taken: int = 0
     shards_given_back: int = 0
@@ -198,6 +214,8 @@ class HistoryMetrics:
             (CACHE_HITS, self.cache_hits),
             (CACHE_MISSES, self.cache_misses),
             (RETENTION_DELETES, self.retention_deletes),
+            (ARCHIVED, self.archived),
+            (ARCHIVE_FAILURES, self.archive_failures),
             (REDISPATCHES, self.redispatches),
             (SHARDS_TAKEN, self.shards_taken),
             (SHARDS_GIVEN_BACK, self.shards_given_back),

@@ -27,6 +27,7 @@ from perdure.history.outbound import Outbound
 from perdure.history.overdue import OverdueWalk, waiting_tasks
 from perdure.history.shard import Shard
 from perdure.kernel.addressing import workflow_id_of
+from perdure.kernel.archive.store import ArchiveStore, NoArchive
 from perdure.kernel.call import Call
 from perdure.kernel.deployments.routing import NoVersions, VersionRouting
 from perdure.kernel.errors import NotOwner, ServiceError, Unavailable, Unimplemented
@@ -78,15 +79,17 @@ class HistoryService:
         history: HistoryClient | None = None,
         endpoints: NexusEndpointDirectory | None = None,
         deployments: VersionRouting | None = None,
+        archive: ArchiveStore | None = None,
     ) -> None:
         """Say where tasks go, where batch jobs look for executions, and where letters and operations go: to `history`,
         or to this process if it is alone. Nexus operations are started at `endpoints`; `deployments` say which versions
-        of workers there are. Called once, at first.
+        of workers there are. Closed workflows go to the `archive`, if there is one. Called once, at first.
         """
         self._matching = matching
         self._outbound.matching = matching
         self.engine.endpoints = endpoints or NoNexusEndpoints()
         self.engine.deployments = deployments or NoVersions()
+        self.engine.archive = archive or NoArchive()
         self._outbound.messages = Messages(self.engine, history or self)
         self._outbound.nexus = NexusMessages(self.engine, history or self, matching)
         self._outbound.batches = BatchWorker(self.engine, history or self, visibility)

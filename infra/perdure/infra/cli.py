@@ -77,6 +77,15 @@ _OpenAnyway = Annotated[
     bool, typer.Option("--open-anyway", help="Let everybody in, though the database has namespaces of accounts.")
 ]
 
+_ArchiveUri = Annotated[
+    str,
+    typer.Option(
+        "--archive",
+        help="Where closed workflows go when their retention ends: a directory, or s3://bucket/prefix with "
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL in the environment.",
+    ),
+]
+
 # Of a test server.
 _TimeSkipping = Annotated[
     bool,
@@ -128,6 +137,7 @@ def dev(
     outgoing_authority: _OutgoingAuthority = None,
     audit_dir: _AuditDir = None,
     open_anyway: _OpenAnyway = False,
+    archive: _ArchiveUri = "",
     time_skipping: _TimeSkipping = False,
     enable_time_skipping: _EnableTimeSkipping = False,
     log_level: Annotated[str, typer.Option(help=f"One of {', '.join(logs.LEVELS)}.")] = "warn",
@@ -156,6 +166,8 @@ def dev(
             secure=asked if secure else None,
             open_anyway=open_anyway,
             time_skipping=options.TimeSkippingOptions(locked=not enable_time_skipping) if time_skipping else None,
+            archive=archive,
+            environment=os.environ,
         )
     except options.BadFlag as error:
         raise typer.BadParameter(str(error), param_hint=error.flag) from None

@@ -22,6 +22,8 @@ DEFAULT = "default"
 MASK = "***"
 #: Up to the last `@`, wherever it is: an address that is not encoded as it should be must not show its password.
 _PASSWORD = re.compile(r"(://[^:@/?#]*:).*@")
+#: Names of settings whose values are never shown.
+_SECRET = ("password", "secret_access_key")
 _PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password[^=&]*=)[^&#]*", re.IGNORECASE)
 
 TreePath = tuple[str, ...]
@@ -76,7 +78,7 @@ def show(loaded: Loaded) -> Iterator[str]:
         if value is None:
             yield f"# {key} is not set"
         else:
-            shown = MASK if path[-1] == "password" and value else masked(value) if isinstance(value, str) else value
+            shown = MASK if path[-1] in _SECRET and value else masked(value) if isinstance(value, str) else value
             yield f"{key} = {json.dumps(shown)}  # {origin}"
 
 

@@ -11,6 +11,9 @@ import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 
 from perdure.infra import overrides
+from perdure.infra.archive import S3Access
+from perdure.kernel.archive import places
+from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import DEVELOPMENT, Limits, NamespaceLimits
 
 DEFAULT_NAMESPACE = "default"
@@ -44,6 +47,14 @@ class Secure:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveOptions:
+    """Where closed workflows go; `s3` is needed for buckets."""
+
+    uri: str
+    s3: S3Access | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TimeSkippingOptions:
     """Of a test server: whether time goes by as it does until a client unlocks it."""
 
@@ -68,6 +79,7 @@ class Options:
     secure: Secure | None = None
     open_anyway: bool = False
     time_skipping: TimeSkippingOptions | None = None
+    archive: ArchiveOptions | None = None
 
     @property
     def host(self) -> str:
@@ -106,8 +118,14 @@ def from_flags(
     secure: Secure | None = None,
     open_anyway: bool = False,
     time_skipping: TimeSkippingOptions | None = None,
+    archive: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> Options:
-    """Raises BadFlag."""
+    """`environment` is where keys of an archive's bucket are.
+
+    Raises:
+        BadFlag: one makes no sense.
+    """
     namespaces, search_attributes = list(namespaces), list(search_attributes)
     if time_skipping is not None and (secure is not None or database is not None):
         raise BadFlag("--time-skipping", "is for tests: it needs --ephemeral, and goes without --secure")
@@ -131,7 +149,26 @@ def from_flags(
         secure=secure,
         open_anyway=open_anyway,
         time_skipping=time_skipping,
+        archive=_archive(archive, environment or {}) if archive else None,
     )
+
+
+def _archive(uri: str, environment: Mapping[str, str]) -> ArchiveOptions:
+    """A path is a directory, so that nobody has to write it as a URI. Buckets are reached as AWS's own tools do it."""
+    if "://" not in uri:
+        uri = f"file://{Path(uri).absolute()}"
+    try:
+        place = places.parse(uri)
+    except InvalidArgument as error:
+        raise BadFlag("--archive", error.message) from None
+    if place.scheme != "s3":
+        return ArchiveOptions(uri)
+    key_id, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    if not key_id or not secret:
+        raise BadFlag("--archive", "a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment")
+    return ArchiveOptions(uri, S3Access(endpoint or f"https://s3.{region}.amazonaws.com", region, key_id, secret))
 
 
 def _check_networks(names: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from perdure.frontend.transport import Ports
 from perdure.history.ownership import SoleOwner
 from perdure.history.service import HistoryService, Reclaimer
 from perdure.infra import belonging
+from perdure.infra.archive import Archive
 from perdure.infra.exporters import PrometheusExporter
 from perdure.infra.http import HttpServer, Page
 from perdure.infra.old_usage import OldUsage
@@ -37,12 +38,12 @@ from perdure.infra.sqlite import (
     SqliteUsageStore,
     SqliteVisibilityStore,
 )
-from perdure.kernel.clock import SkippingClock
+from perdure.kernel.clock import SkippingClock, SystemClock
 from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.limits import NamespaceLimits
-from perdure.kernel.namespace import DAY_NS, Namespace
+from perdure.kernel.namespace import DAY_NS, NOT_ARCHIVED, Archival, Namespace
 from perdure.kernel.runtime import Runtime
 from perdure.matching.configurations import Configurations
 from perdure.matching.service import MatchingService
@@ -93,14 +94,17 @@ class EmbeddedServer:
         self._deployments = Deployments(SqliteDeploymentStore(self._database), runtime, limits)
         self._matching = MatchingService(runtime, limits, self._history, self._configurations, self._deployments)
         visibility = SqliteVisibilityStore(self._database)
+        self._archive = _archive(options)
         endpoints = NexusEndpoints(SqliteNexusEndpointStore(self._database), runtime.clock)
-        self._history.connect(self._matching, visibility, endpoints=endpoints, deployments=self._deployments)
+        self._history.connect(
+            self._matching, visibility, endpoints=endpoints, deployments=self._deployments, archive=self._archive
+        )
         self._tenancy = tenancy
         self._ports: Ports | None = None
         self._pages = ""
         reclaimer = Reclaimer(self._history)
         if tenancy is not None:
-            tenancy.connect(self._namespaces, endpoints, reclaimer, self._endpoints, usage)
+            tenancy.connect(self._namespaces, endpoints, reclaimer, self._endpoints, usage, self._archival)
         self._skipping = _time_skipping(options, runtime, self._history, self._matching)
         self._gateway = Gateway(
             runtime,
@@ -118,6 +122,7 @@ class EmbeddedServer:
             guard=tenancy.guard if tenancy else None,
             also=tenancy.services() if tenancy else self._test_services(),
             acts=tenancy.acts if tenancy else None,
+            archive=self._archive,
         )
         name_of = self._namespaces.name_of
         exporter = PrometheusExporter(
@@ -227,6 +232,8 @@ class EmbeddedServer:
         await self._old_usage.stop()
         await self._ownership.stop()
         await self._history.stop()
+        if self._archive is not None:
+            await self._archive.aclose()
         await self._database.close()
 
     async def _check_namespaces(self) -> None:
@@ -254,11 +261,33 @@ class EmbeddedServer:
                     created_at_ns=self._runtime.clock.now_ns(),
                     retention_ns=DAY_NS if self._skipping is None else _TEST_RETENTION_NS,
                 )
-                await self._namespaces.create(with_attributes(namespace, self._options.search_attributes))
+                await self._namespaces.create(self._as_asked(namespace))
                 continue
-            changed = with_attributes(namespace, self._options.search_attributes)
+            changed = self._as_asked(namespace)
             if changed != namespace:
                 await self._namespaces.update(msgspec.structs.replace(changed, version=namespace.version + 1))
+
+    def _as_asked(self, namespace: Namespace) -> Namespace:
+        """With the search attributes of the options, and archived unless somebody has decided on that before."""
+        namespace = with_attributes(namespace, self._options.search_attributes)
+        if not namespace.history_archival.uri:
+            namespace = msgspec.structs.replace(namespace, history_archival=self._archival)
+        if not namespace.visibility_archival.uri:
+            namespace = msgspec.structs.replace(namespace, visibility_archival=self._archival)
+        return namespace
+
+    @property
+    def _archival(self) -> Archival:
+        """Of new namespaces."""
+        archive = self._options.archive
+        return NOT_ARCHIVED if archive is None else Archival(enabled=True, uri=archive.uri)
+
+
+def _archive(options: Options) -> Archive | None:
+    """On the system's clock, whatever the server's is: buckets refuse requests of another time."""
+    if options.archive is None:
+        return None
+    return Archive(options.archive.uri, SystemClock(), s3=options.archive.s3, by_default=True)
 
 
 def _time_skipping(

@@ -13,6 +13,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from perdure.kernel.archive import places
+from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import ControlLimits, Limits, NamespaceLimits
 from perdure.kernel.membership import DATA_PLANE, SHARDS_MAX, Role
 
@@ -193,6 +195,46 @@ class ControlPlane(_Section):
     limits: dict[str, int] = {}
 
 
+def _archive_uri(uri: str) -> str:
+    try:
+        places.parse(uri)
+    except InvalidArgument as error:
+        raise ValueError(error.message) from None
+    return uri
+
+
+ArchiveUri = Annotated[str, AfterValidator(_archive_uri)]
+
+
+class ArchiveS3(_Section):
+    """How buckets are reached, and with which keys. Without an `endpoint` they are AWS's."""
+
+    endpoint: Annotated[str, _one_of("http", "https")] | None = None
+    region: str = "us-east-1"
+    access_key_id: str = ""
+    secret_access_key: str = ""
+
+
+class ArchiveSettings(_Section):
+    """Without a `uri` there is no archive. Namespaces may have theirs there, or below it, or below one of `also`; new
+    ones that do not say are archived there if `by_default`. All processes need the same.
+    """
+
+    uri: ArchiveUri | None = None
+    also: list[ArchiveUri] = []
+    by_default: bool = False
+    s3: ArchiveS3 = ArchiveS3()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.also and self.uri is None:
+            raise ValueError("uri must be set too")
+        has_bucket = any(uri is not None and uri.startswith("s3://") for uri in (self.uri, *self.also))
+        if has_bucket and not (self.s3.access_key_id and self.s3.secret_access_key):
+            raise ValueError("s3.access_key_id and s3.secret_access_key must be set too")
+        return self
+
+
 class Tracing(_Section):
     """Without an `endpoint` there is no tracing. `ratio` is the part of the traces that is recorded, of those that
     begin here; what a client has begun is recorded if the client says so.
@@ -226,6 +268,7 @@ class Settings(BaseSettings):
     internal_tls: InternalTls = InternalTls()
     tls: Tls = Tls()
     control_plane: ControlPlane = ControlPlane()
+    archive: ArchiveSettings = ArchiveSettings()
     tracing: Tracing = Tracing()
     limits: dict[str, int] = {}
     namespace_limits: dict[str, int] = {}

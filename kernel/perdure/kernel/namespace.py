@@ -18,6 +18,16 @@ DEPRECATED = 2
 DELETED = 3
 
 
+class Archival(msgspec.Struct, frozen=True):
+    """Whether something of closed workflows is archived, and where, by a URI. One that is named once stays."""
+
+    enabled: bool = False
+    uri: str = ""
+
+
+NOT_ARCHIVED = Archival()
+
+
 class Namespace(msgspec.Struct, frozen=True):
     """A namespace as it is stored. Evolution rule: new fields go to the end and have a default.
 
@@ -46,6 +56,13 @@ class Namespace(msgspec.Struct, frozen=True):
     account_id: str = ""
     wish: int = 0
     attribute_names: dict[str, str] = {}
+    history_archival: Archival = NOT_ARCHIVED
+    visibility_archival: Archival = NOT_ARCHIVED
+
+    @property
+    def archives(self) -> bool:
+        """Whether workflows have to be in the archive before they go."""
+        return self.history_archival.enabled or self.visibility_archival.enabled
 
     @property
     def shown_attributes(self) -> Mapping[str, int]:

@@ -26,13 +26,14 @@ from perdure.api.audit.export import AuditExporter
 from perdure.api.audit.sinks.batches import Batch, Sink
 from perdure.api.audit.sinks.files import FileSpec
 from perdure.api.audit.sinks.making import SinkMaker, SinkSpec, about, decode, secret_of
-from perdure.api.audit.sinks.s3 import S3Sink, S3Spec, signed
+from perdure.api.audit.sinks.s3 import S3Sink, S3Spec
 from perdure.api.audit.sinks.webhooks import WebhookSpec, new_secret
 from perdure.api.data.tables import ResourceRow
 from perdure.api.outgoing.addresses import AllowedAddresses, is_public
 from perdure.api.outgoing.calls import CallFailed, GuardedCalls
 from perdure.api.resources import audit_exports
 from perdure.kernel import errors
+from perdure.kernel.aws_signature import signed
 from perdure.kernel.clock import SECOND_NS, VirtualClock
 from perdure.kernel.entropy import Entropy
 from tests.support.control_plane import ControlBench, Owner
@@ -240,10 +241,11 @@ async def test_objects_are_not_made_for_each_record(still_bench: ControlBench) -
     assert request.path.startswith(f"/logs/{owner.account_id}/")
 
 
-def test_requests_are_signed_as_aws_does() -> None:
+@pytest.mark.parametrize("query", ["", "?list-type=2&prefix=a%2Fb%20c&max-keys=3"])
+def test_requests_are_signed_as_aws_does(query: str) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     spec = S3Spec("https://s3.example.com:9000", "eu-west-1", "logs", "AKIDEXAMPLE", "a/secret+key")
-    url = "https://s3.example.com:9000/logs/a%20b/%C3%A9.jsonl"
+    url = f"https://s3.example.com:9000/logs/a%20b/%C3%A9.jsonl{query}"
     ours = signed(spec, "PUT", url, b"body", now)
     theirs = AWSRequest("PUT", url, data=b"body", headers={"x-amz-content-sha256": ours["x-amz-content-sha256"]})
     signer = S3SigV4Auth(Credentials(spec.access_key_id, spec.secret_access_key), "s3", spec.region)

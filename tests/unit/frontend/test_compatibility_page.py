@@ -14,7 +14,7 @@ UNCOMPARED = """
     GetClusterInfo GetSystemInfo ListClusters ListNamespaces DeleteNamespace
     LockTimeSkipping UnlockTimeSkipping UnlockTimeSkippingWithSleep Sleep SleepUntil GetCurrentTime
     AddSearchAttributes RemoveSearchAttributes ListSearchAttributes GetSearchAttributes
-    ListArchivedWorkflowExecutions ListBatchOperations ListScheduleMatchingTimes ListWorkerDeployments
+    ListBatchOperations ListScheduleMatchingTimes ListWorkerDeployments
     PollNexusTaskQueue
 """
 _RENEW = "COMPATIBILITY_PAGE=docs/compatibility.md python -m pytest tests/differential -n 2"

@@ -104,7 +104,7 @@ def test_each_value_is_shown_with_its_origin_and_no_password(file: Path) -> None
     assert "shards = 512  # default" in lines
     assert "# redis.url is not set" in lines
     assert f'databases.main = "postgresql://perdure:***@db1/perdure"  # file {file}' in lines
-    assert not [line for line in lines if "secret" in line]
+    assert not [line for line in lines if "secret" in line.partition(" = ")[2]]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_documented_file_is_one(tmp_path: Path) -> None:
     path.write_text(text)
     settings = load(path, {}).settings
     assert tomllib.loads(text).keys() == Settings.model_fields.keys()
-    examples = {"databases", "redis", "internal_tls", "tls", "control_plane", "namespaces", "tracing"}
+    examples = {"databases", "redis", "internal_tls", "tls", "control_plane", "namespaces", "tracing", "archive"}
     examples |= {"limits", "namespace_limits"}
     assert settings.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert settings.all_limits() == Limits()
@@ -216,3 +216,13 @@ def test_the_documented_file_is_one(tmp_path: Path) -> None:
 
 def test_no_lease_outlasts_those_who_wait_for_its_end() -> None:
     assert min(ownership.PATIENCE_S, moves.FAREWELL_S_MAX) > LEASE_S_MAX
+
+
+def test_an_archive_shows_no_secret_and_needs_what_belongs_to_it() -> None:
+    s3 = {"access_key_id": "key", "secret_access_key": "hidden"}
+    lines = list(show(load(None, {"archive": {"uri": "s3://bucket/prefix", "s3": s3}})))
+    assert 'archive.uri = "s3://bucket/prefix"  # flag' in lines
+    assert not [line for line in lines if "hidden" in line]
+    for archive in ({"uri": "s3://bucket"}, {"also": ["file:///a"]}, {"uri": "/a"}, {"uri": "file:///a/../b"}):
+        with pytest.raises(BadSettings):
+            load(None, {"archive": archive})

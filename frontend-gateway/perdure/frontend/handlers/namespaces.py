@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import ArchivalState, NamespaceState, ReplicationState
+from temporalio.api.enums.v1 import NamespaceState, ReplicationState
 from temporalio.api.namespace.v1 import BadBinaryInfo, NamespaceConfig, NamespaceInfo
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
@@ -20,9 +20,11 @@ from temporalio.api.workflowservice.v1 import (
     UpdateNamespaceResponse,
 )
 
+from perdure.frontend import archival
 from perdure.frontend.handlers.cluster import CLUSTER_NAME
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import check_namespace_name, check_state
+from perdure.kernel.archive.store import ArchiveStore
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.errors import Aborted, InvalidArgument, NamespaceAlreadyExists
 from perdure.kernel.ids import NamespaceId, NamespaceName
@@ -45,10 +47,11 @@ _STATE_CHANGES = {(REGISTERED, DEPRECATED), (REGISTERED, DELETED), (DEPRECATED, 
 class NamespaceHandlers:
     """Answers for the namespaces of one cluster. No namespace is global: there is nothing to replicate to."""
 
-    def __init__(self, runtime: Runtime, limits: Limits, namespaces: Namespaces) -> None:
+    def __init__(self, runtime: Runtime, limits: Limits, namespaces: Namespaces, archive: ArchiveStore) -> None:
         self._runtime = runtime
         self._limits = limits
         self._namespaces = namespaces
+        self._archive = archive
 
     async def register(self, request: RegisterNamespaceRequest) -> RegisterNamespaceResponse:
         check_namespace_name(request.namespace)
@@ -65,6 +68,12 @@ class NamespaceHandlers:
             data=dict(request.data),
             retention_ns=retention_ns,
             created_at_ns=self._runtime.clock.now_ns(),
+            history_archival=archival.first(
+                request.history_archival_state, request.history_archival_uri, self._archive
+            ),
+            visibility_archival=archival.first(
+                request.visibility_archival_state, request.visibility_archival_uri, self._archive
+            ),
         )
         _check_data(namespace.data)
         try:
@@ -140,6 +149,18 @@ class NamespaceHandlers:
         if config.HasField("workflow_execution_retention_ttl"):
             retention_ns = _retention_ns(config.workflow_execution_retention_ttl)
             namespace = msgspec.structs.replace(namespace, retention_ns=retention_ns)
+        namespace = msgspec.structs.replace(
+            namespace,
+            history_archival=archival.changed(
+                namespace.history_archival, config.history_archival_state, config.history_archival_uri, self._archive
+            ),
+            visibility_archival=archival.changed(
+                namespace.visibility_archival,
+                config.visibility_archival_state,
+                config.visibility_archival_uri,
+                self._archive,
+            ),
+        )
         if config.bad_binaries.binaries:
             marked = dict(namespace.bad_binaries)
             for checksum, info in config.bad_binaries.binaries.items():
@@ -164,8 +185,10 @@ class NamespaceHandlers:
         retention.FromNanoseconds(namespace.retention_ns)
         config = NamespaceConfig(
             workflow_execution_retention_ttl=retention,
-            history_archival_state=ArchivalState.ARCHIVAL_STATE_DISABLED,
-            visibility_archival_state=ArchivalState.ARCHIVAL_STATE_DISABLED,
+            history_archival_state=archival.state_of(namespace.history_archival),
+            history_archival_uri=namespace.history_archival.uri,
+            visibility_archival_state=archival.state_of(namespace.visibility_archival),
+            visibility_archival_uri=namespace.visibility_archival.uri,
         )
         config.bad_binaries.SetInParent()
         for checksum, info in namespace.bad_binaries.items():

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Memo, SearchAttributes, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.filter.v1 import StartTimeFilter, WorkflowExecutionFilter, WorkflowTypeFilter
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     CountWorkflowExecutionsResponse,
-    ListArchivedWorkflowExecutionsRequest,
-    ListArchivedWorkflowExecutionsResponse,
     ListClosedWorkflowExecutionsRequest,
     ListClosedWorkflowExecutionsResponse,
     ListOpenWorkflowExecutionsRequest,
@@ -31,7 +28,8 @@ from perdure.frontend.pipeline import NamespacedHandler
 from perdure.kernel.call import Call
 from perdure.kernel.errors import InvalidArgument
 from perdure.kernel.limits import Limits
-from perdure.kernel.persistence.visibility import VisibilityRecord, VisibilityStore
+from perdure.kernel.persistence.visibility import VisibilityStore
+from perdure.kernel.visibility.infos import execution_info
 
 _Page = tuple[list[WorkflowExecutionInfo], bytes]
 
@@ -45,7 +43,6 @@ class VisibilityHandlers:
             "ScanWorkflowExecutions": self.scan,
             "ListOpenWorkflowExecutions": self.list_open,
             "ListClosedWorkflowExecutions": self.list_closed,
-            "ListArchivedWorkflowExecutions": self.list_archived,
             "CountWorkflowExecutions": self.count,
         }
 
@@ -87,11 +84,6 @@ class VisibilityHandlers:
         executions, token = await self._page(call, query, request.maximum_page_size, request.next_page_token)
         return ListClosedWorkflowExecutionsResponse(executions=executions, next_page_token=token)
 
-    async def list_archived(
-        self, rpc: str, call: Call, request: ListArchivedWorkflowExecutionsRequest
-    ) -> ListArchivedWorkflowExecutionsResponse:
-        raise InvalidArgument("Cluster is not configured for visibility archival.")
-
     async def count(
         self, rpc: str, call: Call, request: CountWorkflowExecutionsRequest
     ) -> CountWorkflowExecutionsResponse:
@@ -110,34 +102,6 @@ class VisibilityHandlers:
         query = parse_for(text, call.namespace)
         page = await self._store.list(call.namespace.id, query, size, token)
         return [execution_info(record) for record in page.records], page.next_page_token
-
-
-def execution_info(record: VisibilityRecord) -> WorkflowExecutionInfo:
-    """A record as clients see it."""
-    info = WorkflowExecutionInfo(
-        execution=WorkflowExecution(workflow_id=record.workflow_id, run_id=record.run_id),
-        type=WorkflowType(name=record.workflow_type),
-        status=WorkflowExecutionStatus.ValueType(record.status),
-        task_queue=record.task_queue,
-        memo=Memo.FromString(record.memo),
-        search_attributes=SearchAttributes.FromString(record.indexed_fields),
-    )
-    info.start_time.FromNanoseconds(record.start_time_ns)
-    info.execution_time.FromNanoseconds(record.execution_time_ns)
-    if record.close_time_ns is not None:
-        info.close_time.FromNanoseconds(record.close_time_ns)
-        info.execution_duration.FromNanoseconds(record.close_time_ns - record.execution_time_ns)
-        # While a run is open these would be those of some earlier moment.
-        info.history_length = record.history_length
-        info.history_size_bytes = record.history_size_bytes
-        info.state_transition_count = record.state_transition_count
-    if record.parent_workflow_id is not None:
-        info.parent_execution.workflow_id = record.parent_workflow_id
-        info.parent_execution.run_id = record.parent_run_id or ""
-    if record.root_workflow_id is not None:
-        info.root_execution.workflow_id = record.root_workflow_id
-        info.root_execution.run_id = record.root_run_id or ""
-    return info
 
 
 def _within(attribute: str, times: StartTimeFilter) -> list[str]:

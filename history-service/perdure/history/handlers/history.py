@@ -14,14 +14,14 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseResponse,
 )
 
-from perdure.history import histories
+from perdure.history import archived, histories
 from perdure.history.engine import Engine
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.shard import Shard
 from perdure.history.tasks import HistoryPage, decode_page, promised_events
 from perdure.kernel.call import Call
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.errors import InvalidArgument, NotFound
 
 #: Clients for people, who are shown what is written; SDKs also see what a running task will have written.
 _PLAIN_READERS = frozenset({"temporal-cli", "temporal-ui"})
@@ -33,11 +33,18 @@ async def get_workflow_execution_history(
 ) -> GetWorkflowExecutionHistoryResponse:
     """Events of a run, page by page; with `wait_new_event`, an open run's last page waits for more.
 
-    A wait that ends without news answers with no events and a token to go on with.
+    A wait that ends without news answers with no events and a token to go on with. Of a run that is gone it is what the
+    archive has.
     """
     page = _page(request)
     execution = request.execution
-    loaded = await engine.get(call, execution.workflow_id, page.run_id if page else execution.run_id)
+    try:
+        loaded = await engine.get(call, execution.workflow_id, page.run_id if page else execution.run_id)
+    except NotFound:
+        count = _count(engine, request.maximum_page_size)
+        if (response := await archived.history(engine, call, request, page, count)) is None:
+            raise
+        return response
     if page is None:
         page = HistoryPage(loaded.key.run_id, 1)
     shard = loaded.shard

@@ -22,6 +22,7 @@ from perdure.infra.cluster.namespace_watch import NamespaceWatch
 from perdure.infra.cluster.watch import Watch
 from perdure.infra.cluster.wire import Calls
 from perdure.infra.tracing.roles import TracedHistory, TracedMatching
+from perdure.kernel.archive.store import ArchiveStore
 from perdure.kernel.deployments.directory import Deployments
 from perdure.kernel.limits import Limits
 from perdure.kernel.membership import DATA_PLANE, Member, Role, candidates
@@ -87,6 +88,7 @@ class ClusterNode:
         transport: Transport,
         news: News,
         tracer: Tracer | None = None,
+        archive: ArchiveStore | None = None,
     ) -> None:
         self._roles = frozenset(place.roles)
         self._shard_count = place.shard_count
@@ -135,7 +137,7 @@ class ClusterNode:
             self.matching.join(router.is_ours, router.knows, router.pass_on, router.hand_on, router.fetch)
         if self.history is not None:
             self.history.connect(
-                self.matching_router, stores.visibility, self.history_router, self.endpoints, self.deployments
+                self.matching_router, stores.visibility, self.history_router, self.endpoints, self.deployments, archive
             )
             self.matching_router.on_move(self.history.offer_moved)
 

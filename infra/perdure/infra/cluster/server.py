@@ -15,6 +15,7 @@ from perdure.frontend.services import Service
 from perdure.frontend.tls import ServerTls, nobody
 from perdure.frontend.transport import GrpcServer
 from perdure.frontend.transport import Ports as FrontPorts
+from perdure.infra.archive import Archive, S3Access
 from perdure.infra.cluster.metrics import channel_samples, news_samples
 from perdure.infra.cluster.node import INTERRUPTIBLE, ClusterNode, Place, Stores
 from perdure.infra.exporters import PrometheusExporter
@@ -40,9 +41,11 @@ from perdure.infra.rest.server import AsgiServer
 from perdure.infra.rest.site import Site
 from perdure.infra.rpc import Channels, InternalServer, TlsFiles
 from perdure.infra.settings import InternalTls, Settings
+from perdure.kernel.clock import SystemClock
 from perdure.kernel.limits import Limits, NamespaceLimits
 from perdure.kernel.membership import Role
 from perdure.kernel.metrics import Sample
+from perdure.kernel.namespace import NOT_ARCHIVED, Archival
 from perdure.kernel.news import NoNews
 from perdure.kernel.runtime import Runtime
 
@@ -95,6 +98,7 @@ class ClusterServer:
         self._news = RedisNews(settings.redis.url, cluster_id, runtime.entropy) if settings.redis.url else None
         self._transport = Channels(tls=tls)
         self._tracer = _tracer(settings)
+        self._archive = _archive(settings)
         self._node = node = ClusterNode(
             runtime,
             limits,
@@ -103,10 +107,14 @@ class ClusterServer:
             self._transport,
             self._news or NoNews(),
             self._tracer,
+            self._archive,
         )
         if tenancy is not None:
             usage = PostgresUsageStore(databases)
-            tenancy.connect(node.namespaces, node.endpoints, node.history_router, self._news or NoNews(), usage)
+            uri = settings.archive.uri if settings.archive.by_default else None
+            archival = Archival(enabled=True, uri=uri) if uri is not None else NOT_ARCHIVED
+            news = self._news or NoNews()
+            tenancy.connect(node.namespaces, node.endpoints, node.history_router, news, usage, archival)
         # What others than the gateway serve, on its ports if it is here: as it is, and received for HTTP.
         served, received = tenancy.services() if tenancy else [], list[Service]()
         self._gateway: Gateway | None = None
@@ -152,6 +160,7 @@ class ClusterServer:
             guard=tenancy.guard if tenancy else None,
             also=served,
             acts=tenancy.acts if tenancy else None,
+            archive=self._archive,
         )
 
     def _open_api(self, gateway: Gateway) -> AsgiServer:
@@ -290,6 +299,8 @@ class ClusterServer:
         await self._transport.close()
         if self._news is not None:
             await self._news.stop()
+        if self._archive is not None:
+            await self._archive.aclose()
         await self._databases.close()
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close)
@@ -311,6 +322,17 @@ def _stores(databases: PostgresDatabases) -> Stores:
         PostgresTaskQueueStore(databases),
         PostgresDeploymentStore(databases),
     )
+
+
+def _archive(settings: Settings) -> Archive | None:
+    archive, s3 = settings.archive, settings.archive.s3
+    if archive.uri is None:
+        return None
+    access = None
+    if s3.access_key_id:
+        endpoint = s3.endpoint or f"https://s3.{s3.region}.amazonaws.com"
+        access = S3Access(endpoint, s3.region, s3.access_key_id, s3.secret_access_key)
+    return Archive(archive.uri, SystemClock(), archive.also, access, by_default=archive.by_default)
 
 
 async def _tenancy(settings: Settings, runtime: Runtime) -> ClusterTenancy | None:

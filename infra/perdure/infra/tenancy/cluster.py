@@ -35,7 +35,7 @@ from perdure.kernel.limits import NamespaceLimits
 from perdure.kernel.mailer import Mailer
 from perdure.kernel.membership import Role
 from perdure.kernel.metrics import Sample
-from perdure.kernel.namespace import NamespaceReclaimer
+from perdure.kernel.namespace import NOT_ARCHIVED, Archival, NamespaceReclaimer
 from perdure.kernel.news import News
 from perdure.kernel.persistence.usage import UsageStore
 from perdure.kernel.runtime import Runtime
@@ -70,6 +70,7 @@ class ClusterTenancy:
         reclaimer: NamespaceReclaimer,
         news: News,
         usage: UsageStore,
+        archival: Archival = NOT_ARCHIVED,
     ) -> None:
         """Raises:
         PolicyError: an RPC is missing from the table of who may call what.
@@ -90,7 +91,7 @@ class ClusterTenancy:
         self._control_plane = ControlPlane(
             runtime,
             self._access,
-            SharedNamespaces(namespaces, self._deletion, nexus),
+            SharedNamespaces(namespaces, self._deletion, nexus, archival),
             news,
             lambda: endpoints,
             usage,

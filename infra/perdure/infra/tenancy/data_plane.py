@@ -11,7 +11,7 @@ from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.nexus_endpoints import NexusEndpoints
 from perdure.kernel.errors import NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
-from perdure.kernel.namespace import Namespace
+from perdure.kernel.namespace import NOT_ARCHIVED, Archival, Namespace
 from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.persistence.namespaces import NamespaceConflict
 from perdure.kernel.persistence.nexus_endpoints import NexusEndpointConflict
@@ -20,15 +20,18 @@ from perdure.kernel.persistence.nexus_endpoints import NexusEndpointConflict
 class NamespaceRecords:
     """See `perdure.api.data_plane.NamespaceFollower`."""
 
-    def __init__(self, namespaces: Namespaces) -> None:
+    def __init__(self, namespaces: Namespaces, archival: Archival = NOT_ARCHIVED) -> None:
+        """`archival` is that of new namespaces. The control plane knows nothing of it."""
         self._namespaces = namespaces
+        self._archival = archival
 
     async def put(self, namespace: Namespace, *, overrule: bool = False) -> None:
         known = await self._find(namespace.id)
         if known is None:
-            await self._create(namespace)
+            await self._create(_archived(namespace, self._archival, self._archival))
             return
         _check_wish(known, namespace.wish, overrule)
+        namespace = _archived(namespace, known.history_archival, known.visibility_archival)
         if msgspec.structs.replace(namespace, version=known.version) != known:
             await self._update(known, namespace)
 
@@ -74,8 +77,14 @@ class NamespaceRecords:
 class SharedNamespaces(NamespaceRecords):
     """See `perdure.api.data_plane.DataPlane`."""
 
-    def __init__(self, namespaces: Namespaces, deletion: NamespaceDeletion, endpoints: NexusEndpoints) -> None:
-        super().__init__(namespaces)
+    def __init__(
+        self,
+        namespaces: Namespaces,
+        deletion: NamespaceDeletion,
+        endpoints: NexusEndpoints,
+        archival: Archival = NOT_ARCHIVED,
+    ) -> None:
+        super().__init__(namespaces, archival)
         self._deletion = deletion
         self._endpoints = endpoints
 
@@ -102,6 +111,10 @@ class SharedNamespaces(NamespaceRecords):
     async def delete_endpoint(self, endpoint_id: str) -> None:
         await self._endpoints.store.delete(endpoint_id)
         self._endpoints.forget()
+
+
+def _archived(namespace: Namespace, history: Archival, visibility: Archival) -> Namespace:
+    return msgspec.structs.replace(namespace, history_archival=history, visibility_archival=visibility)
 
 
 def _check_wish(known: Namespace, wish: int, overrule: bool) -> None:

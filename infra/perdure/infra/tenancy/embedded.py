@@ -41,7 +41,7 @@ from perdure.infra.tenancy.http import control_plane_server
 from perdure.infra.tenancy.reconciling import reconcile
 from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.limits import NamespaceLimits
-from perdure.kernel.namespace import DAY_NS, Namespace, NamespaceReclaimer
+from perdure.kernel.namespace import DAY_NS, NOT_ARCHIVED, Archival, Namespace, NamespaceReclaimer
 from perdure.kernel.news import LocalNews
 from perdure.kernel.persistence.executions import StoreError
 from perdure.kernel.persistence.usage import UsageStore
@@ -112,9 +112,10 @@ class EmbeddedTenancy:
         reclaimer: NamespaceReclaimer,
         endpoints: Callable[[], NamespaceEndpoints],
         usage: UsageStore,
+        archival: Archival = NOT_ARCHIVED,
     ) -> None:
         self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
-        self._data_plane = SharedNamespaces(namespaces, self._deletion, nexus)
+        self._data_plane = SharedNamespaces(namespaces, self._deletion, nexus, archival)
         # Whoever has started the server is the only one who reads this.
         mailer = PrintedMailer(sys.stderr.write)
         secure = self._secure

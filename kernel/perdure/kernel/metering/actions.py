@@ -40,9 +40,11 @@ DELETE_SCHEDULE: Final = "delete_schedule"
 SCHEDULE_FIRING: Final = "schedule_workflow"
 SCHEDULE_NEXUS: Final = "schedule_nexus_operation"
 CANCEL_NEXUS: Final = "request_nexus_operation_cancellation"
+#: A workflow that is brought to the archive.
+EXPORT: Final = "export"
 
-#: What a schedule does, which nobody has asked for at that moment.
-BACKGROUND: Final = frozenset({SCHEDULE_FIRING})
+#: What a schedule or the end of retention does, which nobody has asked for at that moment.
+BACKGROUND: Final = frozenset({SCHEDULE_FIRING, EXPORT})
 
 #: In place of a workflow's type.
 STANDALONE_ACTIVITY_TYPE: Final = "__standalone_activity"
