@@ -15,6 +15,7 @@ from perdure.history.fold import (
     child,
     external,
     nexus,
+    operation_execution,
     pause,
     reset,
     schedule,
@@ -41,6 +42,7 @@ _MACHINES = (
     pause,
     batch,
     nexus,
+    operation_execution,
     versioning,
 )
 
