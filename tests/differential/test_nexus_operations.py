@@ -146,7 +146,11 @@ def test_lists_and_counts(s: Script) -> None:
     terminate(s)
     query = f"Endpoint = '{endpoint(s)}' AND Service = 'payments' AND ExecutionStatus = 'Terminated'"
     s.await_until(lambda: s.call("CountNexusOperationExecutions", query=query, silent=True).count == 1)
-    s.call("ListNexusOperationExecutions", query=query)
+    # The real server shows the number of its division among the search attributes, which is nobody's.
+    (listed,) = s.call("ListNexusOperationExecutions", query=query, silent=True).operations
+    listed.ClearField("search_attributes")
+    s.note("listed", listed)
+    s.call("ListNexusOperationExecutions", query=f"Endpoint = '{endpoint(s)}' AND ExecutionStatus = 'Running'")
     s.call("CountNexusOperationExecutions", query=f"Endpoint = '{endpoint(s)}' GROUP BY ExecutionStatus")
     s.call("ListNexusOperationExecutions", query="NonExistentField = 'x'", refused=True)
 
