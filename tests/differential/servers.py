@@ -51,6 +51,8 @@ def real() -> Iterator[str]:
         "matching.numTaskqueueWritePartitions=1",
         "admin.matchingNamespaceTaskqueueToPartitionDispatchRate=4000",
         "activity.enableStandalone=true",
+        "nexusoperation.enableStandalone=true",
+        'system.refreshNexusEndpointsMinWait="0s"',
         "frontend.WorkflowPauseEnabled=true",
         "frontend.WorkflowTimeSkippingEnabled=true",
         "history.enableStandaloneActivityOperatorCommands=true",

@@ -49,7 +49,7 @@ from perdure.kernel.rpc import NexusAnswer, TaskObsolete
 from tests.differential import commands as c
 from tests.differential import updates as u
 from tests.support import reports
-from tests.support.playbook import Run, failure, start, wind_back
+from tests.support.playbook import Run, failure, recorded, start, wind_back
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SECONDS = st.sampled_from([0, 1, 3, 20])
@@ -321,11 +321,11 @@ class AnySequence(RuleBasedStateMachine):
             letter = OperationClosed(
                 "run", operation.scheduled_event_id, "", "token", 1, [], failure=failed, canceled=how == "canceled"
             )
-            self.attempt(nexus_operation.told_end, operation, letter)
+            self.attempt(recorded(nexus_operation.told_end), operation, letter)
         elif how in ("cancel away", "heard"):
             if operation.wants_cancel:
                 answer = NexusAnswer(failure=handler_failure("UNAVAILABLE", "") if how != "heard" else None)
-                self.attempt(nexus_operation.answer_cancel, operation, answer)
+                self.attempt(recorded(nexus_operation.answer_cancel), operation, answer)
         elif operation.wants_start:
             kind = {"away": "UNAVAILABLE", "no": "NOT_FOUND"}.get(how)
             response = Response()
@@ -334,7 +334,7 @@ class AnySequence(RuleBasedStateMachine):
             else:
                 response.start_operation.sync_success.SetInParent()
             answer = NexusAnswer(failure=handler_failure(kind, "")) if kind else NexusAnswer(response=response)
-            self.attempt(nexus_operation.answer_start, operation, answer)
+            self.attempt(recorded(nexus_operation.answer_start), operation, answer)
 
     @precondition(lambda self: self.state.signals_out)
     @rule(delivered=st.booleans())

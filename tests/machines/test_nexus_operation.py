@@ -23,7 +23,7 @@ from perdure.kernel.mail import OperationClosed
 from perdure.kernel.nexus_failures import handler_failure
 from perdure.kernel.rpc import NexusAnswer
 from tests.differential import commands as c
-from tests.support.playbook import Play, Run, buffered, change, event, failure, start
+from tests.support.playbook import Play, Run, buffered, change, event, failure, recorded, start
 
 SCHEDULED = 5
 ASYNC: dict[str, Any] = {"async_success": {"operation_token": "token"}}
@@ -43,11 +43,11 @@ def pending(run: Run) -> NexusOperation:
 def answered(run: Run, **response: Any) -> Play:
     """The handler has answered the request to start."""
     answer = NexusAnswer(response=Response(start_operation=response))
-    return run.decide(nexus_operation.answer_start, pending(run), answer)
+    return run.decide(recorded(nexus_operation.answer_start), pending(run), answer)
 
 
 def failed(run: Run, said: Failure) -> Play:
-    return run.decide(nexus_operation.answer_start, pending(run), NexusAnswer(failure=said))
+    return run.decide(recorded(nexus_operation.answer_start), pending(run), NexusAnswer(failure=said))
 
 
 def under_way(**attributes: Any) -> Run:
@@ -59,7 +59,7 @@ def under_way(**attributes: Any) -> Run:
 def closed(run: Run, **fields: Any) -> Play:
     request_id = pending(run).scheduled.request_id
     letter = OperationClosed("run-1", SCHEDULED, request_id, "token", 1, [], **fields)
-    return run.decide(nexus_operation.told_end, pending(run), letter)
+    return run.decide(recorded(nexus_operation.told_end), pending(run), letter)
 
 
 def test_an_operation_is_scheduled_and_its_handler_asked() -> None:
@@ -177,7 +177,7 @@ def canceling(**attributes: Any) -> Run:
 def test_the_handler_takes_note_of_a_cancellation() -> None:
     run = canceling()
     answer = NexusAnswer(response=Response())
-    run.decide(nexus_operation.answer_cancel, pending(run), answer).expect(
+    run.decide(recorded(nexus_operation.answer_cancel), pending(run), answer).expect(
         event("NexusOperationCancelRequestCompleted", id=11, requested_event_id=10, scheduled_event_id=5),
         event("WorkflowTaskScheduled", id=12),
         OfferWorkflowTask(),
@@ -189,10 +189,10 @@ def test_the_handler_takes_note_of_a_cancellation() -> None:
 def test_a_cancellation_is_told_again_until_it_is_heard() -> None:
     run = canceling()
     answer = NexusAnswer(failure=handler_failure("UNAVAILABLE", "away"))
-    run.decide(nexus_operation.answer_cancel, pending(run), answer).expect(change(NexusCancelAttemptFailed))
+    run.decide(recorded(nexus_operation.answer_cancel), pending(run), answer).expect(change(NexusCancelAttemptFailed))
     run.wake().expect(CancelNexusOperation(5))
     answer = NexusAnswer(failure=handler_failure("NOT_FOUND", "gone"))
-    run.decide(nexus_operation.answer_cancel, pending(run), answer).expect(
+    run.decide(recorded(nexus_operation.answer_cancel), pending(run), answer).expect(
         event("NexusOperationCancelRequestFailed", id=11, requested_event_id=10, scheduled_event_id=5, failure="gone"),
         event("WorkflowTaskScheduled", id=12),
         OfferWorkflowTask(),

@@ -43,7 +43,8 @@ from perdure.history.effects import (
 from perdure.history.fold import replay
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.kinds.workflow_agenda import Agenda
-from perdure.history.machines import nexus_operation, reset, update, workflow, workflow_task
+from perdure.history.machines import nexus_events, nexus_operation, reset, update, workflow, workflow_task
+from perdure.history.machines.nexus_operation import News
 from perdure.history.state.changes import AnyChange, Change, EventBuffered, EventsInherited, EventsRecorded
 from perdure.history.state.codec import decode_changes, decode_events, encode_changes, encode_events
 from perdure.history.state.execution import Activity, Child, Execution, WorkflowTask
@@ -434,6 +435,16 @@ def start(
     attributes = WorkflowExecutionStartedEventAttributes(**(usual | fields))
     run.beginning = run.decide(workflow.begin, attributes, request_id="", offer=offer)
     return run
+
+
+def recorded(decision: Callable[[Any, Any, Any], list[News]]) -> Callable[[Transition, Any, Any], None]:
+    """A decision on an operation, together with the events that it leads to."""
+
+    def decide(tx: Transition, operation: Any, told: Any) -> None:
+        for news in decision(tx, operation, told):
+            nexus_events.record(tx, operation, news)
+
+    return decide
 
 
 def failure(message: str = "boom", *, type: str = "Oops", non_retryable: bool = False, **info: Any) -> Failure:

@@ -50,9 +50,20 @@ OwnHandler = Callable[[Any], Awaitable[Message]]
 
 NAMESPACE_LENGTH_MAX = 1000
 #: A deprecated namespace goes on with what it runs and starts nothing new.
-_STARTS = frozenset({"StartWorkflowExecution", "SignalWithStartWorkflowExecution", "StartActivityExecution"})
+_STARTS = frozenset(
+    {
+        "StartWorkflowExecution",
+        "SignalWithStartWorkflowExecution",
+        "StartActivityExecution",
+        "StartNexusOperationExecution",
+    }
+)
 #: Fields that turn a read into one that waits for something to happen.
-_WATCHING = {"GetWorkflowExecutionHistory": "wait_new_event", "DescribeActivityExecution": "long_poll_token"}
+_WATCHING = {
+    "GetWorkflowExecutionHistory": "wait_new_event",
+    "DescribeActivityExecution": "long_poll_token",
+    "DescribeNexusOperationExecution": "long_poll_token",
+}
 #: By which some requests name their namespace if not by its name.
 _ID_FIELDS = ("namespace_id", "id")
 #: What it costs to look for a namespace whose id may be made up.

@@ -15,6 +15,7 @@ from perdure.frontend.handlers.deployments import DeploymentHandlers
 from perdure.frontend.handlers.namespaces import NamespaceHandlers
 from perdure.frontend.handlers.nexus_endpoints import NexusEndpointHandlers
 from perdure.frontend.handlers.nexus_polls import NexusPolls
+from perdure.frontend.handlers.operation_lists import OperationLists
 from perdure.frontend.handlers.schedules import ScheduleLists
 from perdure.frontend.handlers.search_attributes import SearchAttributeHandlers
 from perdure.frontend.handlers.tasks import WorkerAnswers
@@ -83,6 +84,7 @@ class Gateway:
                 **VisibilityHandlers(visibility, limits).handlers,
                 **ArchivedLists(archive, limits).handlers,
                 **ActivityLists(visibility, limits).handlers,
+                **OperationLists(visibility, limits).handlers,
                 **ScheduleLists(visibility, limits).handlers,
                 **BatchHandlers(runtime, history, visibility, limits).handlers,
                 **DeploymentHandlers(runtime, limits, deployments, matching).handlers,

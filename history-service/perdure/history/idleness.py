@@ -75,7 +75,7 @@ def _is_busy(loaded: Loaded[Any]) -> bool:
         return True
     if loaded.key.kind is ExecutionKind.SCHEDULE:
         return bool(loaded.agenda.owes)
-    if loaded.key.kind is ExecutionKind.ACTIVITY:
+    if loaded.key.kind in (ExecutionKind.ACTIVITY, ExecutionKind.NEXUS_OPERATION):
         return False
     task = state.workflow_task
     return bool(

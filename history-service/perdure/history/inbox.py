@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
 from perdure.history.engine import Engine
 from perdure.history.handlers import start, workflow
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.operation import LoadedOperation
 from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.history.machines import child as children
 from perdure.history.machines import nexus_operation, schedule
+from perdure.history.nexus_messages import record
 from perdure.history.state.changes import Metered, StartedBySchedule
 from perdure.history.transition import Transition
 from perdure.kernel import mail
 from perdure.kernel.call import Call
 from perdure.kernel.errors import NotFound
-from perdure.kernel.ids import ExecutionKey, RunId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, RunId, WorkflowKey
 from perdure.kernel.metering.actions import SCHEDULE_FIRING
 
 
@@ -97,12 +102,19 @@ class Inbox:
             await run.committed()
             raise NotFound("operation not found")
         pending = operation
-        self._engine.decide(call.namespace, run, lambda tx: nexus_operation.told_end(tx, pending, letter))
+        self._engine.decide(
+            call.namespace, run, lambda tx: record(tx, pending, nexus_operation.told_end(tx, pending, letter))
+        )
         await run.committed()
 
-    async def _caller(self, to: WorkflowKey, run_id: str) -> LoadedExecution:
+    async def _caller(self, to: WorkflowKey, run_id: str) -> Loaded[Any]:
         """The run that somebody means who knows it by this id, or the one that a reset has put in its place."""
         shard = self._engine.shard_of(to)
+        if to.kind is ExecutionKind.NEXUS_OPERATION:
+            standalone = await shard.find(LoadedOperation, to.run(RunId(run_id)))
+            if standalone is None:
+                raise NotFound("operation not found")
+            return standalone
         run = await shard.find(LoadedExecution, to.run(RunId(run_id)))
         while run is not None and run.state.reset_run_id and not run.state.running:
             run = await shard.find(LoadedExecution, to.run(RunId(run.state.reset_run_id)))

@@ -27,6 +27,8 @@ from perdure.history.state.changes import (
     EventsRecorded,
     HeartbeatContinued,
     Metered,
+    OperationCancelRequested,
+    OperationScheduled,
     UpdateRemoved,
 )
 from perdure.history.state.schedule_changes import ScheduleCreated, ScheduleUpdated
@@ -95,6 +97,8 @@ _CHANGES: Mapping[type, Callable[[Counts, Any, ExecutionKind], None]] = {
     ActivityExecutionScheduled: _always(actions.START_STANDALONE_ACTIVITY),
     ActivityExecutionCommanded: _commanded,
     HeartbeatContinued: _always(actions.WORKFLOW_HEARTBEAT),
+    OperationScheduled: _always(actions.SCHEDULE_NEXUS),
+    OperationCancelRequested: _always(actions.CANCEL_NEXUS),
     Metered: _metered,
     ScheduleCreated: _always(actions.CREATE_SCHEDULE),
     ScheduleUpdated: _always(actions.UPDATE_SCHEDULE),

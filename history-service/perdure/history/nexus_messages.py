@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import msgspec
 from temporalio.api.common.v1 import Link, Payload
@@ -19,9 +20,12 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.nexus.v1 import CancelOperationRequest, Request, StartOperationRequest
 
 from perdure.history.engine import Engine
+from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.table import KINDS
 from perdure.history.kinds.workflow import LoadedExecution
-from perdure.history.machines import nexus_operation
-from perdure.history.nexus_links import to_event
+from perdure.history.machines import nexus_events, nexus_operation, standalone_nexus
+from perdure.history.machines.nexus_operation import CancelTooLate, News, TimedOut
+from perdure.history.nexus_links import to_event, to_operation
 from perdure.history.state.changes import CallbackDelivered
 from perdure.history.state.execution import Execution
 from perdure.history.state.nexus import CallbackState, CompletionCallback, NexusOperation
@@ -36,7 +40,7 @@ from perdure.kernel.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from perdure.kernel.ids import ExecutionKey, NamespaceId, TaskKind, TaskQueueKey, WorkflowId, WorkflowKey
+from perdure.kernel.ids import ExecutionKey, ExecutionKind, NamespaceId, TaskKind, TaskQueueKey, WorkflowId, WorkflowKey
 from perdure.kernel.namespace import DELETED, Namespace
 from perdure.kernel.nexus_failures import handler_failure
 from perdure.kernel.prototime import timestamp
@@ -49,6 +53,18 @@ CALLBACK_TOKEN = "temporal-callback-token"
 OPERATION_TOKEN = "nexus-operation-token"
 OPERATION_TIMEOUT = "operation-timeout"
 
+#: How what is news of an operation is recorded by what has the operation.
+RECORD: Mapping[int, Callable[[Any, NexusOperation, News], None]] = {
+    ExecutionKind.WORKFLOW: nexus_events.record,
+    ExecutionKind.NEXUS_OPERATION: standalone_nexus.record,
+}
+
+
+def record(tx: Any, operation: NexusOperation, news: list[News]) -> None:
+    """Record all news of an operation."""
+    for each in news:
+        RECORD[tx.state.key.kind](tx, operation, each)
+
 
 class Caller(msgspec.Struct, frozen=True, array_like=True):
     """Who has started an operation: what a callback's token says. New fields go to the end and have a default."""
@@ -58,6 +74,7 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     run_id: str
     scheduled_event_id: int
     request_id: str
+    kind: int = ExecutionKind.WORKFLOW
 
 
 _caller = msgspec.msgpack.Decoder(Caller)
@@ -70,9 +87,12 @@ def token_of(caller: Caller) -> str:
 def caller_of(token: str) -> Caller:
     """Raises ValueError: it is no token of ours."""
     try:
-        return _caller.decode(base64.urlsafe_b64decode(json.loads(token)["d"]))
+        caller = _caller.decode(base64.urlsafe_b64decode(json.loads(token)["d"]))
     except (LookupError, TypeError, binascii.Error, msgspec.DecodeError, RecursionError) as error:
         raise ValueError("invalid callback token") from error
+    if caller.kind not in RECORD:
+        raise ValueError("invalid callback token")
+    return caller
 
 
 class NexusMessages:
@@ -119,15 +139,15 @@ class NexusMessages:
         limit_ns, timeout_type = nexus_operation.start_limit(operation, now_ns)
         if limit_ns < nexus_operation.REQUEST_TIMEOUT_NS_MIN:
             pending = operation
-            self._engine.decide(namespace, loaded, lambda tx: nexus_operation.time_out(tx, pending, timeout_type))
+            self._decide(namespace, loaded, pending, lambda tx: [TimedOut(timeout_type, attempted=True)])
             await loaded.committed()
             return
-        request = _start_request(namespace, loaded.state, operation, now_ns)
+        request = _start_request(namespace, loaded, operation, now_ns)
         answer = await self._request(namespace, operation, request, loaded.wall_ns(now_ns + limit_ns))
         found = await self._find(key, scheduled_event_id)
         if found is not None and found[1].wants_start:
             loaded, pending, namespace = found
-            self._engine.decide(namespace, loaded, lambda tx: nexus_operation.answer_start(tx, pending, answer))
+            self._decide(namespace, loaded, pending, lambda tx: nexus_operation.answer_start(tx, pending, answer))
             await loaded.committed()
 
     async def _cancel(self, key: ExecutionKey, scheduled_event_id: int) -> None:
@@ -141,9 +161,7 @@ class NexusMessages:
         limit_ns, timeout_type = nexus_operation.cancel_limit(operation, now_ns)
         if limit_ns < nexus_operation.REQUEST_TIMEOUT_NS_MIN:
             pending = operation
-            self._engine.decide(
-                namespace, loaded, lambda tx: nexus_operation.cancel_too_late(tx, pending, timeout_type)
-            )
+            self._decide(namespace, loaded, pending, lambda tx: [CancelTooLate(timeout_type)])
             await loaded.committed()
             return
         request = _cancel_request(operation, now_ns)
@@ -151,15 +169,24 @@ class NexusMessages:
         found = await self._find(key, scheduled_event_id)
         if found is not None and found[1].wants_cancel:
             loaded, pending, namespace = found
-            self._engine.decide(namespace, loaded, lambda tx: nexus_operation.answer_cancel(tx, pending, answer))
+            self._decide(namespace, loaded, pending, lambda tx: nexus_operation.answer_cancel(tx, pending, answer))
             await loaded.committed()
+
+    def _decide(
+        self,
+        namespace: Namespace,
+        loaded: Loaded[Any],
+        operation: NexusOperation,
+        decision: Callable[[nexus_operation.Owner], list[News]],
+    ) -> None:
+        self._engine.decide(namespace, loaded, lambda tx: record(tx, operation, decision(tx)))
 
     async def _find(
         self, key: ExecutionKey, scheduled_event_id: int
-    ) -> tuple[LoadedExecution, NexusOperation, Namespace] | None:
+    ) -> tuple[Loaded[Any], NexusOperation, Namespace] | None:
         """The run and its operation; None if one of them has ended. It is so until the next await."""
         namespace = await self._engine.namespace_of(key)
-        loaded = await self._engine.shard_of(key.workflow).find(LoadedExecution, key)
+        loaded = await self._engine.shard_of(key.workflow).find(KINDS[key.kind], key)
         if loaded is None or not loaded.state.running:
             return None
         operation = loaded.state.operations.get(scheduled_event_id)
@@ -220,12 +247,16 @@ class NexusMessages:
         await loaded.committed()
 
 
-def _start_request(namespace: Namespace, state: Execution, operation: NexusOperation, now_ns: int) -> Request:
+def _start_request(namespace: Namespace, loaded: Loaded[Any], operation: NexusOperation, now_ns: int) -> Request:
     scheduled = operation.scheduled
-    key = operation.scheduled_event_id
-    own_run = state.recorded_by(key)
-    caller = Caller(state.namespace_id, state.workflow_id, own_run, key, scheduled.request_id)
-    link = to_event(namespace.name, state.workflow_id, own_run, key, EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED)
+    key, kind, workflow_id = operation.scheduled_event_id, loaded.kind, loaded.key.workflow_id
+    if kind is ExecutionKind.WORKFLOW:
+        run_id = loaded.state.recorded_by(key)
+        link = to_event(namespace.name, workflow_id, run_id, key, EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED)
+    else:
+        run_id = loaded.key.run_id
+        link = to_operation(namespace.name, workflow_id, run_id)
+    caller = Caller(namespace.id, workflow_id, run_id, key, scheduled.request_id, kind)
     start = StartOperationRequest(
         service=scheduled.service,
         operation=scheduled.operation,
@@ -275,7 +306,8 @@ def _letter(
         failure=failure,
         canceled=canceled,
     )
-    return WorkflowKey(NamespaceId(caller.namespace_id), WorkflowId(caller.workflow_id)), letter
+    to = WorkflowKey(NamespaceId(caller.namespace_id), WorkflowId(caller.workflow_id), ExecutionKind(caller.kind))
+    return to, letter
 
 
 def _link(namespace: Namespace, state: Execution, callback: CompletionCallback) -> Link:

@@ -72,7 +72,7 @@ def _execution_reader(kind: type[Message]) -> _Reader:
     if "workflow_id" in fields and "activity_id" in fields:
         # An activity is addressed by its workflow, or by itself if it has none.
         return lambda request: request.workflow_id or request.activity_id
-    for name in ("workflow_id", "activity_id"):
+    for name in ("workflow_id", "activity_id", "operation_id"):
         if name in fields:
             return attrgetter(name)
     return _find(kind, _EXECUTIONS)

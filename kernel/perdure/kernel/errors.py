@@ -109,6 +109,18 @@ class ActivityExecutionAlreadyStarted(ServiceError):
         )
 
 
+class NexusOperationExecutionAlreadyStarted(ServiceError):
+    """A start of a standalone Nexus operation was refused by the id-reuse or id-conflict policy."""
+
+    code = Code.ALREADY_EXISTS
+
+    def __init__(self, message: str, start_request_id: str, run_id: str) -> None:
+        super().__init__(
+            message,
+            details.NexusOperationExecutionAlreadyStartedFailure(start_request_id=start_request_id, run_id=run_id),
+        )
+
+
 class QueryFailed(ServiceError):
     """The worker answered the query with a failure."""
 

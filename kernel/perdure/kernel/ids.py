@@ -19,6 +19,7 @@ class ExecutionKind(IntEnum):
     ACTIVITY = 1
     SCHEDULE = 2
     BATCH = 3
+    NEXUS_OPERATION = 4
 
 
 class WorkflowKey(NamedTuple):

@@ -168,6 +168,9 @@ class Limits(_Named):
         "frontend.WorkflowTimeSkippingMaxSkipPerSession",
         "how often the clock of a run may skip time if its configuration does not say",
     )
+    nexus_reason_max: int = _limit(
+        1000, "nexusoperation.limit.reasonLength", "length of the reason to end a standalone Nexus operation"
+    )
     callbacks_max: int = _limit(32, "system.maxCallbacksPerWorkflow", "callbacks attached to one workflow")
     callback_header_size_max: int = _limit(8192, "frontend.callbackHeaderMaxLength", "size of a callback's header")
     nexus_operation_token_max: int = _limit(

@@ -9,6 +9,21 @@ import msgspec
 from perdure.kernel.ids import NamespaceId
 from perdure.kernel.namespace import Namespace
 
+#: What a header may not have, since the server says it (`component.nexusoperations.disallowedHeaders`).
+DISALLOWED_HEADERS = frozenset(
+    {
+        "request-timeout",
+        "xdc-redirection-api",
+        "xdc-redirection",
+        "xdc-redirection-source-cell",
+        "caller-name",
+        "caller-type",
+        "call-initiation",
+        "temporal-principal-type",
+        "temporal-principal-name",
+    }
+)
+
 
 class NexusEndpoint(msgspec.Struct, frozen=True):
     """An endpoint as it is stored. Evolution rule: new fields go to the end and have a default.

@@ -50,6 +50,8 @@ ASKED: Mapping[str, Callable[[Any], int]] = {
     "QueryWorkflow": _one,
     "ResetWorkflowExecution": _one,
     "StartActivityExecution": _one,
+    "StartNexusOperationExecution": _one,
+    "RequestCancelNexusOperationExecution": _one,
     "CreateSchedule": _one,
     "UpdateSchedule": _one,
     "PatchSchedule": _one,

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Callback, Link, SearchAttributes, WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, VersioningBehavior, WorkerVersioningMode
+from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import VersioningOverride
 
@@ -105,6 +106,16 @@ def check_search_attributes(attributes: SearchAttributes, scene: Scene) -> None:
         raise InvalidArgument(
             f"total size of search attributes {size} exceeds size limit {limits.search_attributes_size_max}"
         )
+
+
+def check_user_metadata(metadata: UserMetadata, limits: Limits) -> None:
+    """Summary and details of a standalone execution."""
+    for what, size, limit in (
+        ("summary", metadata.summary.ByteSize(), limits.user_metadata_summary_max),
+        ("details", metadata.details.ByteSize(), limits.user_metadata_details_max),
+    ):
+        if size > limit:
+            raise InvalidArgument(f"user_metadata.{what} exceeds size limit. Length={size} Limit={limit}")
 
 
 def check_task_queue(owner: Message, field: str, limits: Limits, *, partition: bool = False) -> None:

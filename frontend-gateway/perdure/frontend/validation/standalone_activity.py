@@ -6,7 +6,6 @@ from typing import Any
 
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.enums.v1 import ActivityIdConflictPolicy, ActivityIdReusePolicy
-from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.workflowservice.v1 import (
     DeleteActivityExecutionRequest,
     DescribeActivityExecutionRequest,
@@ -26,6 +25,7 @@ from perdure.frontend.validation.rules import (
     check_links,
     check_run_id,
     check_search_attributes,
+    check_user_metadata,
     check_user_task_queue,
 )
 from perdure.kernel import activity_options
@@ -63,7 +63,7 @@ def check_start(request: StartActivityExecutionRequest, scene: Scene) -> None:
     _complete_policies(request)
     if request.input.ByteSize() > limits.blob_size_max:
         raise InvalidArgument("input exceeds length limit")
-    _check_user_metadata(request.user_metadata, limits)
+    check_user_metadata(request.user_metadata, limits)
     check_search_attributes(request.search_attributes, scene)
     if request.completion_callbacks:
         raise InvalidArgument("completion callbacks are not enabled for this namespace")
@@ -170,15 +170,6 @@ def _complete_policies(request: StartActivityExecutionRequest) -> None:
         request.id_conflict_policy = _Conflict.ACTIVITY_ID_CONFLICT_POLICY_FAIL
     elif conflict not in _Conflict.values():
         raise InvalidArgument(f"unsupported ID conflict policy: {conflict}")
-
-
-def _check_user_metadata(metadata: UserMetadata, limits: Limits) -> None:
-    for what, size, limit in (
-        ("summary", metadata.summary.ByteSize(), limits.user_metadata_summary_max),
-        ("details", metadata.details.ByteSize(), limits.user_metadata_details_max),
-    ):
-        if size > limit:
-            raise InvalidArgument(f"user_metadata.{what} exceeds size limit. Length={size} Limit={limit}")
 
 
 def _check_activity_id(activity_id: str, limits: Limits) -> None:

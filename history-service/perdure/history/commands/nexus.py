@@ -13,26 +13,12 @@ from perdure.history.commands import checks
 from perdure.history.commands.batch import Batch, Cause, CommandFailure
 from perdure.history.effects import CancelNexusOperation, StartNexusOperation
 from perdure.history.transition import Transition
+from perdure.kernel.nexus import DISALLOWED_HEADERS
 from perdure.kernel.prototime import duration, length_ns
 
 _BAD = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_NEXUS_OPERATION_ATTRIBUTES
 _BAD_CANCEL = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_NEXUS_OPERATION_ATTRIBUTES
 _NAME = "ScheduleNexusOperationCommandAttributes"
-
-#: What a header may not have, since the server says it (`component.nexusoperations.disallowedHeaders`).
-DISALLOWED_HEADERS = frozenset(
-    {
-        "request-timeout",
-        "xdc-redirection-api",
-        "xdc-redirection",
-        "xdc-redirection-source-cell",
-        "caller-name",
-        "caller-type",
-        "call-initiation",
-        "temporal-principal-type",
-        "temporal-principal-name",
-    }
-)
 
 _ENDS = {
     EventType.EVENT_TYPE_NEXUS_OPERATION_COMPLETED: "nexus_operation_completed_event_attributes",

@@ -45,7 +45,7 @@ def _cancel_requested(state: Execution, event: HistoryEvent) -> None:
 def _cancel_request_completed(state: Execution, event: HistoryEvent) -> None:
     operation = state.operations.get(_attributes(event).scheduled_event_id)
     if operation is not None and (cancel := operation.cancel) is not None:
-        _end_attempt(cancel, instant_ns(event.event_time))
+        end_attempt(cancel, instant_ns(event.event_time))
         cancel.told = True
 
 
@@ -53,12 +53,13 @@ def _cancel_request_failed(state: Execution, event: HistoryEvent) -> None:
     attributes = event.nexus_operation_cancel_request_failed_event_attributes
     operation = state.operations.get(attributes.scheduled_event_id)
     if operation is not None and (cancel := operation.cancel) is not None:
-        _end_attempt(cancel, instant_ns(event.event_time))
+        end_attempt(cancel, instant_ns(event.event_time))
         cancel.last_failure = attributes.failure
         cancel.told = cancel.refused = True
 
 
-def _end_attempt(attempted: NexusOperation | NexusCancel, at: int) -> None:
+def end_attempt(attempted: NexusOperation | NexusCancel, at: int) -> None:
+    """An attempt has come to its end, and none is due."""
     attempted.attempts += 1
     attempted.last_attempt_at = at
     attempted.last_failure = None
@@ -84,7 +85,7 @@ EVOLVE = {
 
 def _attempt_failed(state: Execution, change: NexusAttemptFailed) -> None:
     operation = state.operations[change.scheduled_event_id]
-    _end_attempt(operation, change.at)
+    end_attempt(operation, change.at)
     operation.last_failure = change.failure
     operation.next_attempt_at = change.next_at
 
@@ -92,7 +93,7 @@ def _attempt_failed(state: Execution, change: NexusAttemptFailed) -> None:
 def _cancel_attempt_failed(state: Execution, change: NexusCancelAttemptFailed) -> None:
     cancel = state.operations[change.scheduled_event_id].cancel
     assert cancel is not None
-    _end_attempt(cancel, change.at)
+    end_attempt(cancel, change.at)
     cancel.last_failure = change.failure
     cancel.next_attempt_at = change.next_at
 

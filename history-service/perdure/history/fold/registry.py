@@ -15,6 +15,7 @@ from perdure.history.fold import (
     child,
     external,
     nexus,
+    operation_execution,
     pause,
     reset,
     schedule,
@@ -42,6 +43,7 @@ _MACHINES = (
     pause,
     batch,
     nexus,
+    operation_execution,
     versioning,
     time_skipping,
 )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
-import msgspec
 from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import ActivityExecutionStatus, ActivityIdConflictPolicy, ActivityIdReusePolicy
 from temporalio.api.workflowservice.v1 import (
@@ -25,13 +21,13 @@ from temporalio.api.workflowservice.v1 import (
 
 from perdure.history.activity_info import execution_info
 from perdure.history.engine import Engine
+from perdure.history.handlers import watching
 from perdure.history.kinds.activity import LoadedActivity
 from perdure.history.machines import standalone_activity
 from perdure.history.machines.standalone_activity import Standalone
 from perdure.history.state.activity_execution import ActivityExecution
 from perdure.kernel.call import Call
-from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import ActivityExecutionAlreadyStarted, InvalidArgument
+from perdure.kernel.errors import ActivityExecutionAlreadyStarted
 from perdure.kernel.ids import ExecutionKind, NamespaceId, RunId, WorkflowId, WorkflowKey
 
 _Reuse = ActivityIdReusePolicy
@@ -44,17 +40,6 @@ _FAILED = (
     ActivityExecutionStatus.ACTIVITY_EXECUTION_STATUS_TIMED_OUT,
 )
 _DELETION_REASON = "Delete activity execution"
-
-
-class Sighting(msgspec.Struct, frozen=True, array_like=True):
-    """How far a run had come when it was described: the token by which callers wait for what comes next."""
-
-    run_id: str
-    state_transitions: int
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Sighting)
 
 
 async def start_activity_execution(
@@ -124,21 +109,15 @@ async def describe_activity_execution(
     """
     loaded = await engine.get_as(LoadedActivity, call, request.activity_id, request.run_id)
     if request.long_poll_token:
-        try:
-            seen = _decoder.decode(request.long_poll_token)
-        except msgspec.DecodeError:
-            raise InvalidArgument("invalid long poll token") from None
-        if seen.run_id != loaded.key.run_id:
-            raise InvalidArgument("long poll token does not match execution")
-        changed = await _wait(engine, call, loaded, lambda state: state.state_transitions != seen.state_transitions)
-        if changed is None:
+        news = await watching.changed(engine, call, loaded, request.long_poll_token)
+        if news is None:
             return DescribeActivityExecutionResponse()
-        loaded = changed
+        loaded = news
     state = loaded.state
     response = DescribeActivityExecutionResponse(
         run_id=state.run_id,
         info=execution_info(state, request, engine.runtime.clock.now_ns()),
-        long_poll_token=_encoder.encode(Sighting(state.run_id, state.state_transitions)),
+        long_poll_token=watching.sighting(loaded),
     )
     scheduled = state.activity.scheduled
     if request.include_input and scheduled.HasField("input"):
@@ -154,37 +133,12 @@ async def poll_activity_execution(
 ) -> PollActivityExecutionResponse:
     """How a run ended, as soon as it has; empty if it goes on for longer than the caller could wait."""
     loaded = await engine.get_as(LoadedActivity, call, request.activity_id, request.run_id)
-    ended = await _wait(engine, call, loaded, lambda state: not state.running)
+    ended = await watching.until(engine, call, loaded, lambda state: not state.running)
     if ended is None:
         return PollActivityExecutionResponse()
     response = PollActivityExecutionResponse(run_id=ended.key.run_id, outcome=ended.state.outcome)
     await ended.committed()
     return response
-
-
-async def _wait(
-    engine: Engine, call: Call, loaded: LoadedActivity, condition: Callable[[ActivityExecution], bool]
-) -> LoadedActivity | None:
-    """The run as soon as the condition holds, loaded anew if need be; None if time is up before.
-
-    Raises:
-        NotFound: the run was deleted meanwhile.
-    """
-    if condition(loaded.state):
-        return loaded
-    now = engine.runtime.clock.now_ns()
-    deadline = now + engine.limits.long_poll_ns
-    if call.deadline_ns is not None:
-        deadline = min(deadline, call.deadline_ns)
-    try:
-        async with asyncio.timeout((deadline - now) / SECOND_NS):
-            while not condition(loaded.state):
-                await loaded.next_commit()
-                # It may have been deleted, or forgotten with its shard and loaded anew.
-                loaded = await engine.get_as(LoadedActivity, call, loaded.key.workflow_id, loaded.key.run_id)
-    except TimeoutError:
-        return None
-    return loaded
 
 
 async def request_cancel_activity_execution(

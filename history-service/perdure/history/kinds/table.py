@@ -8,6 +8,7 @@ from typing import Any
 from perdure.history.kinds.activity import LoadedActivity
 from perdure.history.kinds.batch import LoadedBatch
 from perdure.history.kinds.kind import Loaded
+from perdure.history.kinds.operation import LoadedOperation
 from perdure.history.kinds.schedule import LoadedSchedule
 from perdure.history.kinds.workflow import LoadedExecution
 from perdure.kernel.ids import ExecutionKind
@@ -17,4 +18,5 @@ KINDS: Mapping[ExecutionKind, type[Loaded[Any]]] = {
     ExecutionKind.ACTIVITY: LoadedActivity,
     ExecutionKind.SCHEDULE: LoadedSchedule,
     ExecutionKind.BATCH: LoadedBatch,
+    ExecutionKind.NEXUS_OPERATION: LoadedOperation,
 }

@@ -28,7 +28,14 @@ from perdure.history.effects import (
     StartNexusOperation,
 )
 from perdure.history.machines import activity as activities
-from perdure.history.machines import activity_events, nexus_operation, time_skipping, workflow, workflow_task
+from perdure.history.machines import (
+    activity_events,
+    nexus_events,
+    nexus_operation,
+    time_skipping,
+    workflow,
+    workflow_task,
+)
 from perdure.history.machines import timer as timers
 from perdure.history.state.changes import (
     ActivityHeld,
@@ -218,7 +225,8 @@ class Agenda:
             if timer_id:
                 timers.fire(tx, state.timers[timer_id])
             elif (operation := state.operations.get(scheduled_event_id)) is not None:
-                nexus_operation.expire(tx, operation)
+                for news in nexus_operation.expire(tx, operation):
+                    nexus_events.record(tx, operation, news)
                 self._touch_operation(scheduled_event_id, now)
             else:
                 activity = state.activities[scheduled_event_id]

@@ -1,24 +1,29 @@
-"""PURE: Nexus operations that a workflow has started: attempts to start and to cancel them, and how they end."""
+"""PURE: Nexus operations: attempts to start and to cancel them, and their time-outs.
+
+A decision returns the news that there is of the operation, and whoever has the operation records them: as events in a
+workflow (`nexus_events.py`), or in its own state (`standalone_nexus.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from temporalio.api.common.v1 import Link, Payload
-from temporalio.api.enums.v1 import EventType, TimeoutType
-from temporalio.api.failure.v1 import Failure, NexusOperationFailureInfo, TimeoutFailureInfo
+from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.nexus.v1 import StartOperationResponse
 
-from perdure.history.effects import CancelNexusOperation, StartNexusOperation
-from perdure.history.machines import workflow_task
+from perdure.history.effects import CancelNexusOperation, Effect, StartNexusOperation
 from perdure.history.nexus_links import of_nexus_links
-from perdure.history.state.changes import NexusAttemptFailed, NexusCancelAttemptFailed
+from perdure.history.state.changes import AnyChange, NexusAttemptFailed, NexusCancelAttemptFailed
 from perdure.history.state.nexus import NexusOperation
-from perdure.history.transition import Transition
 from perdure.kernel.clock import SECOND_NS
+from perdure.kernel.entropy import Entropy
+from perdure.kernel.limits import Limits
 from perdure.kernel.mail import OperationClosed
-from perdure.kernel.nexus_failures import as_canceled, handler_failure, is_retryable, of_operation_error
+from perdure.kernel.nexus_failures import handler_failure, is_retryable, of_operation_error
 from perdure.kernel.prototime import length_ns
 from perdure.kernel.rpc import NexusAnswer
 
@@ -37,167 +42,142 @@ REQUEST_TIMEOUT_NS_MIN = 1_500_000_000
 _SEVERAL_ATTEMPTS_MAX = 40
 
 
-def answer_start(tx: Transition, operation: NexusOperation, answer: NexusAnswer) -> None:
+class Owner(Protocol):
+    """What a decision is made on: a transition of whatever has the operation."""
+
+    now: int
+    entropy: Entropy
+    limits: Limits
+
+    def change(self, change: AnyChange) -> None: ...
+
+    def effect(self, effect: Effect) -> None: ...
+
+
+# News. `attempted`: they are what the attempt under way has come to.
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The handler goes on with it, and will tell how it ended. `at` is 0 if that is now."""
+
+    token: str
+    links: Sequence[Link]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    result: Payload | None
+    links: Sequence[Link] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    cause: Failure
+    attempted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The handler's answer is more than is kept of one."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """Somebody has canceled it."""
+
+    cause: Failure
+    attempted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    timeout_type: TimeoutType.ValueType
+    attempted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTold:
+    """The handler knows that it is not wanted any more, or with a `failure` does not want to know."""
+
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTooLate:
+    """Before the handler could be asked to cancel it, the operation will have timed out."""
+
+    timeout_type: TimeoutType.ValueType
+
+
+News = Started | Completed | Failed | Unusable | Canceled | TimedOut | CancelTold | CancelTooLate
+
+
+def answer_start(tx: Owner, operation: NexusOperation, answer: NexusAnswer) -> list[News]:
     """The handler has been asked to start the operation, and this is what came of it."""
     if answer.failure is not None:
-        _start_failed(tx, operation, answer.failure)
-        return
+        return _start_failed(tx, operation, answer.failure)
     response = answer.response.start_operation if answer.response is not None else StartOperationResponse()
     variant = response.WhichOneof("variant")
     if variant == "sync_success":
         result = response.sync_success.payload
         if result.ByteSize() > tx.limits.blob_size_max:
-            _fail_for_good(tx, operation, _call_error("http: response body too large"))
-            return
+            return [Unusable("http: response body too large")]
         payload = result if response.sync_success.HasField("payload") else None
-        complete(tx, operation, payload, of_nexus_links(response.sync_success.links))
-    elif variant == "async_success":
+        return [Completed(payload, of_nexus_links(response.sync_success.links))]
+    if variant == "async_success":
         success = response.async_success
-        start(tx, operation, success.operation_token or success.operation_id, of_nexus_links(success.links))
-    elif variant == "failure":
-        end(tx, operation, response.failure, canceled=response.failure.HasField("canceled_failure_info"))
-    elif variant == "operation_error":
-        error = response.operation_error
-        end(tx, operation, of_operation_error(error), canceled=error.operation_state == "canceled")
-    else:
-        _start_failed(tx, operation, handler_failure("INTERNAL", "empty outcome"))
+        return [Started(success.operation_token or success.operation_id, of_nexus_links(success.links))]
+    if variant == "failure":
+        failure = response.failure
+        return [Canceled(failure) if failure.HasField("canceled_failure_info") else Failed(failure)]
+    if variant == "operation_error":
+        failure = of_operation_error(response.operation_error)
+        return [Canceled(failure) if response.operation_error.operation_state == "canceled" else Failed(failure)]
+    return _start_failed(tx, operation, handler_failure("INTERNAL", "empty outcome"))
 
 
-def _start_failed(tx: Transition, operation: NexusOperation, failure: Failure) -> None:
+def _start_failed(tx: Owner, operation: NexusOperation, failure: Failure) -> list[News]:
     if not is_retryable(failure):
-        _fail_for_good(tx, operation, failure)
-        return
+        return [Failed(failure)]
     next_at = tx.now + _backoff(tx, operation.attempts + 1)
     tx.change(NexusAttemptFailed(operation.scheduled_event_id, tx.now, next_at, failure))
+    return []
 
 
-def _fail_for_good(tx: Transition, operation: NexusOperation, cause: Failure) -> None:
-    end(tx, operation, cause, canceled=False)
-
-
-def _call_error(message: str) -> Failure:
-    failure = Failure(message=message)
-    failure.application_failure_info.type = "CallError"
-    failure.application_failure_info.non_retryable = True
-    return failure
-
-
-def _backoff(tx: Transition, attempt: int) -> int:
+def _backoff(tx: Owner, attempt: int) -> int:
     """Before the attempt after this one: it doubles, less up to a fifth, so that not all come back at once."""
     interval = RETRY_INTERVAL_NS_MIN << min(attempt - 1, _SEVERAL_ATTEMPTS_MAX)
     return int(min(interval, RETRY_INTERVAL_NS_MAX) * tx.entropy.uniform(0.8, 1.0))
 
 
-def start(tx: Transition, operation: NexusOperation, token: str, links: Iterable[Link] = ()) -> None:
-    """The handler goes on with it, and will tell how it ended."""
-    tx.arrive(
-        EventType.EVENT_TYPE_NEXUS_OPERATION_STARTED,
-        links=links,
-        scheduled_event_id=operation.scheduled_event_id,
-        operation_id=token,
-        operation_token=token,
-        request_id=operation.scheduled.request_id,
-    )
-    if operation.wants_cancel:
-        tx.effect(CancelNexusOperation(operation.scheduled_event_id))
-    workflow_task.schedule(tx)
-
-
-def complete(tx: Transition, operation: NexusOperation, result: Payload | None, links: Iterable[Link] = ()) -> None:
-    tx.arrive(
-        EventType.EVENT_TYPE_NEXUS_OPERATION_COMPLETED,
-        links=links,
-        scheduled_event_id=operation.scheduled_event_id,
-        result=result,
-        request_id=operation.scheduled.request_id,
-    )
-    workflow_task.schedule(tx)
-
-
-def end(tx: Transition, operation: NexusOperation, cause: Failure, *, canceled: bool) -> None:
-    """It came to nothing, because of a failure or because somebody has canceled it."""
-    kind = EventType.EVENT_TYPE_NEXUS_OPERATION_FAILED
-    if canceled:
-        kind, cause = EventType.EVENT_TYPE_NEXUS_OPERATION_CANCELED, as_canceled(cause)
-    tx.arrive(
-        kind,
-        scheduled_event_id=operation.scheduled_event_id,
-        failure=_wrapped(operation, cause),
-        request_id=operation.scheduled.request_id,
-    )
-    workflow_task.schedule(tx)
-
-
-def time_out(tx: Transition, operation: NexusOperation, timeout_type: TimeoutType.ValueType) -> None:
-    cause = Failure(message="operation timed out", timeout_failure_info=TimeoutFailureInfo(timeout_type=timeout_type))
-    tx.arrive(
-        EventType.EVENT_TYPE_NEXUS_OPERATION_TIMED_OUT,
-        scheduled_event_id=operation.scheduled_event_id,
-        failure=_wrapped(operation, cause),
-        request_id=operation.scheduled.request_id,
-    )
-    workflow_task.schedule(tx)
-
-
-def _wrapped(operation: NexusOperation, cause: Failure) -> Failure:
-    scheduled = operation.scheduled
-    return Failure(
-        message="nexus operation completed unsuccessfully",
-        nexus_operation_execution_failure_info=NexusOperationFailureInfo(
-            scheduled_event_id=operation.scheduled_event_id,
-            endpoint=scheduled.endpoint,
-            service=scheduled.service,
-            operation=scheduled.operation,
-            operation_id=operation.token,
-            operation_token=operation.token,
-        ),
-        cause=cause,
-    )
-
-
-def told_end(tx: Transition, operation: NexusOperation, letter: OperationClosed) -> None:
+def told_end(tx: Owner, operation: NexusOperation, letter: OperationClosed) -> list[News]:
     """Its handler tells how it ended, perhaps before anybody knew here that it had started."""
+    news: list[News] = []
     if not operation.started:
-        start(tx, operation, letter.operation_token, letter.links)
-    if letter.failure is not None:
-        end(tx, operation, letter.failure, canceled=letter.canceled)
+        news.append(Started(letter.operation_token, letter.links, letter.started_at))
+    if letter.failure is None:
+        news.append(Completed(letter.result))
+    elif letter.canceled:
+        news.append(Canceled(letter.failure, attempted=False))
     else:
-        complete(tx, operation, letter.result)
+        news.append(Failed(letter.failure, attempted=False))
+    return news
 
 
-def answer_cancel(tx: Transition, operation: NexusOperation, answer: NexusAnswer) -> None:
+def answer_cancel(tx: Owner, operation: NexusOperation, answer: NexusAnswer) -> list[News]:
     """The handler has been asked to cancel the operation, and this is what came of it."""
     cancel = operation.cancel
     assert cancel is not None
-    common: dict[str, Any] = {
-        "requested_event_id": cancel.requested_event_id,
-        "scheduled_event_id": operation.scheduled_event_id,
-    }
     failure = answer.failure
-    if failure is None:
-        tx.arrive(EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUEST_COMPLETED, **common)
-    elif is_retryable(failure):
-        next_at = tx.now + _backoff(tx, cancel.attempts + 1)
-        tx.change(NexusCancelAttemptFailed(operation.scheduled_event_id, tx.now, next_at, failure))
-        return
-    else:
-        tx.arrive(EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUEST_FAILED, failure=failure, **common)
-    workflow_task.schedule(tx)
-
-
-def cancel_too_late(tx: Transition, operation: NexusOperation, timeout_type: TimeoutType.ValueType) -> None:
-    """Before the handler could be asked to cancel it, the operation will have timed out."""
-    name = TimeoutType.Name(timeout_type).removeprefix("TIMEOUT_TYPE_").title().replace("_", "")
-    failure = _call_error(f"not enough time to execute another request before {name} timeout")
-    cancel = operation.cancel
-    assert cancel is not None
-    tx.arrive(
-        EventType.EVENT_TYPE_NEXUS_OPERATION_CANCEL_REQUEST_FAILED,
-        failure=failure,
-        requested_event_id=cancel.requested_event_id,
-        scheduled_event_id=operation.scheduled_event_id,
-    )
-    workflow_task.schedule(tx)
+    if failure is None or not is_retryable(failure):
+        return [CancelTold(failure)]
+    next_at = tx.now + _backoff(tx, cancel.attempts + 1)
+    tx.change(NexusCancelAttemptFailed(operation.scheduled_event_id, tx.now, next_at, failure))
+    return []
 
 
 def start_limit(operation: NexusOperation, now: int) -> tuple[int, TimeoutType.ValueType]:
@@ -261,12 +241,12 @@ def deadline(operation: NexusOperation, now: int) -> int:
     return min(instants, default=0)
 
 
-def expire(tx: Transition, operation: NexusOperation) -> None:
+def expire(tx: Owner, operation: NexusOperation) -> list[News]:
     """The deadline has passed: time it out, or make the request that is due."""
     due = [(at, timeout_type) for at, timeout_type in _timeouts(operation) if at <= tx.now]
     if due:
-        time_out(tx, operation, min(due)[1])
-        return
+        return [TimedOut(min(due)[1])]
     if 0 < next_attempt_at(operation) <= tx.now:
         key = operation.scheduled_event_id
         tx.effect(CancelNexusOperation(key) if operation.started else StartNexusOperation(key))
+    return []

@@ -6,9 +6,13 @@ Evolution rule: tags and field meanings are for ever; new fields go to the end a
 from __future__ import annotations
 
 from temporalio.api.activity.v1 import ActivityExecutionOutcome, ActivityOptions
-from temporalio.api.common.v1 import Link, Payloads, SearchAttributes
+from temporalio.api.common.v1 import Link, Payload, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
+from temporalio.api.history.v1 import (
+    ActivityTaskScheduledEventAttributes,
+    HistoryEvent,
+    NexusOperationScheduledEventAttributes,
+)
 from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.update.v1 import Request as UpdateRequest
 
@@ -343,6 +347,51 @@ class NexusCancelAttemptFailed(Change, frozen=True, tag="nc"):
     failure: Failure
 
 
+class OperationScheduled(Change, frozen=True, tag="os"):
+    """A standalone Nexus operation was made. `request_id` is that of the caller who made it."""
+
+    at: int
+    scheduled: NexusOperationScheduledEventAttributes
+    request_id: str
+    identity: str
+    search_attributes: SearchAttributes
+    user_metadata: UserMetadata | None
+
+
+class OperationStarted(Change, frozen=True, tag="ot"):
+    """The handler of a standalone Nexus operation goes on with it, since `at`."""
+
+    at: int
+    token: str
+    links: list[Link]
+
+
+class OperationCancelRequested(Change, frozen=True, tag="oc"):
+    at: int
+    identity: str
+    reason: str
+    request_id: str
+
+
+class OperationCancelTold(Change, frozen=True, tag="ol"):
+    """The handler knows that the operation is not wanted any more, or with a `failure` does not want to know."""
+
+    at: int
+    failure: Failure | None = None
+
+
+class OperationClosed(Change, frozen=True, tag="oe"):
+    """A standalone Nexus operation ended. `attempted`: that was the end of an attempt to start it."""
+
+    at: int
+    status: int
+    links: list[Link]
+    result: Payload | None = None
+    failure: Failure | None = None
+    attempted: bool = False
+    request_id: str = ""
+
+
 class CallbackDelivered(Change, frozen=True, tag="cd"):
     """Whoever is behind this callback was told, or with a `failure` does not want to know."""
 
@@ -397,6 +446,11 @@ AnyChange = (
     | RunSuperseded
     | NexusAttemptFailed
     | NexusCancelAttemptFailed
+    | OperationScheduled
+    | OperationStarted
+    | OperationCancelRequested
+    | OperationCancelTold
+    | OperationClosed
     | CallbackDelivered
     | AnyScheduleChange
     | AnyBatchChange

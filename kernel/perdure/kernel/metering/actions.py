@@ -48,6 +48,7 @@ BACKGROUND: Final = frozenset({SCHEDULE_FIRING, EXPORT})
 
 #: In place of a workflow's type.
 STANDALONE_ACTIVITY_TYPE: Final = "__standalone_activity"
+STANDALONE_OPERATION_TYPE: Final = "__standalone_nexus_operation"
 #: For what is counted by type once there are too many types.
 OTHER_TYPES: Final = "__other"
 #: Types of workflows that are told apart in one namespace, one hour and one process; the others are OTHER_TYPES.

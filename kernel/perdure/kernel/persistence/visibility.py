@@ -12,6 +12,8 @@ from perdure.kernel.visibility.query import Query
 
 #: The field of a schedule's memo that holds its `ScheduleListInfo`, which is no field of the user's.
 SCHEDULE_INFO = "ScheduleInfo"
+#: The same of a standalone Nexus operation, with its `NexusOperationExecutionListInfo`.
+OPERATION_INFO = "NexusOperationInfo"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,16 @@ INTERNAL: Mapping[str, int] = MappingProxyType(
     }
 )
 
+#: What standalone Nexus operations, and nothing else, can be found by; what queries call them is in `parser`.
+OPERATION: Mapping[str, int] = MappingProxyType(
+    {
+        "TemporalNexusEndpoint": KEYWORD,
+        "TemporalNexusService": KEYWORD,
+        "TemporalNexusOperation": KEYWORD,
+        "TemporalNexusRequestId": KEYWORD,
+    }
+)
+
 #: What schedules, and nothing else, can be found by besides custom attributes.
 SCHEDULE: Mapping[str, int] = MappingProxyType(
     {

@@ -18,6 +18,7 @@ from perdure.kernel.ids import ExecutionKind
 from perdure.kernel.visibility.attributes import (
     KEYWORD,
     NAMESPACE_DIVISION,
+    OPERATION,
     RESERVED_PREFIX,
     TEXT,
     system_attributes,
@@ -64,7 +65,14 @@ _UNSUPPORTED_OPERATORS = frozenset({"LIKE", "REGEXP", "RLIKE", "<=>"})
 
 #: What the attributes of an execution are called in queries for another kind than workflows.
 _ALIASES: Mapping[ExecutionKind, Mapping[str, str]] = {
-    ExecutionKind.ACTIVITY: {"ActivityId": "WorkflowId", "ActivityType": "WorkflowType"}
+    ExecutionKind.ACTIVITY: {"ActivityId": "WorkflowId", "ActivityType": "WorkflowType"},
+    ExecutionKind.NEXUS_OPERATION: {
+        "OperationId": "WorkflowId",
+        "Endpoint": "TemporalNexusEndpoint",
+        "Service": "TemporalNexusService",
+        "Operation": "TemporalNexusOperation",
+        "RequestId": "TemporalNexusRequestId",
+    },
 }
 
 
@@ -89,7 +97,10 @@ def parse(
     aliases = _ALIASES.get(kind, {})
 
     def find(name: str) -> Attribute | None:
-        attribute = resolve(aliases.get(name, name), attributes)
+        alias = aliases.get(name, name)
+        if alias in OPERATION and alias != name:
+            return Attribute(alias, OPERATION[alias])
+        attribute = resolve(alias, attributes)
         if attribute is not None and attribute.name in attributes:
             return attribute._replace(name=stored.get(attribute.name, attribute.name))
         return attribute
