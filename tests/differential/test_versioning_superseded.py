@@ -1,5 +1,5 @@
-"""What both servers refuse: the ways to tell versions of workers apart that were there before worker deployments, as
-long as nobody has switched them on, and what needs compute providers or other clusters.
+"""What both servers refuse: how versions of workers were told apart before worker deployments, as long as nobody has
+switched it on, and what needs compute providers or other clusters.
 """
 
 from __future__ import annotations
