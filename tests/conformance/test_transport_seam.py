@@ -194,6 +194,7 @@ SERVICE_ERRORS = [
     errors.AlreadyExists("twice"),
     errors.WorkflowExecutionAlreadyStarted("again", "request", "run", "first run"),
     errors.ActivityExecutionAlreadyStarted("again", "request", "run"),
+    errors.NexusOperationExecutionAlreadyStarted("again", "request", "run"),
     errors.QueryFailed("no", Failure(message="no such query")),
     errors.WorkflowNotReady("wait"),
     errors.FailedPrecondition("not now"),

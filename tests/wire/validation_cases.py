@@ -120,7 +120,6 @@ _SHARED_BY_STARTS: list[tuple[str, dict[str, Any]]] = [
         {"links": [{"workflowEvent": {"namespace": "n", "workflowId": "w", "runId": "r", "eventRef": {"eventId": 3}}}]},
     ),
     ("link without job", {"links": [{"batchJob": {}}]}),
-    ("time skipping", {"timeSkippingConfig": {}}),
     ("large input", {"input": BIG}),
 ]
 
