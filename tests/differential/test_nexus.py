@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import PollNexusTaskQueueResponse
@@ -67,6 +68,18 @@ def test_an_endpoint_that_is_changed(s: Script) -> None:
     made = create(s)
     s.call("UpdateNexusEndpoint", id=made.id, version=made.version, spec=spec(s, "pay", task_queue="other"))
     s.call("UpdateNexusEndpoint", id=made.id, version=made.version, spec=spec(s, "pay"), refused=True)
+
+
+@scenario
+def test_a_namespace_that_an_endpoint_leads_to(s: Script) -> None:
+    name = s.name("ns")
+    s.call("RegisterNamespace", namespace=name, workflow_execution_retention_period=timedelta(days=3))
+    made = create(s, namespace=name)
+    s.call("DeleteNamespace", namespace=name, refused=True)
+    s.call("DescribeNamespace", namespace=name)
+    s.call("DeleteNexusEndpoint", id=made.id, version=made.version)
+    s.call("DeleteNamespace", namespace=name, silent=True)
+    s.call("DescribeNamespace", namespace=name, refused=True)
 
 
 @scenario

@@ -97,7 +97,7 @@ class ControlBench:
         self.access = Access(self.runtime, database, news)
         self._directory = directory = Namespaces(self.namespaces)
         self.endpoints = NexusEndpoints(SqliteNexusEndpointStore(SqliteDatabase.open(None)), self.runtime.clock)
-        self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer())
+        self._deletion = NamespaceDeletion(self.runtime, directory, RecordingReclaimer(), self.endpoints.store)
         self.data_plane = SharedNamespaces(directory, self._deletion, self.endpoints)
         self.people = People(Passwords(self.runtime.entropy, _HASHER), observe=self.events.append)
         self.control_plane = ControlPlane(

@@ -74,7 +74,7 @@ class Gateway:
         """
         archive = archive or NoArchive()
         self.metrics = GatewayMetrics()
-        self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
+        self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer, endpoints.store)
         self._drainage = Drainage(runtime, limits, deployments, visibility)
         handlers = Handlers(
             history=history.handle,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from perdure.kernel.errors import FailedPrecondition
 from perdure.kernel.nexus import NexusEndpoint
 from tests.support.control_plane import ControlBench
 
@@ -50,3 +53,22 @@ async def test_the_data_plane_follows_what_endpoints_are_to_be(bench: ControlBen
     await bench.done(owner.token, "DeleteNexusEndpoint", change)
     assert await known(bench, account_id, "sell") is None
     assert not (await bench.call(owner.token, "GetNexusEndpoints")).endpoints
+
+
+async def test_a_namespace_stays_as_long_as_an_endpoint_leads_to_it(bench: ControlBench) -> None:
+    owner = await bench.account()
+    name = (await bench.done(owner.token, "CreateNamespace", {"spec": NAMESPACE})).namespace
+    target = {"workerTargetSpec": {"namespaceId": name, "taskQueue": "payments"}}
+    made = await bench.done(owner.token, "CreateNexusEndpoint", {"spec": {"name": "pay", "targetSpec": target}})
+    with pytest.raises(FailedPrecondition, match="target of the Nexus endpoint pay"):
+        await bench.done(owner.token, "DeleteNamespace", await version_of(bench, owner.token, name))
+    found = (await bench.call(owner.token, "GetNexusEndpoint", {"endpointId": made.endpoint_id})).endpoint
+    change = {"endpointId": made.endpoint_id, "resourceVersion": found.resource_version}
+    await bench.done(owner.token, "DeleteNexusEndpoint", change)
+    await bench.done(owner.token, "DeleteNamespace", await version_of(bench, owner.token, name))
+    assert not (await bench.call(owner.token, "GetNamespaces")).namespaces
+
+
+async def version_of(bench: ControlBench, token: str, name: str) -> dict[str, str]:
+    found = (await bench.call(token, "GetNamespace", {"namespace": name})).namespace
+    return {"namespace": name, "resourceVersion": found.resource_version}

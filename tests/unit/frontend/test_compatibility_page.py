@@ -11,7 +11,7 @@ from tests.differential.known_differences import KNOWN_DIFFERENCES
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "compatibility.md").read_text(encoding="utf-8")
 #: What is told of the installation, what skips time, and what should have a scenario. It can only shrink.
 UNCOMPARED = """
-    GetClusterInfo GetSystemInfo ListClusters ListNamespaces DeleteNamespace
+    GetClusterInfo GetSystemInfo ListClusters ListNamespaces
     LockTimeSkipping UnlockTimeSkipping UnlockTimeSkippingWithSleep Sleep SleepUntil GetCurrentTime
     AddSearchAttributes RemoveSearchAttributes ListSearchAttributes GetSearchAttributes
     ListBatchOperations ListScheduleMatchingTimes ListWorkerDeployments

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from temporalio.api.operatorservice.v1 import (
     CreateNexusEndpointRequest,
+    DeleteNamespaceRequest,
     DeleteNexusEndpointRequest,
     GetNexusEndpointRequest,
     ListNexusEndpointsRequest,
     UpdateNexusEndpointRequest,
 )
 
+from perdure.frontend.handlers.deletion import NamespaceDeletion
 from perdure.frontend.handlers.nexus_endpoints import NexusEndpointHandlers
 from perdure.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from tests.support.gateway import DEFAULT_NAMESPACE, GatewayBench
@@ -92,3 +94,16 @@ async def test_targets_are_queues_in_namespaces_that_exist(endpoints: NexusEndpo
     outside: Any = {"name": "pay", "target": {"external": {"url": "https://localhost"}}}
     with pytest.raises(Unimplemented, match="external targets"):
         await endpoints.create(CreateNexusEndpointRequest(spec=outside))
+
+
+async def test_a_namespace_stays_as_long_as_an_endpoint_leads_to_it() -> None:
+    bench = GatewayBench()
+    endpoints = NexusEndpointHandlers(bench.runtime, bench.limits, bench.namespaces, bench.endpoints)
+    deletion = NamespaceDeletion(bench.runtime, bench.namespaces, bench.reclaimer, bench.endpoints.store)
+    made = (await endpoints.create(CreateNexusEndpointRequest(spec=spec()))).endpoint
+    with pytest.raises(FailedPrecondition, match="target of a Nexus endpoint pay"):
+        await deletion.delete(DeleteNamespaceRequest(namespace=DEFAULT_NAMESPACE.name))
+    assert await bench.namespaces.find(DEFAULT_NAMESPACE.name, fresh=True) == DEFAULT_NAMESPACE
+    await endpoints.delete(DeleteNexusEndpointRequest(id=made.id, version=made.version))
+    await deletion.delete(DeleteNamespaceRequest(namespace=DEFAULT_NAMESPACE.name))
+    await deletion.stop()

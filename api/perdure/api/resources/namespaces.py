@@ -144,6 +144,11 @@ async def _delete(call: ControlCall, request: DeleteNamespaceRequest) -> DeleteN
         raise FailedPrecondition(
             "The namespace is protected: switch off spec.lifecycle.enable_delete_protection first."
         )
+    for endpoint in await call.transaction.resources(call.account_id, kinds.NEXUS_ENDPOINT):
+        if endpoint.details["target_id"] == row.details["namespace_id"]:
+            raise FailedPrecondition(
+                f"The namespace is the target of the Nexus endpoint {endpoint.name}: delete that first, or change it."
+            )
     rows.change(call, row, request.resource_version, state=_DELETING)
     call.deferred = True
     return DeleteNamespaceResponse()

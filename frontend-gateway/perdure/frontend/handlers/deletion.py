@@ -15,11 +15,12 @@ from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteName
 from perdure.frontend.namespaces import Namespaces
 from perdure.frontend.pipeline import check_namespace_name
 from perdure.kernel.clock import SECOND_NS
-from perdure.kernel.errors import Aborted, InvalidArgument, NamespaceNotFound
+from perdure.kernel.errors import Aborted, FailedPrecondition, InvalidArgument, NamespaceNotFound
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DELETED, Namespace, NamespaceReclaimer
 from perdure.kernel.options import duration_fault
 from perdure.kernel.persistence.namespaces import NamespaceConflict
+from perdure.kernel.persistence.nexus_endpoints import NexusEndpointStore
 from perdure.kernel.prototime import length_ns
 from perdure.kernel.runtime import Runtime
 
@@ -33,10 +34,13 @@ _log = structlog.get_logger("perdure.frontend")
 class NamespaceDeletion:
     """`start` and `stop` bound the background part."""
 
-    def __init__(self, runtime: Runtime, namespaces: Namespaces, reclaimer: NamespaceReclaimer) -> None:
+    def __init__(
+        self, runtime: Runtime, namespaces: Namespaces, reclaimer: NamespaceReclaimer, endpoints: NexusEndpointStore
+    ) -> None:
         self._runtime = runtime
         self._namespaces = namespaces
         self._reclaimer = reclaimer
+        self._endpoints = endpoints
         self._tasks: dict[NamespaceId, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
@@ -63,6 +67,7 @@ class NamespaceDeletion:
                 raise InvalidArgument(f"NamespaceDeleteDelay is invalid: {fault}")
             delay_ns = length_ns(request.namespace_delete_delay)
         if not namespace.deleted_at_ns:
+            await self._check_that_nothing_leads_to_it(namespace)
             namespace = await self._mark(namespace, delay_ns)
         self._begin(namespace)
         return DeleteNamespaceResponse(deleted_namespace=namespace.name)
@@ -74,6 +79,21 @@ class NamespaceDeletion:
             return await self._namespaces.by_id(NamespaceId(request.namespace_id), fresh=True)
         check_namespace_name(request.namespace)
         return await self._namespaces.find(request.namespace, fresh=True)
+
+    async def _check_that_nothing_leads_to_it(self, namespace: Namespace) -> None:
+        """Callers of a Nexus endpoint would wait for workers that cannot come. One that is made at the same time is not
+        seen. What tenants have is for the control plane to look at, before it lets go of a namespace.
+        """
+        if namespace.account_id:
+            return
+        after = ""
+        while page := await self._endpoints.list(namespace.account_id, after, _PAGE_SIZE):
+            for endpoint in page:
+                if endpoint.namespace_id == namespace.id:
+                    raise FailedPrecondition(
+                        f"cannot delete a namespace that is a target of a Nexus endpoint {endpoint.name}"
+                    )
+            after = page[-1].id
 
     async def _mark(self, namespace: Namespace, delay_ns: int) -> Namespace:
         """Rename and mark in one write. `deleted_at_ns` is the earliest instant at which the record itself may go."""

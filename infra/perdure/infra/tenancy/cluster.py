@@ -80,7 +80,7 @@ class ClusterTenancy:
         self._access = Access(runtime, self._database, news, settings.control_plane.proxies)
         if Role.CONTROL_PLANE not in settings.roles:
             return
-        self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer)
+        self._deletion = NamespaceDeletion(runtime, namespaces, reclaimer, nexus.store)
         assert settings.control_plane.sealing_keys is not None
         sealer = sealing_keys.read(settings.control_plane.sealing_keys, runtime)
         addresses, region = settings.control_plane.addresses, settings.control_plane.region

@@ -114,7 +114,7 @@ class EmbeddedTenancy:
         usage: UsageStore,
         archival: Archival = NOT_ARCHIVED,
     ) -> None:
-        self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer)
+        self._deletion = NamespaceDeletion(self._runtime, namespaces, reclaimer, nexus.store)
         self._data_plane = SharedNamespaces(namespaces, self._deletion, nexus, archival)
         # Whoever has started the server is the only one who reads this.
         mailer = PrintedMailer(sys.stderr.write)
