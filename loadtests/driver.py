@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -87,7 +88,14 @@ class _Actions:
         await store(self._client, count)
 
 
-async def _serve(address: str) -> None:
+def _answers() -> TextIO:
+    """Standard output, for answers only. The SDK's core logs there too: to standard error from now on."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
+
+
+async def _serve(address: str, answers: TextIO) -> None:
     client = await Client.connect(address)
     actions = _Actions(client)
     worker = Worker(
@@ -105,10 +113,10 @@ async def _serve(address: str) -> None:
             request = json.loads(line)
             action = request.pop("action")
             result = None if action == "quit" else await getattr(actions, action)(**request)
-            print(json.dumps(result), flush=True)
+            print(json.dumps(result), file=answers, flush=True)
             if action == "quit":
                 return
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(_serve(sys.argv[1], _answers()))
