@@ -1,8 +1,9 @@
 """What tenancy costs a gateway: `python -m loadtests.tenancy`.
 
-Calls with an API key and with a certificate, against the same server over the same TLS that asks nobody who he is; in
-turns. Then connections and calls with a certificate, with one namespace and with 10,000 of them that each trust an
-authority of their own; in turns too.
+Calls with an API key and with a certificate, one that only reads and one that is billed and audited, against the same
+server over the same TLS that asks nobody who he is, limits nobody and counts nothing; in turns. Then connections and
+calls with a certificate, with one namespace and with 10,000 of them that each trust an authority of their own; in turns
+too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -21,12 +23,18 @@ from typing import Any, NamedTuple, cast
 import grpc
 import grpc.aio
 import psutil
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, StartWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+)
 from temporalio.api.workflowservice.v1.service_pb2_grpc import WorkflowServiceStub
 
 from perdure.api.data import ControlDatabase
 from perdure.auth.access.records import AccountRecord, NamespaceAccessRecord
 from perdure.auth.certificates.issuing import generate_authority
+from perdure.frontend.limits.namespaces import Gate
+from perdure.history import engine, meter, shard
 from perdure.infra.options import Options, Secure
 from perdure.infra.server import EmbeddedServer
 from perdure.infra.tenancy.embedded import EmbeddedTenancy
@@ -37,6 +45,8 @@ from perdure.kernel.runtime import Runtime
 CALLS, AT_ONCE, ROUNDS = 4_000, 20, 5
 NAMESPACES = 10_000
 CONNECTS = 100
+#: More than anybody can do, so that it is counted and nobody is refused.
+ACTIONS_PER_S = 1_000_000
 WORKFLOW = "w"
 READY = "ready "
 
@@ -61,6 +71,22 @@ class Server(NamedTuple):
         return grpc.aio.secure_channel(self.mutual_address if certificate else self.address, credentials, options)
 
 
+class _Uncounted(meter.Meter):
+    def record(self, *_: Any) -> None:
+        pass
+
+    def count(self, *_: Any) -> None:
+        pass
+
+
+def _limit_nobody_and_count_nothing() -> None:
+    """What no setting can switch off, since nobody should."""
+    vars(engine)["Meter"] = _Uncounted
+    vars(shard)["billable"] = lambda *_: None
+    setattr(Gate, "enter", lambda *_: None)  # noqa: B010  (mypy lets nobody assign to a method)
+    setattr(Gate, "leave", lambda *_: None)  # noqa: B010
+
+
 def serve(directory: Path, guarded: bool) -> None:
     """What the child process does."""
 
@@ -69,8 +95,10 @@ def serve(directory: Path, guarded: bool) -> None:
         secure = Secure(directory, mutual_port=0)
         options = Options(port=0, http_port=0, secure=secure)
         tenancy = await EmbeddedTenancy.open(secure, runtime, options)
+        vars(tenancy)["limits_of"] = lambda _, limits: replace(limits, actions_per_second=ACTIONS_PER_S)
         if not guarded:
             tenancy.guard = None  # type: ignore[assignment]
+            _limit_nobody_and_count_nothing()
         ports = await EmbeddedServer(options, runtime, tenancy).start()
         print(f"{READY}{ports.grpc} {ports.mutual}", flush=True)
         await asyncio.Event().wait()
@@ -95,58 +123,67 @@ async def serving(directory: Path, *, guarded: bool = True) -> AsyncIterator[Ser
 
 
 class Caller:
-    """Calls of one kind."""
+    """Calls of one kind of client, on as many workflows of its own as it makes calls at once."""
 
     def __init__(self, server: Server, channel: grpc.aio.Channel, *, key: bool) -> None:
         self._stub: Any = WorkflowServiceStub(cast(Any, channel))
         self._namespace = server.text("namespace")
         self._metadata = [("authorization", f"Bearer {server.text('api-key')}")] if key else []
+        self._prefix = f"{WORKFLOW}-key" if key else WORKFLOW
         self._metadata += [("temporal-namespace", self._namespace), ("client-name", "loadtest")]
 
-    async def start(self) -> None:
-        request = StartWorkflowExecutionRequest(namespace=self._namespace, workflow_id=WORKFLOW, request_id=WORKFLOW)
+    async def start(self, number: int = 0) -> None:
+        workflow_id = f"{self._prefix}-{number}"
+        request = StartWorkflowExecutionRequest(namespace=self._namespace, workflow_id=workflow_id, request_id=WORKFLOW)
         request.workflow_type.name = request.task_queue.name = WORKFLOW
         await self._stub.StartWorkflowExecution(request, metadata=self._metadata)
 
-    async def describe(self) -> None:
+    async def describe(self, number: int = 0) -> None:
         request = DescribeWorkflowExecutionRequest(namespace=self._namespace)
-        request.execution.workflow_id = WORKFLOW
+        request.execution.workflow_id = f"{self._prefix}-{number}"
         await self._stub.DescribeWorkflowExecution(request, metadata=self._metadata)
 
+    async def signal(self, number: int = 0) -> None:
+        request = SignalWorkflowExecutionRequest(namespace=self._namespace, signal_name="s")
+        request.workflow_execution.workflow_id = f"{self._prefix}-{number}"
+        await self._stub.SignalWorkflowExecution(request, metadata=self._metadata)
 
-async def cpu_us(server: Server, call: Callable[[], Awaitable[None]]) -> float:
+
+async def cpu_us(server: Server, call: Callable[[int], Awaitable[None]]) -> float:
     """Of the server for one call, in microseconds."""
 
-    async def some() -> None:
+    async def some(number: int) -> None:
         for _ in range(CALLS // AT_ONCE):
-            await call()
+            await call(number)
 
     before = server.cpu_s()
-    await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(some(number) for number in range(AT_ONCE)))
     return (server.cpu_s() - before) / CALLS * 1e6
 
 
 async def costs(directory: Path) -> None:
-    async with serving(directory) as guarded, serving(directory, guarded=False) as open_to_all:
-        found: dict[str, list[float]] = {}
-        ways = [
-            ("nobody is asked who he is", open_to_all, guarded, False, False),
-            ("API key", guarded, guarded, False, True),
-            ("certificate", guarded, guarded, True, False),
-        ]
-        callers = {}
-        for name, server, _, certificate, key in ways:
-            channel = server.channel(certificate=certificate)
-            callers[name] = server, Caller(server, channel, key=key)
-            await callers[name][1].start()
-            await cpu_us(server, callers[name][1].describe)  # warms both sides up
-        for _ in range(ROUNDS):
+    async with serving(directory) as guarded, serving(directory, guarded=False) as bare:
+        ways = {
+            "nobody asked or counted": (bare, False, False),
+            "API key": (guarded, False, True),
+            "certificate": (guarded, True, False),
+        }
+        callers = {
+            name: (server, Caller(server, server.channel(certificate=certificate), key=key))
+            for name, (server, certificate, key) in ways.items()
+        }
+        found: dict[tuple[str, str], list[float]] = {}
+        for turn in range(ROUNDS + 1):
             for name, (server, caller) in callers.items():
-                found.setdefault(name, []).append(await cpu_us(server, caller.describe))
-        first = statistics.median(found[ways[0][0]])
-        for name, each in found.items():
-            middle = statistics.median(each)
-            print(f"{name:28} {middle:6.0f} us of CPU per call, {middle - first:+5.0f}")
+                if turn == 0:
+                    await asyncio.gather(*(caller.start(number) for number in range(AT_ONCE)))
+                for what, call in {"read": caller.describe, "signal": caller.signal}.items():
+                    taken_us = await cpu_us(server, call)
+                    if turn:  # The first one warms both sides up.
+                        found.setdefault((what, name), []).append(taken_us)
+        for what, name in sorted(found, key=lambda each: each[0]):
+            middle, bare_us = statistics.median(found[what, name]), statistics.median(found[what, next(iter(ways))])
+            print(f"{what:8} {name:28} {middle:6.0f} us of CPU per call, {middle - bare_us:+5.0f}")
 
 
 async def publish(directory: Path) -> None:

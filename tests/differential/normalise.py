@@ -80,6 +80,10 @@ _IGNORED_IN = {
     },
     # The real development server leaves it out for the namespace that it makes for itself.
     "temporal.api.replication.v1.NamespaceReplicationConfig": {"state"},
+    # We start no workers.
+    "temporal.api.workflowservice.v1.GetSystemInfoResponse.Capabilities": {"server_scaled_deployments"},
+    # Each server has its own, and ours is one for gRPC.
+    "temporal.api.operatorservice.v1.ClusterMetadata": {"address", "http_address"},
     # What a server announces depends on what it can do; that it can do it is for the other scenarios to show.
     "temporal.api.namespace.v1.NamespaceInfo": {"capabilities", "limits", "supports_schedules"},
 }

@@ -94,4 +94,4 @@ def matching(s: Script, start: int, end: int, name: str = "s") -> None:
         end_time={"seconds": end},
         silent=True,
     )
-    s.note(" ".join(str(each.ToNanoseconds()) for each in response.start_time))
+    s.part("ListScheduleMatchingTimes", " ".join(str(each.ToNanoseconds()) for each in response.start_time))

@@ -259,6 +259,11 @@ class Script:
         if message is not None:
             self.record.extend(json.dumps(self._normaliser.message(message), indent=1).splitlines())
 
+    def part(self, rpc: str, text: str, message: Message | None = None) -> None:
+        """Record what an answer says of this scenario, of one that says more."""
+        self.rpcs.add(rpc)
+        self.note(text, message)
+
     @contextmanager
     def expecting(self, note: str) -> Iterator[None]:
         """Put a heading over what is recorded inside."""

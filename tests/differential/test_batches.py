@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from temporalio.api.batch.v1 import BatchOperationInfo
+
 from tests.differential import commands as c
 from tests.differential.compare import scenario
 from tests.differential.script import IDENTITY, Script, payloads
@@ -147,3 +149,21 @@ def test_job_ids_are_used_once(s: Script) -> None:
     _start(s, "a")
     _batch(s, "job", "a", termination_operation={"identity": IDENTITY})
     _batch(s, "job", "a", termination_operation={"identity": IDENTITY}, refused=True)
+
+
+@scenario
+def test_list(s: Script) -> None:
+    _start(s, "a")
+    _batch(s, "job", "a", termination_operation={"identity": IDENTITY})
+
+    def ours() -> list[BatchOperationInfo]:
+        token, found = b"first", []
+        while token:
+            page = s.call("ListBatchOperations", page_size=2, next_page_token=token.removeprefix(b"first"), silent=True)
+            found += [each for each in page.operation_info if each.job_id == s.name("job")]
+            token = page.next_page_token
+        return found
+
+    s.await_until(lambda: any(each.HasField("close_time") for each in ours()))
+    s.part("ListBatchOperations", f"{len(ours())} times", ours()[0])
+    s.call("ListBatchOperations", namespace="nowhere", refused=True)

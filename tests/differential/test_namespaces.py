@@ -1,6 +1,9 @@
 """Namespaces: registering, describing, updating, deprecating."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse, ListNamespacesResponse
 
 from tests.differential.compare import scenario
 from tests.differential.script import Script
@@ -29,6 +32,23 @@ def test_life(s: Script) -> None:
     s.call("DescribeNamespace", namespace=name)
     s.call("DeprecateNamespace", namespace=name)
     s.call("DescribeNamespace", namespace=name)
+
+
+@scenario
+def test_list(s: Script) -> None:
+    name = s.name("ns")
+    s.call("RegisterNamespace", namespace=name, workflow_execution_retention_period=timedelta(days=3))
+
+    def listed() -> Iterator[DescribeNamespaceResponse]:
+        token = b"first"
+        while token:
+            page = s.call("ListNamespaces", page_size=2, next_page_token=token.removeprefix(b"first"), silent=True)
+            assert isinstance(page, ListNamespacesResponse)
+            yield from page.namespaces
+            token = page.next_page_token
+
+    found = [each for each in listed() if each.namespace_info.name == name]
+    s.part("ListNamespaces", f"{len(found)} times", found[0])
 
 
 @scenario

@@ -36,7 +36,7 @@ def poll(s: Script) -> PollNexusTaskQueueResponse:
     response = s.call("PollNexusTaskQueue", task_queue={"name": s.name("handlers")}, silent=True)
     assert isinstance(response, PollNexusTaskQueueResponse)
     start = response.request.start_operation
-    s.note(f"asked for {start.service}.{start.operation} with", start.payload)
+    s.part("PollNexusTaskQueue", f"asked for {start.service}.{start.operation} with", start.payload)
     return response
 
 

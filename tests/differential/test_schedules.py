@@ -468,3 +468,13 @@ def test_workflows_outlive_their_schedule(s: Script) -> None:
     s.call("DeleteSchedule", schedule_id=s.name("s"))
     s.step(c.complete())
     s.history("w-2027-01-15T08:00:00Z")
+
+
+@scenario
+def test_matching_times_that_cannot_be(s: Script) -> None:
+    create(s, spec=_HOURLY)
+    backwards = {"start_time": {"seconds": NOON + 86_400}, "end_time": {"seconds": NOON}}
+    s.call("ListScheduleMatchingTimes", schedule_id=s.name("s"), refused=True, **backwards)
+    s.call("ListScheduleMatchingTimes", schedule_id=s.name("s"), refused=True)
+    s.call("ListScheduleMatchingTimes", schedule_id=s.name("nowhere"), refused=True, **backwards)
+    s.call("ListScheduleMatchingTimes", schedule_id="", refused=True, **backwards)

@@ -187,6 +187,8 @@ def test_a_fast_forward_that_never_ends(s: Script) -> None:
 def test_a_fast_forward_that_is_replaced(s: Script) -> None:
     start(s, config=forward(timedelta(days=20)))
     poll = s.later("PollWorkflowExecutionTimeSkipping", workflow_execution=s.execution("w"), fast_forward_id="f")
+    # It has to be there before what it waits for.
+    s.settle_behind(lambda: s.call("DescribeWorkflowExecution", execution=s.execution("w"), silent=True))
     configure(s, forward(timedelta(days=10)))
     poll()
     configure(s, forward(name="another"))

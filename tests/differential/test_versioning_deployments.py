@@ -250,3 +250,22 @@ def test_queues_that_a_new_version_lacks(s: Script) -> None:
     s.start("w", queue="more")
     set_current(s, "2", ignore_missing_task_queues=True)
     describe_version(s, "2")
+
+
+@scenario
+def test_list(s: Script) -> None:
+    work(s, "1")
+    set_current(s, "1")
+
+    def ours() -> Any:
+        token, found = b"first", []
+        while token:
+            token = token.removeprefix(b"first")
+            page = s.call("ListWorkerDeployments", page_size=2, next_page_token=token, silent=True)
+            found += [each for each in page.worker_deployments if each.name == s.name("shop")]
+            token = page.next_page_token
+        return found
+
+    s.await_until(lambda: any(each.routing_config.current_deployment_version.build_id for each in ours()))
+    s.part("ListWorkerDeployments", f"{len(ours())} times", ours()[0])
+    s.call("ListWorkerDeployments", namespace="nowhere", refused=True)

@@ -11,11 +11,7 @@ from tests.differential.known_differences import KNOWN_DIFFERENCES
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "compatibility.md").read_text(encoding="utf-8")
 #: What is told of the installation, what skips time, and what should have a scenario. It can only shrink.
 UNCOMPARED = """
-    GetClusterInfo GetSystemInfo ListClusters ListNamespaces
     LockTimeSkipping UnlockTimeSkipping UnlockTimeSkippingWithSleep Sleep SleepUntil GetCurrentTime
-    AddSearchAttributes RemoveSearchAttributes ListSearchAttributes GetSearchAttributes
-    ListBatchOperations ListScheduleMatchingTimes ListWorkerDeployments
-    PollNexusTaskQueue
 """
 _RENEW = "COMPATIBILITY_PAGE=docs/compatibility.md python -m pytest tests/differential -n 2"
 

@@ -28,6 +28,7 @@ CLUSTER_NAME = "active"
 #: Clients decide from this what they may ask for: the release of the protocol's reference server that we answer like.
 PROTOCOL_SERVER_VERSION = "1.32.0"
 _SUPPORTED_CLIENTS = {
+    "Nexus-go-sdk": "<2.0.0",
     "temporal-cli": "<2.0.0",
     "temporal-go": "<2.0.0",
     "temporal-java": "<2.0.0",
@@ -82,6 +83,7 @@ class ClusterHandlers:
                 sdk_metadata=True,
                 count_group_by_execution_status=True,
                 build_id_based_versioning=True,
+                nexus=True,
             ),
         )
 
