@@ -23,7 +23,9 @@ from perdure.kernel.status import code_of
 
 #: Where a request says what it is about.
 _EXECUTIONS = ("workflow_execution", "execution")
-_IDS = ("workflow_id", "activity_id", "schedule_id", "operation_id", "job_id")
+_IDS = ("workflow_id", "activity_id", "schedule_id", "operation_id", "job_id", "rule_id", "task_queue")
+_VERSION = "deployment_version"
+_DEPLOYMENT = "deployment_name"
 _OPERATIONS = "operations"
 
 NamespacedHandler = Callable[[str, Call, Any], Any]
@@ -137,7 +139,9 @@ async def _tell(
 
 
 def subject_of(request: Descriptor) -> Callable[[Any], tuple[str, str]]:
-    """How to read from requests of this type which execution they are about, and which run of it."""
+    """How to read from requests of this type which execution they are about, and which run of it; or which other thing,
+    or which worker deployment and build of it.
+    """
     fields = request.fields_by_name
     for execution in _EXECUTIONS:
         if execution in fields:
@@ -147,6 +151,12 @@ def subject_of(request: Descriptor) -> Callable[[Any], tuple[str, str]]:
             if "run_id" in fields:
                 return lambda request: (getattr(request, field), request.run_id)
             return lambda request: (getattr(request, field), "")
+    if _VERSION in fields:
+        return lambda request: (request.deployment_version.deployment_name, request.deployment_version.build_id)
+    if _DEPLOYMENT in fields:
+        if "build_id" in fields:
+            return lambda request: (request.deployment_name, request.build_id)
+        return lambda request: (request.deployment_name, "")
     if _OPERATIONS in fields:
         return _first_start
     return lambda request: ("", "")

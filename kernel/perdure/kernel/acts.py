@@ -11,8 +11,8 @@ OK = "OK"
 
 
 class Act(NamedTuple):
-    """One call. `workflow_id` is that of any execution, an activity or a schedule; `result` is `OK` or the code of the
-    refusal.
+    """One call. `workflow_id` is that of any execution, an activity or a schedule, or the name of a task queue or, with
+    its build id as `run_id`, of a worker deployment; `result` is `OK` or the code of the refusal.
     """
 
     at_ns: int

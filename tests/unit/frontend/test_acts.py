@@ -201,3 +201,24 @@ async def test_nothing_is_done_that_cannot_be_told(bench: GatewayBench, acts: Me
 def test_what_an_act_is_about_is_read_from_any_request(rpc: str) -> None:
     method = WORKFLOW_SERVICE.methods_by_name[rpc]
     assert subject_of(method.input_type)(GetMessageClass(method.input_type)()) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "rpc, fields, subject",
+    [
+        ("TerminateWorkflowExecution", {"workflow_execution": {"workflow_id": "w", "run_id": "r"}}, ("w", "r")),
+        ("PauseActivity", {"execution": {"workflow_id": "w", "run_id": "r"}, "id": "a"}, ("w", "r")),
+        ("PatchSchedule", {"schedule_id": "s"}, ("s", "")),
+        ("UpdateTaskQueueConfig", {"task_queue": "q"}, ("q", "")),
+        ("SetWorkerDeploymentCurrentVersion", {"deployment_name": "d", "build_id": "b"}, ("d", "b")),
+        ("SetWorkerDeploymentManager", {"deployment_name": "d"}, ("d", "")),
+        (
+            "DeleteWorkerDeploymentVersion",
+            {"deployment_version": {"deployment_name": "d", "build_id": "b"}},
+            ("d", "b"),
+        ),
+    ],
+)
+def test_what_an_act_is_about(rpc: str, fields: dict[str, Any], subject: tuple[str, str]) -> None:
+    method = WORKFLOW_SERVICE.methods_by_name[rpc]
+    assert subject_of(method.input_type)(GetMessageClass(method.input_type)(**fields)) == subject
