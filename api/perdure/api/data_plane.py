@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from perdure.kernel.ids import NamespaceId, NamespaceName
@@ -19,7 +20,7 @@ class Outdated(Exception):
     """
 
 
-class NamespaceFollower(Protocol):
+class TenantFollower(Protocol):
     """All of it may be asked again, and then does nothing more. With `overrule` an earlier wish replaces a later one.
 
     Whatever cannot be done now raises what the store raises.
@@ -44,16 +45,13 @@ class NamespaceFollower(Protocol):
         """
         ...
 
-
-class DataPlane(NamespaceFollower, Protocol):
-    """Namespaces with what they hold, and Nexus endpoints."""
-
-    async def delete(self, namespace_id: NamespaceId) -> None:
-        """Let it be gone with all that it holds, which may take a while longer than the call."""
+    async def endpoints_of(self, account_id: str) -> Sequence[NexusEndpoint]:
+        """Those that there are."""
         ...
 
-    async def put_endpoint(self, endpoint: NexusEndpoint) -> None:
-        """Let there be this endpoint: as it says, but for `version`. One that a later wish was about stays as it is.
+    async def put_endpoint(self, endpoint: NexusEndpoint, *, overrule: bool = False) -> None:
+        """Let there be this endpoint: as it says, but for `version`. One that a later wish was about stays as it is,
+        unless that is overruled.
 
         Raises:
             NameTaken: another one of the account has its name.
@@ -61,3 +59,11 @@ class DataPlane(NamespaceFollower, Protocol):
         ...
 
     async def delete_endpoint(self, endpoint_id: str) -> None: ...
+
+
+class DataPlane(TenantFollower, Protocol):
+    """Namespaces with what they hold, and Nexus endpoints."""
+
+    async def delete(self, namespace_id: NamespaceId) -> None:
+        """Let it be gone with all that it holds, which may take a while longer than the call."""
+        ...

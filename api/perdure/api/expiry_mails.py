@@ -50,7 +50,7 @@ class ExpiryMails:
             after = ""
             while True:
                 async with self._database.reading() as transaction:
-                    page = await transaction.every(kind, after, _PAGE)
+                    page = await transaction.of_kind(kind, after, _PAGE)
                     due = [(row.account_id, notices.due(notices.of_resource(row), now_ns)) for row in page]
                     after = page[-1].id if page else ""
                 for account_id, found in due:

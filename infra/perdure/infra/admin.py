@@ -230,16 +230,16 @@ def _counted(amounts: Amounts) -> str:
 
 @admin.command()
 def reconcile(database: _Databases = None, config: _Config = None) -> None:
-    """Let the data plane have all namespaces as the control plane has them, after one of the two was restored."""
+    """Let the data plane have what the control plane has, namespaces and Nexus endpoints, after one was restored."""
     from perdure.infra.tenancy import accounts
 
     settings = _settings(database, config)
     if settings.control_plane.database is None:
         raise typer.BadParameter("settings: control_plane.database is not set")
     done = _run(accounts.reconcile(settings.control_plane.database, settings.databases))
-    print(f"{done.namespaces} namespaces are as the control plane has them")
+    print(f"{done.namespaces} namespaces and {done.endpoints} Nexus endpoints are as the control plane has them")
     for name in done.impossible:
-        print(f"{name}: another namespace has its name, or it is being changed: run this again", file=sys.stderr)
+        print(f"{name}: another one has its name, or it is being changed: run this again", file=sys.stderr)
     for name in done.unknown:
         print(f"{name}: the control plane does not know it, so nobody can use it", file=sys.stderr)
     if done.impossible:

@@ -69,7 +69,7 @@ async def test_nothing_acknowledged_before_a_backup_is_lost(tmp_path: Path) -> N
     assert promised
     async with _empty(directory) as restored:
         assert "resources of the control plane restored" in await restored.admin("restore", file)
-        assert "namespaces are as the control plane has them" in await restored.admin("reconcile")
+        assert "Nexus endpoints are as the control plane has them" in await restored.admin("reconcile")
         for roles in ROLES:
             await restored.cluster.start(roles)
         gateway, control_plane = restored.cluster.nodes

@@ -63,7 +63,7 @@ class AuditExporter:
         after = ""
         while True:
             async with self._database.reading() as transaction:
-                page = await transaction.every(kinds.AUDIT_EXPORT, after, _PAGE)
+                page = await transaction.of_kind(kinds.AUDIT_EXPORT, after, _PAGE)
                 sinks += [row for row in page if row.details["enabled"] and await self._lacks_some(transaction, row)]
             if len(page) < _PAGE:
                 break

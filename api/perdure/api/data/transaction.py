@@ -94,11 +94,6 @@ class Transaction:
         found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.id > after)
         return (await self._session.scalars(found.order_by(ResourceRow.id).limit(limit))).all()
 
-    async def every(self, kind: str, after: str, limit: int) -> Sequence[ResourceRow]:
-        """Those of a kind in all accounts, in the order of their ids, strictly after the cursor."""
-        found = select(ResourceRow).where(ResourceRow.kind == kind, ResourceRow.id > after)
-        return (await self._session.scalars(found.order_by(ResourceRow.id).limit(limit))).all()
-
     async def count(self, account_id: str, kind: str, owner_id: str | None = None) -> int:
         await self._session.flush()
         found = select(func.count()).where(ResourceRow.account_id == account_id, ResourceRow.kind == kind)

@@ -36,7 +36,7 @@ class FloatingLimits:
         changed, after = 0, ""
         while True:
             async with self._database.reading() as transaction:
-                page = await transaction.every(kinds.NAMESPACE, after, _PAGE)
+                page = await transaction.of_kind(kinds.NAMESPACE, after, _PAGE)
                 namespaces = [(row.id, str(row.details["namespace_id"])) for row in page]
             for name, namespace_id in namespaces:
                 changed += await self._follow(name, namespace_id)

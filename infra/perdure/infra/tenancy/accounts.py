@@ -11,9 +11,10 @@ from perdure.api.data import ControlDatabase
 from perdure.api.founding import found, give_key
 from perdure.auth.policy.decisions import Policy
 from perdure.frontend.namespaces import Namespaces
-from perdure.infra.postgres import PostgresDatabases, PostgresNamespaceStore
+from perdure.frontend.nexus_endpoints import NexusEndpoints
+from perdure.infra.postgres import PostgresDatabases, PostgresNamespaceStore, PostgresNexusEndpointStore
 from perdure.infra.tenancy import reconciling
-from perdure.infra.tenancy.data_plane import NamespaceRecords
+from perdure.infra.tenancy.data_plane import TenantRecords
 from perdure.kernel.namespace import DAY_NS, Namespace
 from perdure.kernel.runtime import Runtime
 
@@ -57,11 +58,12 @@ async def verify_audit(url: str) -> ChainReport:
 
 
 class Healed(NamedTuple):
-    """How many namespaces the control plane has; those that could not be made so; and those of the data plane that it
-    does not know.
+    """How many namespaces and Nexus endpoints the control plane has; those that could not be made so; and namespaces of
+    the data plane that it does not know.
     """
 
     namespaces: int
+    endpoints: int
     impossible: tuple[str, ...]
     unknown: tuple[str, ...]
 
@@ -75,12 +77,13 @@ async def reconcile(url: str, dsns: Mapping[str, str]) -> Healed:
     databases = await PostgresDatabases.open(dsns)
     try:
         namespaces = Namespaces(PostgresNamespaceStore(databases))
+        endpoints = NexusEndpoints(PostgresNexusEndpointStore(databases), Runtime().clock)
         async with aclosing(await ControlDatabase.open(url)) as database:
-            done = await reconciling.reconcile(database, NamespaceRecords(namespaces))
+            done = await reconciling.reconcile(database, TenantRecords(namespaces, endpoints))
         unknown = [each.name async for each in _all_of(namespaces) if each.account_id and each.id not in done.known]
     finally:
         await databases.close()
-    return Healed(len(done.known), done.impossible, tuple(unknown))
+    return Healed(len(done.known), done.endpoints, done.impossible, tuple(unknown))
 
 
 async def _all_of(namespaces: Namespaces) -> AsyncIterator[Namespace]:

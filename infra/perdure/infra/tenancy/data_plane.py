@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 
@@ -16,13 +18,16 @@ from perdure.kernel.nexus import NexusEndpoint
 from perdure.kernel.persistence.namespaces import NamespaceConflict
 from perdure.kernel.persistence.nexus_endpoints import NexusEndpointConflict
 
+_PAGE_SIZE = 1000
 
-class NamespaceRecords:
-    """See `perdure.api.data_plane.NamespaceFollower`."""
 
-    def __init__(self, namespaces: Namespaces, archival: Archival = NOT_ARCHIVED) -> None:
+class TenantRecords:
+    """See `perdure.api.data_plane.TenantFollower`."""
+
+    def __init__(self, namespaces: Namespaces, endpoints: NexusEndpoints, archival: Archival = NOT_ARCHIVED) -> None:
         """`archival` is that of new namespaces. The control plane knows nothing of it."""
         self._namespaces = namespaces
+        self._endpoints = endpoints
         self._archival = archival
 
     async def put(self, namespace: Namespace, *, overrule: bool = False) -> None:
@@ -44,6 +49,32 @@ class NamespaceRecords:
         _check_wish(known, wish, overrule)
         if (known.name, known.state) != (name, state):
             await self._update(known, msgspec.structs.replace(known, name=name, state=state, wish=wish))
+
+    async def endpoints_of(self, account_id: str) -> Sequence[NexusEndpoint]:
+        found: list[NexusEndpoint] = []
+        while page := await self._endpoints.store.list(account_id, found[-1].id if found else "", _PAGE_SIZE):
+            found += page
+        return found
+
+    async def put_endpoint(self, endpoint: NexusEndpoint, *, overrule: bool = False) -> None:
+        store = self._endpoints.store
+        known = await store.by_id(endpoint.id)
+        try:
+            if known is None:
+                await store.create(endpoint)
+            elif known.wish < endpoint.wish or (overrule and _differ(known, endpoint)):
+                await store.update(msgspec.structs.replace(endpoint, version=known.version + 1))
+        except NexusEndpointConflict:
+            other = await store.by_name(endpoint.account_id, endpoint.name)
+            if other is not None and other.id != endpoint.id:
+                raise NameTaken(endpoint.name) from None
+            raise
+        finally:
+            self._endpoints.forget()
+
+    async def delete_endpoint(self, endpoint_id: str) -> None:
+        await self._endpoints.store.delete(endpoint_id)
+        self._endpoints.forget()
 
     async def _find(self, namespace_id: NamespaceId) -> Namespace | None:
         try:
@@ -74,7 +105,7 @@ class NamespaceRecords:
             raise NameTaken(namespace.name)
 
 
-class SharedNamespaces(NamespaceRecords):
+class SharedNamespaces(TenantRecords):
     """See `perdure.api.data_plane.DataPlane`."""
 
     def __init__(
@@ -84,33 +115,16 @@ class SharedNamespaces(NamespaceRecords):
         endpoints: NexusEndpoints,
         archival: Archival = NOT_ARCHIVED,
     ) -> None:
-        super().__init__(namespaces, archival)
+        super().__init__(namespaces, endpoints, archival)
         self._deletion = deletion
-        self._endpoints = endpoints
 
     async def delete(self, namespace_id: NamespaceId) -> None:
         if await self._find(namespace_id) is not None:
             await self._deletion.delete(DeleteNamespaceRequest(namespace_id=namespace_id))
 
-    async def put_endpoint(self, endpoint: NexusEndpoint) -> None:
-        store = self._endpoints.store
-        known = await store.by_id(endpoint.id)
-        try:
-            if known is None:
-                await store.create(endpoint)
-            elif known.wish < endpoint.wish:
-                await store.update(msgspec.structs.replace(endpoint, version=known.version + 1))
-        except NexusEndpointConflict:
-            other = await store.by_name(endpoint.account_id, endpoint.name)
-            if other is not None and other.id != endpoint.id:
-                raise NameTaken(endpoint.name) from None
-            raise
-        finally:
-            self._endpoints.forget()
 
-    async def delete_endpoint(self, endpoint_id: str) -> None:
-        await self._endpoints.store.delete(endpoint_id)
-        self._endpoints.forget()
+def _differ(known: NexusEndpoint, wanted: NexusEndpoint) -> bool:
+    return msgspec.structs.replace(wanted, version=known.version) != known
 
 
 def _archived(namespace: Namespace, history: Archival, visibility: Archival) -> Namespace:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from perdure.frontend.namespaces import Namespaces
-from perdure.infra.tenancy.data_plane import NamespaceRecords
+from perdure.frontend.nexus_endpoints import NexusEndpoints
+from perdure.infra.sqlite import SqliteDatabase, SqliteNexusEndpointStore
+from perdure.infra.tenancy.data_plane import TenantRecords
+from perdure.kernel.clock import SystemClock
 from perdure.kernel.ids import NamespaceId, NamespaceName
 from perdure.kernel.namespace import DAY_NS, Archival, Namespace
 from tests.support.fakes import MemoryNamespaces
@@ -16,7 +19,8 @@ WISH = Namespace(id=NamespaceId("id"), name=NamespaceName("orders.acct"), accoun
 async def test_new_namespaces_are_archived_as_the_installation_says_and_stay_so() -> None:
     archival = Archival(enabled=True, uri="file:///archive")
     namespaces = Namespaces(MemoryNamespaces())
-    records = NamespaceRecords(namespaces, archival)
+    endpoints = NexusEndpoints(SqliteNexusEndpointStore(SqliteDatabase.open(None)), SystemClock())
+    records = TenantRecords(namespaces, endpoints, archival)
     await records.put(WISH)
     made = await namespaces.find(WISH.name)
     assert (made.history_archival, made.visibility_archival) == (archival, archival)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perdure.api.data_plane import Outdated
@@ -13,6 +14,7 @@ from perdure.api.resources.namespace_steps import wanted
 from perdure.infra.tenancy.reconciling import reconcile
 from perdure.kernel.ids import NamespaceName
 from perdure.kernel.namespace import DAY_NS, DEPRECATED, Namespace
+from perdure.kernel.nexus import NexusEndpoint
 from tests.support.control_plane import ControlBench, Owner, control_bench
 
 SPEC = {"name": "orders", "retentionDays": 2, "apiKeyAuth": {"enabled": True}}
@@ -117,3 +119,40 @@ async def test_who_was_suspended_in_the_midst_of_an_operation_comes_too_late(ben
         with pytest.raises(Outdated):
             await bench.data_plane.put(late)
     assert await bench.namespaces.by_name(made.name) is None
+
+
+async def _endpoint(bench: ControlBench, owner: Owner) -> NexusEndpoint:
+    namespace = (await bench.done(owner.token, "CreateNamespace", {"spec": SPEC})).namespace
+    target = {"workerTargetSpec": {"namespaceId": namespace, "taskQueue": "payments"}}
+    made = await bench.done(owner.token, "CreateNexusEndpoint", {"spec": {"name": "pay", "targetSpec": target}})
+    found = await bench.endpoints.store.by_id(made.endpoint_id)
+    assert found is not None
+    return found
+
+
+async def test_an_endpoint_that_the_data_plane_has_lost_or_has_otherwise(bench: ControlBench, owner: Owner) -> None:
+    made = await _endpoint(bench, owner)
+    await bench.endpoints.store.delete(made.id)
+    done = await reconcile(bench.database, bench.data_plane)
+    assert (done.endpoints, done.impossible) == (1, ())
+    assert await bench.endpoints.store.by_id(made.id) == made
+    # As if the control plane's database was of before a change.
+    changed = msgspec.structs.replace(made, task_queue="other", wish=made.wish + 5, version=made.version + 1)
+    await bench.endpoints.store.update(changed)
+    await bench.data_plane.put_endpoint(made)
+    assert await bench.endpoints.store.by_id(made.id) == changed
+    await reconcile(bench.database, bench.data_plane)
+    assert await bench.endpoints.store.by_id(made.id) == msgspec.structs.replace(made, version=made.version + 2)
+    await reconcile(bench.database, bench.data_plane)
+    again = await bench.endpoints.store.by_id(made.id)
+    assert again is not None and again.version == made.version + 2
+
+
+async def test_an_endpoint_that_the_control_plane_does_not_know(bench: ControlBench, owner: Owner) -> None:
+    made = await _endpoint(bench, owner)
+    # One that was deleted since, and had the name before.
+    await bench.endpoints.store.delete(made.id)
+    await bench.endpoints.store.create(msgspec.structs.replace(made, id="before"))
+    done = await reconcile(bench.database, bench.data_plane)
+    assert done.impossible == ()
+    assert [each.id for each in await bench.data_plane.endpoints_of(made.account_id)] == [made.id]
