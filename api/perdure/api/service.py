@@ -167,6 +167,8 @@ class ControlService:
         is_told = method.name in OPERATIONS
 
         async def endpoint(request: Any, caller: Caller) -> Message:
+            # What nobody understands is not to be stored.
+            request.DiscardUnknownFields()
             visit = await self._admit(method, request, caller)
             try:
                 response = await self._serve(method, row, serve, visit, request)

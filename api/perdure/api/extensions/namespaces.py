@@ -17,7 +17,7 @@ from perdure.api.resources.paging import page
 from perdure.auth.certificates.authorities import parse_authorities
 from perdure.auth.certificates.revocation import parse_revocations
 from perdure.auth.policy.grants import Target
-from perdure.kernel.errors import AlreadyExists, InvalidArgument
+from perdure.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 
 _ACTIVATING = int(ResourceState.RESOURCE_STATE_ACTIVATING)
 
@@ -69,6 +69,8 @@ async def _deleted(call: ControlCall, request: api.GetDeletedNamespacesRequest) 
 
 async def _undelete(call: ControlCall, request: api.UndeleteNamespaceRequest) -> api.UndeleteNamespaceResponse:
     deleted = await rows.find_gone(call, kinds.DELETED_NAMESPACE, request.deleted_namespace_id)
+    if deleted.details["purge_at_ns"] <= call.now_ns:
+        raise FailedPrecondition("deleted_namespace_id: its time is up, it is being removed.")
     name = deleted.details["name"]
     if await call.transaction.named(call.account_id, kinds.NAMESPACE, name) is not None:
         raise AlreadyExists(f"There is another namespace {name} by now.")

@@ -43,6 +43,9 @@ async def _create(call: ControlCall, request: api.CreateUserApiKeyRequest) -> ap
 async def _rotate(call: ControlCall, request: api.RotateApiKeyRequest) -> api.RotateApiKeyResponse:
     old = await rows.find(call, kinds.API_KEY, request.key_id, field=_FIELD)
     spec = rows.spec_of(old, ApiKeySpec)
+    # Whoever got hold of one key must not have the others by it.
+    if old.owner_id == call.principal.id and not call.grants.signed_in and old.id != call.principal.key_id:
+        raise PermissionDenied("RotateApiKey: a key rotates no other key of its owner.")
     unvouched = ""
     if spec.owner_type == OwnerType.OWNER_TYPE_USER:
         if old.owner_id != call.principal.id:

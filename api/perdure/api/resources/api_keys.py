@@ -40,6 +40,8 @@ LIFETIME_NS_MAX = 731 * DAY_NS
 CREATION_DISABLED = "api_keys_disabled"
 
 _FIELD = "key_id"
+#: In a key's details: it has expired, and gateways know it no more.
+_WITHDRAWN = "withdrawn"
 OWNERS: Mapping[int, str] = {
     OwnerType.OWNER_TYPE_USER: kinds.USER,
     OwnerType.OWNER_TYPE_SERVICE_ACCOUNT: kinds.SERVICE_ACCOUNT,
@@ -81,6 +83,7 @@ async def give(
     if account.details.get(CREATION_DISABLED):
         raise FailedPrecondition("The account has switched off the creation of API keys.")
     await _check_count(call, owner, 2 if replaces else 1)
+    await _withdraw_expired(call, owner)
     secret = secrets.give(secrets.SecretKind.API_KEY, call.entropy)
     row = await rows.create(
         call,
@@ -105,6 +108,14 @@ async def _check_count(call: ControlCall, owner: ResourceRow, times: int) -> Non
     held = await call.transaction.resources(call.account_id, kinds.API_KEY, owner_id=owner.id)
     if sum(not _has_expired(call, row) for row in held) >= times * getattr(call.limits, limit):
         raise rows.too_many(call.limits, limit, "too many API keys")
+
+
+async def _withdraw_expired(call: ControlCall, owner: ResourceRow) -> None:
+    """So that gateways need to know no more keys of an owner than are counted."""
+    for row in await call.transaction.resources(call.account_id, kinds.API_KEY, owner_id=owner.id):
+        if _has_expired(call, row) and not row.details.get(_WITHDRAWN):
+            row.details = {**row.details, _WITHDRAWN: True}
+            call.transaction.withdraw("credential", row.id)
 
 
 async def _get(call: ControlCall, request: GetApiKeyRequest) -> GetApiKeyResponse:
@@ -175,6 +186,8 @@ def _has_expired(call: ControlCall, row: ResourceRow) -> bool:
 
 
 def publish(call: ControlCall, row: ResourceRow) -> None:
+    if row.details.get(_WITHDRAWN):
+        return
     spec = rows.spec_of(row, ApiKeySpec)
     call.transaction.publish(
         CredentialRecord(

@@ -23,13 +23,15 @@ from perdure.api.data.tables import ResourceRow
 from perdure.api.resources import kinds, names, rows
 from perdure.api.resources.paging import page
 from perdure.api.resources.publishing import access_of, publish_all
-from perdure.auth.policy.grants import ResourceKind, Target
-from perdure.kernel.errors import FailedPrecondition, InvalidArgument
+from perdure.auth.policy.grants import AccountRole, ResourceKind, Target
+from perdure.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 
 PERMISSIONS_MAX = 20
 RESOURCES_MAX = 100
 
 _FIELD = "role_id"
+#: Who may let roles gain permissions.
+_MAKERS = frozenset({AccountRole.OWNER, AccountRole.ADMIN})
 _HOLDERS = (kinds.USER, kinds.USER_GROUP, kinds.SERVICE_ACCOUNT)
 
 
@@ -54,6 +56,9 @@ async def _list(call: ControlCall, request: GetCustomRolesRequest) -> GetCustomR
 async def _update(call: ControlCall, request: UpdateCustomRoleRequest) -> UpdateCustomRoleResponse:
     row = await rows.find(call, kinds.CUSTOM_ROLE, request.role_id, field=_FIELD)
     _check(call, request.spec)
+    if not call.grants.roles & _MAKERS and not _allowed(request.spec) <= _allowed(rows.spec_of(row, CustomRoleSpec)):
+        # Or else it would be a role for everything, as it can be the caller's own.
+        raise PermissionDenied("UpdateCustomRole: through a custom role, roles can lose permissions and not gain any.")
     await names.rename(call, row, request.spec.name)
     rows.change(call, row, request.resource_version, request.spec)
     await publish_all(call.transaction, call.account_id)
@@ -97,6 +102,16 @@ def _check(call: ControlCall, spec: CustomRoleSpec) -> None:
         for action in permission.actions:
             if action not in known:
                 raise InvalidArgument(f"{field}.actions: {action} is no action on a {resources.resource_type}.")
+
+
+def _allowed(spec: CustomRoleSpec) -> set[tuple[str, str, str]]:
+    """The type of a resource, its id or empty for all, and the action."""
+    return {
+        (permission.resources.resource_type, resource, action)
+        for permission in spec.permissions
+        for resource in (*permission.resources.resource_ids, *([""] if permission.resources.allow_all else []))
+        for action in permission.actions
+    }
 
 
 async def _at_role(
