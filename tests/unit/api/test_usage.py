@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from perdure.api.purging import DeletedNamespaces
 from perdure.api.resources import usage
 from perdure.api.resources.endpoints import NamespaceEndpoints
 from perdure.api.usage.capacity import Rates, on_demand_limit, rates_of
@@ -19,6 +20,7 @@ from perdure.api.usage.floating import FloatingLimits
 from perdure.api.usage.focus import Period, periods
 from perdure.api.usage.reading import Kind
 from perdure.kernel import errors
+from perdure.kernel.clock import VirtualClock
 from perdure.kernel.ids import NamespaceName
 from perdure.kernel.namespace import DAY_NS
 from perdure.kernel.news import LocalNews
@@ -104,6 +106,16 @@ async def test_a_deleted_namespace_has_used_what_it_has(bench: ControlBench) -> 
     await bench.done(owner.token, "DeleteNamespace", {"namespace": name, "resourceVersion": version})
     summaries = (await bench.call(owner.token, "GetUsage", {"startTimeInclusive": _day(_today(bench))})).summaries
     assert [group.records[0].value for group in summaries[0].record_groups] == [7]
+    # Also when it has gone for good.
+    later = VirtualClock(bench.runtime.clock.now_ns() + 8 * DAY_NS)
+    gone = DeletedNamespaces(bench.database, bench.data_plane, later)
+    assert (await gone.purge(), await gone.forget()) == (1, 0)
+    again = (await bench.call(owner.token, "GetUsage", {"startTimeInclusive": _day(_today(bench))})).summaries
+    assert again == summaries
+    later.advance(400 * DAY_NS)
+    assert (await gone.purge(), await gone.forget()) == (0, 0)
+    later.advance(10 * DAY_NS)
+    assert await gone.forget() == 1
 
 
 @pytest.mark.parametrize(

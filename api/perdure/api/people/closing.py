@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from temporalio.api.cloud.cloudservice.v1 import DeleteNamespaceRequest
+from google.protobuf.message import Message
+from temporalio.api.cloud.cloudservice.v1 import DeleteNamespaceRequest, DeleteNexusEndpointRequest
 from temporalio.api.cloud.resource.v1 import ResourceState
 
 from perdure.api.calls import ControlCall
@@ -35,13 +36,19 @@ _PUBLISHED: Final = {
 }
 
 
+#: What goes by itself, or stays.
+_KEPT: Final = (kinds.NAMESPACE, kinds.DELETED_NAMESPACE, kinds.PAST_NAMESPACE, kinds.NEXUS_ENDPOINT, kinds.ACCOUNT)
+
+
 async def close(call: ControlCall, account: ResourceRow) -> None:
     """No credential of it is good for anything from now on, whatever becomes of the rest."""
     rows.touch(call, account, DELETED)
     call.transaction.publish(AccountRecord(account.id, active=False))
     await end_all(call.transaction, await call.transaction.people.sessions(account_id=account.id))
     for namespace in await call.transaction.resources(account.id, kinds.NAMESPACE):
-        _delete(call, namespace)
+        _delete(call, namespace, "DeleteNamespace", DeleteNamespaceRequest(namespace=namespace.id))
+    for endpoint in await call.transaction.resources(account.id, kinds.NEXUS_ENDPOINT):
+        _delete(call, endpoint, "DeleteNexusEndpoint", DeleteNexusEndpointRequest(endpoint_id=endpoint.id))
 
 
 async def purge(transaction: Transaction, now_ns: int, limit: int) -> int:
@@ -49,8 +56,10 @@ async def purge(transaction: Transaction, now_ns: int, limit: int) -> int:
     found = await transaction.ended(kinds.ACCOUNT, DELETED, now_ns - KEPT_NS, limit)
     for account in found:
         for row in await transaction.of_account(account.id):
-            if row.kind in (kinds.NAMESPACE, kinds.DELETED_NAMESPACE, kinds.ACCOUNT):
+            if row.kind in _KEPT:
                 continue
+            if row.kind == kinds.BILLING_REPORT:
+                await transaction.remove_billing_file(row.id)
             if row.kind in _PUBLISHED:
                 transaction.withdraw(_PUBLISHED[row.kind], row.id)
             if row.kind == kinds.API_KEY:
@@ -64,16 +73,16 @@ async def purge(transaction: Transaction, now_ns: int, limit: int) -> int:
     return len(found)
 
 
-def _delete(call: ControlCall, namespace: ResourceRow) -> None:
+def _delete(call: ControlCall, row: ResourceRow, rpc: str, request: Message) -> None:
     operation = OperationRow(
-        account_id=namespace.account_id,
+        account_id=row.account_id,
         id=call.entropy.uuid(),
-        rpc="DeleteNamespace",
+        rpc=rpc,
         principal_id=call.principal.id,
-        request=DeleteNamespaceRequest(namespace=namespace.id).SerializeToString(),
+        request=request.SerializeToString(),
         response=b"",
-        resource_kind=namespace.kind,
-        resource_id=namespace.id,
+        resource_kind=row.kind,
+        resource_id=row.id,
         state=operations.PENDING,
         failure="",
         attempts=0,
@@ -82,7 +91,7 @@ def _delete(call: ControlCall, namespace: ResourceRow) -> None:
         finished_at_ns=0,
     )
     call.transaction.add(operation)
-    namespace.state = _DELETING
-    namespace.version += 1
-    namespace.operation_id = operation.id
-    namespace.modified_at_ns = call.now_ns
+    row.state = _DELETING
+    row.version += 1
+    row.operation_id = operation.id
+    row.modified_at_ns = call.now_ns

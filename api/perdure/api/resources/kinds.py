@@ -13,6 +13,8 @@ SERVICE_ACCOUNT: Final = "service account"
 API_KEY: Final = "API key"
 NAMESPACE: Final = "namespace"
 DELETED_NAMESPACE: Final = "deleted namespace"
+#: Gone for good, but for what it has used.
+PAST_NAMESPACE: Final = "past namespace"
 CUSTOM_ROLE: Final = "custom role"
 NEXUS_ENDPOINT: Final = "Nexus endpoint"
 CONNECTIVITY_RULE: Final = "connectivity rule"

@@ -126,6 +126,8 @@ async def _remove_its_service_accounts(transaction: Transaction, namespace: Reso
         if spec_of(row, ServiceAccountSpec).namespace_scoped_access.namespace == namespace.id:
             for key in await transaction.resources(row.account_id, kinds.API_KEY, owner_id=row.id):
                 await end_key(transaction, key)
+            for issuer in await transaction.resources(row.account_id, kinds.TRUSTED_ISSUER, owner_id=row.id):
+                await transaction.remove(issuer)
             await transaction.remove(row)
             transaction.withdraw("principal", row.id)
 

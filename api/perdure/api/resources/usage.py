@@ -43,7 +43,7 @@ async def _get(call: ControlCall, request: GetUsageRequest) -> GetUsageResponse:
     store = store_of(call)
     today = call.now_ns // DAY_NS
     first, end = _days(request, today)
-    namespaces = await namespaces_of(call)
+    namespaces = await namespaces_of(call, first * DAY_NS)
     items = [_Item(day, namespace) for day in range(first, end) for namespace in namespaces]
 
     async def read(after: str, limit: int) -> Sequence[_Item]:
@@ -78,15 +78,17 @@ async def breakdown(call: ControlCall, namespace: str, from_hour: int, until_hou
     return await reading.breakdown(store_of(call), row.details["namespace_id"], from_hour, until_hour)
 
 
-async def namespaces_of(call: ControlCall) -> list[UsedNamespace]:
-    """Those of the account, with those that were deleted not long ago, in the order of their names."""
+async def namespaces_of(call: ControlCall, since_ns: int) -> list[UsedNamespace]:
+    """Those that the account has, or has had since then, in the order of their names."""
     found = [
         UsedNamespace(row.id, row.details["namespace_id"])
         for row in await call.transaction.resources(call.account_id, kinds.NAMESPACE)
     ]
     found += [
         UsedNamespace(row.details["name"], row.details["namespace_id"])
-        for row in await call.transaction.resources(call.account_id, kinds.DELETED_NAMESPACE)
+        for kind in (kinds.DELETED_NAMESPACE, kinds.PAST_NAMESPACE)
+        for row in await call.transaction.resources(call.account_id, kind)
+        if kind == kinds.DELETED_NAMESPACE or row.modified_at_ns >= since_ns
     ]
     return sorted(found)
 

@@ -53,6 +53,7 @@ async def _content(database: ControlDatabase, usage: UsageStore, report: Resourc
         namespaces = [
             *await transaction.resources(report.account_id, kinds.NAMESPACE),
             *await transaction.resources(report.account_id, kinds.DELETED_NAMESPACE),
+            *await transaction.resources(report.account_id, kinds.PAST_NAMESPACE),
         ]
     lines = [focus.lines(report.account_id, await _usages(usage, each, periods, now_ns)) for each in namespaces]
     return "".join([focus.header(), *lines])

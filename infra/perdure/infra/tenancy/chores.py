@@ -29,9 +29,11 @@ def chores(
     keeper = AuditKeeper(database, clock, audit_days)
     limits = FloatingLimits(database, parts.usage, clock, parts.news)
     leavings = Upkeep(database, clock, parts.people.sessions)
+    deleted = DeletedNamespaces(database, data_plane, clock)
     mails = ExpiryMails(database, clock, lambda: Links(parts.endpoints().web), parts.outbox.put)
     return (
-        Chore("purging", DeletedNamespaces(database, data_plane, clock).purge, purging.PERIOD_S),
+        Chore("purging", deleted.purge, purging.PERIOD_S),
+        Chore("namespaces of long ago", deleted.forget, purging.FORGETTING_S),
         Chore("audit log", keeper.keep, keeping.PERIOD_S),
         Chore("audit exports", exporter.export_all, export.PERIOD_S),
         Chore("limits", limits.follow, floating.PERIOD_S, floating.RETRY_S),

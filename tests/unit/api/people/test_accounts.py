@@ -92,17 +92,20 @@ async def test_a_closed_account_lets_nobody_in(bench: ControlBench) -> None:
 async def test_what_a_closed_account_held_goes_in_time(bench: ControlBench) -> None:
     ann, bob = await sign_up(bench), await sign_up(bench, BOB, "Bob's")
     spec = {"name": "orders", "apiKeyAuth": {"enabled": True}, "lifecycle": {"enableDeleteProtection": True}}
-    await bench.done(ann.token, "CreateNamespace", {"spec": spec})
+    name = (await bench.done(ann.token, "CreateNamespace", {"spec": spec})).namespace
+    target = {"workerTargetSpec": {"namespaceId": name, "taskQueue": "payments"}}
+    endpoint = await bench.done(ann.token, "CreateNexusEndpoint", {"spec": {"name": "pay", "targetSpec": target}})
     await bench.person("CreateUserApiKey", {"displayName": "mine", "expiryTime": bench.time_in(DAY_NS)}, ann.token)
     await bench.person("DeleteAccount", {"accountName": "Acme"}, ann.token)
     held = await holdings(bench, ann)
     assert {"user", "API key"} <= held
 
-    # Namespaces follow by themselves, and can be had back for a while.
-    while "namespace" in held:
+    # Namespaces and endpoints follow by themselves; namespaces can be had back for a while.
+    while {"namespace", "Nexus endpoint"} & held:
         await asyncio.sleep(0.01)
         held = await holdings(bench, ann)
     assert "deleted namespace" in held
+    assert await bench.endpoints.store.by_id(endpoint.endpoint_id) is None
 
     upkeep = Upkeep(bench.database, bench.runtime.clock, SessionLimits())
     await upkeep.sweep()
