@@ -139,7 +139,10 @@ class HistoryBench:
 
     async def forget(self) -> None:
         """Let go of everything that is in memory and not on its way to the store, and take the shard again."""
-        await self.service.engine.release([ShardId(0)])
+        for loaded in self.shard.unwritten():
+            self.shard.flush(loaded, self.namespace)
+        await self.shard.settled()
+        self.service.engine.drop([ShardId(0)])
         await self.service.engine.recover(await self.service.engine.acquire([ShardId(0)]))
 
     async def begin(self) -> None:

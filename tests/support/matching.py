@@ -73,7 +73,7 @@ class FakeHistory:
         return PollWorkflowTaskQueueResponse(task_token=task.key.workflow_id.encode())
 
     async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
     ) -> PollActivityTaskQueueResponse:
         await self._start(task)
         return PollActivityTaskQueueResponse(task_token=task.key.workflow_id.encode())

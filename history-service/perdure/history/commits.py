@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Set
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
@@ -23,6 +23,8 @@ logger = structlog.get_logger(__name__)
 
 #: Writes in one transaction; a burst beyond it takes several.
 BATCH_MAX = 1000
+#: And their bytes, unless a single one has more: a database refuses what is far larger.
+BATCH_BYTES_MAX = 16 * 1024 * 1024
 #: Under load a commit begins so long after the one before.
 INTERVAL_S = 0.01
 #: It is load if commits, of late, had so many writes on average. A single burst is none.
@@ -72,6 +74,10 @@ class _Entry(NamedTuple):
     commit: Commit
     committed: Callable[[], None]
     namespace_id: NamespaceId
+    size: int
+
+
+_SIZE = attrgetter("size")
 
 
 class Queued(Protocol):
@@ -84,31 +90,42 @@ class Queued(Protocol):
 Q = TypeVar("Q", bound=Queued)
 
 
-def fair_batch(queue: list[Q], size: int) -> tuple[list[Q], list[Q]]:
-    """What of the queue goes next, and what stays; both in order. PURE.
+def fair_batch(queue: list[Q], size: int, weight: Callable[[Q], int] = lambda _: 1) -> tuple[list[Q], list[Q]]:
+    """What of the queue goes next, so that its weights do not exceed the size, and what stays; both in order. PURE.
 
     When not all fits, each namespace has the same room, and what one does not need the others share. So a namespace
     that floods the queue keeps itself waiting, and nobody else. Of one namespace nothing overtakes: writes of an
-    execution build on each other.
+    execution build on each other. The first always goes, whatever its weight, so all get their turn.
     """
-    if len(queue) <= size:
+    if sum(map(weight, queue)) <= size:
         return queue, []
-    waiting = Counter(entry.namespace_id for entry in queue)
+    waiting: Counter[NamespaceId] = Counter()
+    for entry in queue[1:]:
+        waiting[entry.namespace_id] += weight(entry)
     room: dict[NamespaceId, int] = {}
-    left, sharing = size, len(waiting)
-    for namespace_id, count in sorted(waiting.items(), key=itemgetter(1)):
+    left, sharing = max(size - weight(queue[0]), 0), len(waiting)
+    for namespace_id, wanted in sorted(waiting.items(), key=itemgetter(1)):
         # With more namespaces than room, those that came first are served first.
-        room[namespace_id] = taken = min(count, max(left // sharing, 1), left)
+        room[namespace_id] = taken = min(wanted, max(left // sharing, 1), left)
         left -= taken
         sharing -= 1
-    batch, rest = [], []
-    for entry in queue:
-        if room[entry.namespace_id]:
-            room[entry.namespace_id] -= 1
+    batch, rest = queue[:1], []
+    for entry in queue[1:]:
+        if (needed := weight(entry)) <= room[entry.namespace_id]:
+            room[entry.namespace_id] -= needed
             batch.append(entry)
         else:
+            # Nothing of its namespace fits any more, however small.
+            room[entry.namespace_id] = -1
             rest.append(entry)
     return batch, rest
+
+
+def next_batch(queue: list[_Entry]) -> tuple[list[_Entry], list[_Entry]]:
+    """The writes of the next transaction, and what stays. PURE."""
+    batch, rest = fair_batch(queue, BATCH_MAX)
+    batch, too_large = fair_batch(batch, BATCH_BYTES_MAX, _SIZE)
+    return batch, too_large + rest
 
 
 class Committer:
@@ -154,7 +171,7 @@ class Committer:
         durable when those of its namespace before it are.
         """
         commit = Commit()
-        self._queue.append(_Entry(write, epoch, commit, committed, namespace_id))
+        self._queue.append(_Entry(write, epoch, commit, committed, namespace_id, write.size))
         self._wanted.set()
         return commit
 
@@ -167,7 +184,7 @@ class Committer:
                 self._singly -= 1
                 batch, self._queue = self._queue[:1], self._queue[1:]
             else:
-                batch, self._queue = fair_batch(self._queue, BATCH_MAX)
+                batch, self._queue = next_batch(self._queue)
             if not self._queue:
                 self._wanted.clear()
             if batch:  # Else all of them have failed with an earlier one.

@@ -208,12 +208,21 @@ class Engine:
             self._timekeepers[shard.id] = asyncio.get_running_loop().create_task(self._keep_time(shard))
 
     async def release(self, shards: Iterable[ShardId]) -> None:
-        """Write what is under way and what was put off, and give the shards back.
+        """Write what is under way and what was put off, and give the shards back, those of each database by themselves.
 
         Raises:
-            StoreError: they could not be given back; they are not served any more all the same.
+            StoreError: some could not be given back; they are not served any more all the same.
         """
-        leaving = [shard for shard in (self._remove(shard_id) for shard_id in shards) if shard is not None]
+        by_database: dict[str, list[Shard]] = {}
+        for shard_id in shards:
+            if (shard := self._remove(shard_id)) is not None:
+                by_database.setdefault(self._store.database_of(shard_id), []).append(shard)
+        given = await asyncio.gather(*map(self._give_back, by_database.values()), return_exceptions=True)
+        for error in given:
+            if error is not None:
+                raise error
+
+    async def _give_back(self, leaving: list[Shard]) -> None:
         self.metrics.shards_given_back += len(leaving)
         for shard in leaving:
             for loaded in shard.unwritten():
@@ -225,8 +234,7 @@ class Engine:
         for shard in leaving:
             await shard.settled()
             shard.forget()
-        if leaving:
-            await self._shard_store.release({shard.id: shard.epoch for shard in leaving})
+        await self._shard_store.release({shard.id: shard.epoch for shard in leaving})
 
     def drop(self, shards: Iterable[ShardId]) -> None:
         """Let go of shards at once, since somebody else owns them by now or a write failed."""
@@ -309,10 +317,15 @@ class Engine:
             raise NotOwner(f"shard {shard.id}")
 
     @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """The loops that run until `stop`."""
+    def loops(self) -> list[asyncio.Task[None]]:
+        """What never ends before `stop`."""
         committing = [task for _, task in self._committers.values()]
-        return [*committing, *self._timekeepers.values(), *self._outbound.sending]
+        return [*committing, *self._timekeepers.values()]
+
+    @property
+    def background(self) -> list[asyncio.Task[None]]:
+        """What runs in this engine at the moment."""
+        return [*self.loops, *self._outbound.sending]
 
     @property
     def loaded_count(self) -> int:

@@ -27,6 +27,8 @@ logger = structlog.get_logger(__name__)
 _WAITING_S = 0.2
 #: How long a shard is left alone where what it owes could not be taken up.
 _REST_S = 5.0
+#: How long to wait for shards to be given back before looking after others.
+_GIVING_S = 1.0
 #: How often to look anyway.
 _PERIOD_S = 5.0
 #: For how long a living owner may keep a shard that is ours by now before it is taken by force: longer than any lease,
@@ -103,6 +105,8 @@ class SharedOwnership:
         self._wake = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self._recovering: set[asyncio.Task[None]] = set()
+        #: What is being given back, and by whom.
+        self._giving: dict[asyncio.Task[None], frozenset[ShardId]] = {}
         self._leaving = False
         #: The share, and for which members it was worked out.
         self._share: tuple[list[Member], frozenset[ShardId]] = ([], frozenset())
@@ -128,6 +132,7 @@ class SharedOwnership:
             await self._engine.release(list(self._engine.shards))
         except StoreError:
             logger.exception("shards could not be given back")
+        await asyncio.gather(*self._giving, return_exceptions=True)
         self._news.tell(Topic.SHARDS)
 
     async def stop(self) -> None:
@@ -137,9 +142,14 @@ class SharedOwnership:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
+    def loops(self) -> list[asyncio.Task[None]]:
+        """What never ends before `stop`."""
+        return [self._loop_task] if self._loop_task else []
+
+    @property
     def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`."""
-        return [*self._recovering, *([self._loop_task] if self._loop_task else [])]
+        """What runs at the moment."""
+        return [*self._recovering, *self._giving, *self.loops]
 
     def _looked(self) -> None:
         """The members are known anew, and for how long the others believe that we live."""
@@ -201,8 +211,7 @@ class SharedOwnership:
     async def _settle(self) -> None:
         """One look, and whatever follows from it."""
         if surplus := self._owned - self._wanted():
-            await self._engine.release(surplus)
-            self._news.tell(Topic.SHARDS)
+            await self._give_back(frozenset(surplus))
         lease_ends_s = self._membership.lease_ends_s
         known, unknown = await self._shards.leases()
         leases = {lease.shard: lease for lease in known}
@@ -228,12 +237,30 @@ class SharedOwnership:
             self._recover(await self._engine.acquire(take, seen))
             self._news.tell(Topic.SHARDS)
 
+    async def _give_back(self, surplus: frozenset[ShardId]) -> None:
+        """Does not wait long for a database that hangs: there are the shards of others to look after."""
+        task = asyncio.get_running_loop().create_task(self._giving_back(surplus))
+        self._giving[task] = surplus
+        task.add_done_callback(self._giving.pop)
+        await asyncio.wait({task}, timeout=_GIVING_S)
+
+    async def _giving_back(self, surplus: frozenset[ShardId]) -> None:
+        try:
+            await self._engine.release(surplus)
+        except Exception as error:
+            # They are not served any more; whoever is to have them waits, and takes them by force then.
+            unexpected = not isinstance(error, StoreError)
+            logger.warning("shards could not be given back", error=str(error), exc_info=unexpected)
+        self._news.tell(Topic.SHARDS)
+        self._wake.set()
+
     def _free(self, leases: Mapping[ShardId, ShardLease], unknown: Set[ShardId]) -> list[ShardId]:
         """Which shards of our share can be taken now. For the others we wait."""
         now = asyncio.get_running_loop().time()
         take, waiting = [], {}
         self._resting = {shard: until_s for shard, until_s in self._resting.items() if until_s > now}
-        for shard in self._wanted() - self._owned - unknown - self._resting.keys():
+        leaving = frozenset[ShardId]().union(*self._giving.values())
+        for shard in self._wanted() - self._owned - unknown - leaving - self._resting.keys():
             lease = leases.get(shard)
             if lease is None or not self._is_held(lease):
                 take.append(shard)

@@ -105,9 +105,9 @@ class HistoryService:
         await self.engine.stop()
 
     @property
-    def background(self) -> list[asyncio.Task[None]]:
-        """What runs until `stop`, and must not end before."""
-        return [*self.engine.background, *self._overdue.background]
+    def loops(self) -> list[asyncio.Task[None]]:
+        """What never ends before `stop`."""
+        return [*self.engine.loops, *self._overdue.background]
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
         """See `HistoryClient.handle`."""
@@ -132,9 +132,9 @@ class HistoryService:
         return await workflow_task.start_workflow_task(self.engine, call, task, request)
 
     async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
     ) -> PollActivityTaskQueueResponse:
-        return await activity.start_activity_task(self.engine, call, task, request)
+        return await activity.start_activity_task(self.engine, call, task, request, request_id)
 
     async def query_task(
         self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest

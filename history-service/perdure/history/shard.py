@@ -444,6 +444,7 @@ class Shard:
     def _drop(self, loaded: Loaded[Any]) -> None:
         if self._loaded.get(loaded.key) is loaded:
             del self._loaded[loaded.key]
+        loaded.lost()
 
     def _adopt(self, loaded: Loaded[Any]) -> None:
         self._loaded[loaded.key] = loaded

@@ -48,3 +48,6 @@ class OldUsage:
                     pause_s = PAUSE_S
             except StoreError as error:
                 logger.warning("old usage could not be removed, trying again later", error=str(error))
+            except Exception:
+                # Whatever it is, it must not be the end of this for the life of the process.
+                logger.exception("old usage could not be removed, trying again later")

@@ -116,9 +116,11 @@ class HistoryClient(Protocol):
         ...
 
     async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
     ) -> PollActivityTaskQueueResponse:
         """Record durably that this poller starts the activity task, and build what it needs.
+
+        With a `request_id`, asking again is the same start: an attempt may be the only one that there is.
 
         Raises:
             TaskObsolete: as above.

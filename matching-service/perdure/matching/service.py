@@ -226,7 +226,8 @@ class MatchingService:
 
     def _every(self, period_s: float, work: Callable[[], None]) -> None:
         def turn() -> None:
-            work()
+            # First, or what goes wrong once would never be done again.
             self._timers[work] = asyncio.get_running_loop().call_later(period_s, turn)
+            work()
 
         self._timers[work] = asyncio.get_running_loop().call_later(period_s, turn)

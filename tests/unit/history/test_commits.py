@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import cast
 
-from perdure.history.commits import BATCH_MAX, Commit, Committer
+from perdure.history.commits import BATCH_BYTES_MAX, BATCH_MAX, Commit, Committer
 from perdure.kernel.ids import ShardId
 from perdure.kernel.persistence.executions import (
     DataRefused,
@@ -153,3 +153,17 @@ async def test_commits_go_on_though_nobody_could_be_told_of_a_loss() -> None:
         assert await outcome(failing) is StoreUnavailable
         assert await outcome(bench.submit(THERE, "b")) is None
     assert committer.queued == 0
+
+
+async def test_a_batch_is_bounded_by_its_bytes() -> None:
+    bench = Bench()
+    large = b"x" * (BATCH_BYTES_MAX // 4 - 100)
+
+    def submit(name: str) -> Commit:
+        each = write(shard=HERE, heads=[head(key(name))], journal=[record(key(name), 1, 1, 1, large)])
+        return bench.committer.submit(each, 1, NAMESPACE, lambda: None)
+
+    commits = [submit(name) for name in "abcdef"]
+    async with committing(bench):
+        assert [await outcome(commit) for commit in commits] == [None] * 6
+    assert bench.store.batches == [["a", "b", "c", "d"], ["e", "f"]]

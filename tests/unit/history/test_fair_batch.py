@@ -43,3 +43,19 @@ def test_nothing_is_lost_and_of_one_namespace_nothing_overtakes(namespaces: str,
     for name in set(namespaces):
         mine = [entry.number for entry in batch + rest if entry.namespace_id == name]
         assert mine == sorted(mine)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), max_size=40), st.integers(1, 60))
+def test_weights_do_not_exceed_the_size_and_the_first_always_goes(sizes: list[tuple[str, int]], size: int) -> None:
+    queue = [Entry(NamespaceId(name), number) for number, (name, _) in enumerate(sizes)]
+
+    def weight(entry: Entry) -> int:
+        return sizes[entry.number][1]
+
+    batch, rest = fair_batch(queue, size, weight)
+    assert sorted(batch + rest, key=lambda entry: entry.number) == queue
+    assert batch[:1] == queue[:1]
+    assert sum(map(weight, batch)) <= max(size, weight(queue[0]) if queue else 0)
+    for name in "abc":
+        mine = [entry.number for entry in batch + rest if entry.namespace_id == name]
+        assert mine == sorted(mine)

@@ -77,6 +77,6 @@ def test_the_walk_survives_whatever_happens_on_it() -> None:
         bench.offers.tasks.clear()
         await bench.until(lambda: bool(bench.offers.tasks))
         assert not failures
-        assert not any(task.done() for task in bench.service.background)
+        assert not any(task.done() for task in bench.service.loops)
 
     with_history(main, patience_s=1000)

@@ -66,6 +66,8 @@ class Shards(SqliteShardStore):
     #: How long a look lasts, in seconds, and how long it takes until who takes a shard has it.
     look_s = 0.0
     take_s = 0.0
+    #: How long it takes to give shards back.
+    give_s = 0.0
     #: What happens at the next looks.
     failures: Sequence[Exception] = ()
 
@@ -84,6 +86,10 @@ class Shards(SqliteShardStore):
     ) -> Mapping[ShardId, int]:
         await asyncio.sleep(self.take_s)
         return await super().acquire(shards, owner, seen)
+
+    async def release(self, epochs: Mapping[ShardId, int]) -> None:
+        await asyncio.sleep(self.give_s)
+        await super().release(epochs)
 
 
 class Executions(SqliteExecutionStore):
@@ -341,5 +347,25 @@ def test_shards_are_looked_after_when_a_look_has_failed_in_any_way() -> None:
         await bench.beat(lambda: not bench.shards.failures)
         bench.members.now = [ME]
         await bench.beat(lambda: len(bench.owned) == SHARD_COUNT)
+
+    with_ownership(main)
+
+
+def test_a_database_that_hangs_holds_up_only_what_is_given_back_to_it() -> None:
+    async def main(bench: Bench) -> None:
+        bench.members.look()
+        await bench.ownership.start()
+        assert bench.owned == set(ALL)
+        bench.shards.give_s = 20.0
+        bench.members.now = [ME, OTHER]
+        await bench.beat(lambda: bench.owned == MINE)
+        # While they are being given back they are not taken again, and the others are looked after.
+        bench.members.now = [ME]
+        began_s = asyncio.get_running_loop().time()
+        bench.service.engine.drop(MINE)
+        await bench.beat(lambda: bench.owned == MINE)
+        assert asyncio.get_running_loop().time() - began_s < 10
+        await bench.beat(lambda: bench.owned == set(ALL))
+        assert asyncio.get_running_loop().time() - began_s < 25
 
     with_ownership(main)

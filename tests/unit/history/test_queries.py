@@ -10,7 +10,9 @@ from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, QueryWorkflowResponse
 
 from perdure.kernel.call import Call
+from perdure.kernel.errors import NotOwner, Unavailable
 from perdure.kernel.ids import TaskKind, TaskQueueKey
+from perdure.kernel.persistence.executions import StoreUnavailable
 from perdure.kernel.rpc import QueryTask, StickyWorkerUnavailable, TaskObsolete
 from tests.differential.script import payloads
 from tests.support.history import CALL, QUEUE, HistoryBench, with_history
@@ -79,5 +81,46 @@ def test_a_sticky_worker_that_is_gone_is_asked_once() -> None:
         for _ in range(2):
             assert (await asked(bench)).query_result == ANSWER
         assert tried == [("mine", 3 * 10**9), (QUEUE, 0), (QUEUE, 0)]
+
+    with_history(main)
+
+
+@pytest.mark.parametrize("how", ["the worker goes away", "the write fails"])
+def test_an_answer_that_is_not_durable_is_no_answer_and_nobody_waits_for_it(how: str) -> None:
+    async def main(bench: HistoryBench) -> None:
+        asked_by_themselves = []
+
+        async def overtaken_once(call: Call, task: QueryTask) -> QueryWorkflowResponse:
+            asked_by_themselves.append(task)
+            if len(asked_by_themselves) > 1:
+                return QueryWorkflowResponse(query_result=ANSWER)
+            await signal(bench)
+            raise TaskObsolete
+
+        key = await bench.start("order")
+        await bench.turn()
+        run = await bench.loaded(key)
+        bench.offers.query = overtaken_once
+        query = asked(bench)
+        await bench.until(lambda: bool(run.queries))
+        task = await bench.take_task()
+        (query_id,) = task.queries
+        results: dict[str, Any] = {query_id: {"result_type": "QUERY_RESULT_TYPE_ANSWERED", "answer": payloads("lost")}}
+        completion = bench.call("RespondWorkflowTaskCompleted", task_token=task.task_token, query_results=results)
+        if how == "the write fails":
+            bench.store.failures["write"].append(StoreUnavailable("gone"))
+            with pytest.raises(Unavailable):
+                await completion
+            with pytest.raises(NotOwner):
+                await query
+        else:
+            completing = asyncio.create_task(completion)
+            for _ in range(200):
+                await asyncio.sleep(0)
+                if not run.queries:
+                    break
+            assert not completing.done()
+            completing.cancel()
+            assert (await query).query_result == ANSWER
 
     with_history(main)

@@ -42,5 +42,19 @@ def test_what_is_older_than_thirteen_months_is_removed_until_nothing_is_left() -
     virtual_time.run(clock, main())
 
 
+def test_whatever_goes_wrong_it_goes_on() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        usage = Usage(ValueError("a bug"))
+        sweeper = OldUsage(usage, clock)  # type: ignore[arg-type]
+        sweeper.start()
+        await asyncio.sleep(2 * INTERVAL_S + 10)
+        assert len(usage.asked) == 2
+        await sweeper.stop()
+
+    virtual_time.run(clock, main())
+
+
 def test_it_may_be_stopped_before_it_was_started() -> None:
     asyncio.run(OldUsage(Usage(), VirtualClock()).stop())  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from temporalio.api.workflowservice.v1 import PollWorkflowExecutionTimeSkippingR
 
 from perdure.frontend.validation.rules import Scene, check_execution
 from perdure.kernel.errors import InvalidArgument
+from perdure.kernel.options import duration_fault
 from perdure.kernel.prototime import length_ns
 
 _NO_ID = "Time skipping config invalid: fast_forward_id must be set"
@@ -18,7 +19,7 @@ def check_config(config: TimeSkippingConfig, scene: Scene) -> None:
         config.max_session_skip_count = max(scene.limits.time_skips_default, 1)
     if not config.HasField("fast_forward_config"):
         return
-    if length_ns(config.fast_forward_config.duration) <= 0:
+    if duration_fault(config.fast_forward_config.duration) or length_ns(config.fast_forward_config.duration) <= 0:
         raise InvalidArgument("Time skipping config invalid: fast_forward duration must be positive")
     if not config.fast_forward_config.id.strip():
         raise InvalidArgument(_NO_ID)

@@ -272,7 +272,7 @@ async def respond_activity_task_canceled_by_id(
 
 
 async def start_activity_task(
-    engine: Engine, call: Call, task: Task, request: PollActivityTaskQueueRequest
+    engine: Engine, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
 ) -> PollActivityTaskQueueResponse:
     """A worker takes an activity task: durable before it is handed out, since the attempt may be the only one allowed.
 
@@ -290,7 +290,7 @@ async def start_activity_task(
     found = engine.decide(
         call.namespace,
         loaded,
-        lambda tx: activity.start(tx, task.scheduled_event_id, task.stamp, request.identity, *sdk),
+        lambda tx: activity.start(tx, task.scheduled_event_id, task.stamp, request.identity, *sdk, request_id),
     )
     make = tasks.standalone_activity_task if standalone else tasks.activity_task
     response = make(call.namespace, loaded.state, found)

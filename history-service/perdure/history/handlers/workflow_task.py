@@ -25,7 +25,7 @@ from perdure.history.transition import Transition
 from perdure.kernel import tokens
 from perdure.kernel.call import Call
 from perdure.kernel.deployments.records import VersionQueue
-from perdure.kernel.errors import InvalidArgument, NotFound
+from perdure.kernel.errors import InvalidArgument, NotFound, NotOwner
 from perdure.kernel.ids import NamespaceId, NamespaceName, TaskKind
 from perdure.kernel.metering.actions import QUERY
 from perdure.kernel.namespace import Namespace
@@ -52,9 +52,13 @@ async def respond_workflow_task_completed(
     answered = _take_answered(loaded, request.query_results)
     asked = sum(1 for pending, _ in answered if not metering.is_free(pending.query))
     counted = loaded.shard.count(loaded, {QUERY: asked}) if asked else None
-    await loaded.committed()
-    if counted is not None:
-        await counted.wait()
+    try:
+        await loaded.committed()
+        if counted is not None:
+            await counted.wait()
+    except BaseException:
+        _ask_again(loaded, answered)
+        raise
     for pending, answer in answered:
         if not pending.answer.done():
             pending.answer.set_result(answer)
@@ -128,6 +132,19 @@ def _take_answered(
     return [
         (loaded.queries.pop(query_id), results[query_id]) for query_id in list(loaded.queries) if query_id in results
     ]
+
+
+def _ask_again(loaded: LoadedExecution, answered: list[tuple[PendingQuery, WorkflowQueryResult]]) -> None:
+    """The worker has gone away, or the run is lost, before the completion was durable: nobody else will answer."""
+    for pending, _ in answered:
+        if pending.answer.done():
+            continue
+        if loaded.shard.closed:
+            pending.answer.set_exception(NotOwner("the execution"))
+        else:
+            pending.answer.set_result(None)
+    if loaded.state.workflow_task is None:
+        loaded.release_queries()
 
 
 async def respond_workflow_task_failed(

@@ -73,25 +73,37 @@ def runs(activity: Activity, token: ActivityToken) -> bool:
 
 
 def start(
-    tx: Owner, scheduled_event_id: int, stamp: int, identity: str, sdk_name: str = "", sdk_version: str = ""
+    tx: Owner,
+    scheduled_event_id: int,
+    stamp: int,
+    identity: str,
+    sdk_name: str = "",
+    sdk_version: str = "",
+    request_id: str = "",
 ) -> Activity:
-    """A worker takes this attempt.
+    """A worker takes this attempt; or has taken it by this very request, whose answer did not arrive.
 
     Raises:
         TaskObsolete: the attempt is over, was taken, is not due yet, or the workflow is paused.
     """
     activity: Activity | None = tx.state.activities.get(scheduled_event_id)
-    if not tx.state.running or activity is None or not activity.waiting or activity.stamp != stamp:
+    if not tx.state.running or activity is None or activity.stamp != stamp:
+        raise TaskObsolete
+    if activity.started and request_id and activity.request_id == request_id:
+        return activity
+    if not activity.waiting:
         raise TaskObsolete
     if activity.attempt_scheduled_at > tx.now or tx.state.holds_tasks:
         raise TaskObsolete
-    begin(tx, activity, identity, sdk_name, sdk_version)
+    begin(tx, activity, identity, sdk_name, sdk_version, request_id)
     return activity
 
 
-def begin(tx: Owner, activity: Activity, identity: str, sdk_name: str = "", sdk_version: str = "") -> None:
+def begin(
+    tx: Owner, activity: Activity, identity: str, sdk_name: str = "", sdk_version: str = "", request_id: str = ""
+) -> None:
     """The attempt runs from now on."""
-    request_id = tx.entropy.uuid()
+    request_id = request_id or tx.entropy.uuid()
     key, attempt = activity.scheduled_event_id, activity.attempt
     tx.change(ActivityStarted(key, tx.now, identity, request_id, sdk_name, sdk_version, attempt))
 

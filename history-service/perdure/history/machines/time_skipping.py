@@ -13,9 +13,13 @@ from temporalio.api.enums.v1 import EventType
 from perdure.history.state.execution import PAUSED, Execution
 from perdure.history.state.time_skipping import TimeSkipping
 from perdure.history.transition import Transition
+from perdure.kernel.clock import SECOND_NS
 from perdure.kernel.prototime import duration, timestamp
 
 _TRANSITIONED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED
+
+#: Nobody skips beyond the year 2200: stores know no instants much later.
+_LATEST_NS = 7_258_118_400 * SECOND_NS
 
 
 def settle(tx: Transition) -> None:
@@ -32,7 +36,7 @@ def settle(tx: Transition) -> None:
     arrived = False
     if skipping.forwarding and (not target or target >= skipping.target):
         target, arrived = skipping.target, True
-    if target:
+    if 0 < target <= _LATEST_NS:
         _record(tx, skipping, target if target > tx.now else 0, arrived=arrived)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -63,7 +64,8 @@ class HistoryRouter:
         #: Who is asked instead, by the word of those who were asked. Until the members change.
         self._hints: dict[ShardId, Member] = {}
         self._remotes: dict[str, RemoteHistory] = {}
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling: dict[tuple[str, TaskQueueKey], asyncio.Task[None]] = {}
+        self._again: set[tuple[str, TaskQueueKey]] = set()
         membership.listen(self._looked)
 
     async def handle(self, rpc: str, call: Call, request: Message) -> Message:
@@ -86,13 +88,14 @@ class HistoryRouter:
         )
 
     async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
     ) -> PollActivityTaskQueueResponse:
         return await self._at_owner(
             task.key.namespace_id,
             task.key.workflow_id,
-            lambda history: history.start_activity_task(call, task, request),
+            lambda history: history.start_activity_task(call, task, request, request_id),
             call,
+            repeatable=bool(request_id),
         )
 
     async def query_task(
@@ -115,9 +118,14 @@ class HistoryRouter:
         if self._local is not None:
             self._local.redispatch(queue)
         for member in self._others():
+            telling = (member.id, queue)
+            if telling in self._telling:
+                # He who is told already may have looked before there was more to look for.
+                self._again.add(telling)
+                continue
             task = asyncio.get_running_loop().create_task(self._tell(member, queue))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._telling[telling] = task
+            task.add_done_callback(partial(self._told, telling))
 
     async def reclaim(self, namespace_id: NamespaceId) -> None:
         """See `NamespaceReclaimer.reclaim`.
@@ -133,16 +141,24 @@ class HistoryRouter:
             await reclaim_shard(ShardId(number))
 
     async def stop(self) -> None:
-        for task in self._telling:
+        telling = list(self._telling.values())
+        for task in telling:
             task.cancel()
-        await asyncio.gather(*self._telling, return_exceptions=True)
+        await asyncio.gather(*telling, return_exceptions=True)
+
+    def _told(self, telling: tuple[str, TaskQueueKey], _: asyncio.Task[None]) -> None:
+        del self._telling[telling]
+        self._again.discard(telling)
 
     async def _tell(self, member: Member, queue: TaskQueueKey) -> None:
         # Once the member is gone, whoever takes its shards offers all their tasks.
         while member in self._others():
             try:
+                self._again.discard((member.id, queue))
                 await self._remote(member).redispatch(queue)
-                return
+                if (member.id, queue) not in self._again:
+                    return
+                continue
             except ServiceError as error:
                 _log.warning("tasks were not asked for", member=member.address, queue=queue.name, error=str(error))
             await asyncio.sleep(_TELL_AGAIN_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -40,8 +40,15 @@ _DELIVER = wire.HISTORY + "Deliver"
 _REDISPATCH = wire.HISTORY + "Redispatch"
 _RECLAIM = wire.HISTORY + "Reclaim"
 
+
+class _ActivityStart(NamedTuple):
+    task: Task
+    request: PollActivityTaskQueueRequest
+    request_id: str = ""
+
+
 _workflow_task = wire.Decoder(tuple[Task, PollWorkflowTaskQueueRequest])
-_activity_task = wire.Decoder(tuple[Task, PollActivityTaskQueueRequest])
+_activity_task = wire.Decoder(_ActivityStart)
 _query_task = wire.Decoder(tuple[QueryTask, PollWorkflowTaskQueueRequest])
 _letter = wire.Decoder(tuple[WorkflowKey, Letter])
 _queue = wire.Decoder(TaskQueueKey)
@@ -70,9 +77,9 @@ class RemoteHistory:
         return PollWorkflowTaskQueueResponse.FromString(body)
 
     async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
     ) -> PollActivityTaskQueueResponse:
-        body = await self._call(_START_ACTIVITY_TASK, call, wire.encode((task, request)))
+        body = await self._call(_START_ACTIVITY_TASK, call, wire.encode(_ActivityStart(task, request, request_id)))
         return PollActivityTaskQueueResponse.FromString(body)
 
     async def query_task(
@@ -109,10 +116,10 @@ def handlers(history: HistoryService, calls: wire.Calls) -> Mapping[str, Handler
 
         return serve
 
-    def task(start: Callable[[Call, Any, Any], Awaitable[Message]], decode: Callable[[bytes], Any]) -> Handler:
+    def task(start: Callable[..., Awaitable[Message]], decode: Callable[[bytes], Any]) -> Handler:
         async def serve(body: bytes, incoming: IncomingCall) -> bytes:
-            what, request = decode(body)
-            return (await start(await calls.received(incoming), what, request)).SerializeToString()
+            asked = decode(body)
+            return (await start(await calls.received(incoming), *asked)).SerializeToString()
 
         return serve
 

@@ -36,11 +36,11 @@ from perdure.infra.cluster.wire import REPEATABLE
 from perdure.kernel.addressing import task_queue_of
 from perdure.kernel.call import Call
 from perdure.kernel.clock import Clock
-from perdure.kernel.errors import NotOwner
+from perdure.kernel.errors import NotOwner, ServiceError
 from perdure.kernel.ids import NamespaceId, TaskQueueKey
 from perdure.kernel.membership import Member, Membership, Role, candidates
 from perdure.kernel.rpc import HistoryClient, NexusAnswer, NexusTask, QueryTask, Task
-from perdure.kernel.transport import PeerUnreachable, Transport
+from perdure.kernel.transport import Transport
 from perdure.matching.handlers.describe import merged
 from perdure.matching.service import MatchingService
 
@@ -227,15 +227,19 @@ class MatchingRouter:
 
     async def _shut_worker_down(self, call: Call, request: Message) -> Message:
         """It may poll several queues, so everybody is told. Whoever cannot be reached holds no poll of it."""
-        answers = []
-        for member in self._owners.members:
-            try:
-                answers.append(await self._at(member).handle("ShutdownWorker", call, request))
-            except PeerUnreachable as error:
-                _log.warning("the end of a worker was not told", member=member.address, error=str(error))
-        if not answers:
+        members = list(self._owners.members)
+        told = (self._at(member).handle("ShutdownWorker", call, request) for member in members)
+        answers = await asyncio.gather(*told, return_exceptions=True)
+        for member, answer in zip(members, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                continue
+            if not isinstance(answer, ServiceError):
+                raise answer
+            _log.warning("the end of a worker was not told", member=member.address, error=str(answer))
+        heard = [answer for answer in answers if not isinstance(answer, BaseException)]
+        if not heard:
             raise NotOwner(f"task queue {task_queue_of(request)}")
-        return answers[0]
+        return heard[0]
 
     # Owners
 

@@ -194,9 +194,9 @@ class ClusterNode:
         """What only a new process mends, empty if there is nothing."""
         loops = [*self._heartbeat.background, *(loop for watch in self._watches for loop in watch.background)]
         if self._ownership is not None:
-            loops += self._ownership.background
+            loops += self._ownership.loops
         if self.history is not None:
-            loops += self.history.background
+            loops += self.history.loops
         return self.defect_of(loops)
 
     def defect_of(self, loops: Iterable[asyncio.Task[None]]) -> str:

@@ -153,6 +153,8 @@ class Connections:
         return await asyncpg.connect(
             self._dsn,
             timeout=CONNECT_S_MAX,
+            # After a fail-over an address may lead to the old primary still, which has not all that was acknowledged.
+            target_session_attrs="read-write",
             server_settings=self._settings,
             # However old and long they are; of those that callers compose the oldest go.
             max_cached_statement_lifetime=0,

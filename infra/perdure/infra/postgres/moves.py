@@ -68,6 +68,7 @@ _LEAVE_UNFENCED = "UPDATE shards SET owner = '' WHERE shard = $1 AND owner = $2"
 _ARRIVE = """
     INSERT INTO shards (shard, epoch, owner) VALUES ($1, $2, $3)
     ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner"""
+_FORGET = "DELETE FROM shards WHERE shard = $1 AND owner = $2"
 _DEPART = """
     WITH gone AS (DELETE FROM shards WHERE shard = $1 AND owner = $2 RETURNING shard)
     UPDATE origin SET departures = departures + 1 WHERE EXISTS (SELECT FROM gone)"""
@@ -141,9 +142,7 @@ class ShardMover:
                 await self._arrive(move)
                 arrived.append(move)
                 continue
-            await self._at.connections[move.target].execute(
-                "DELETE FROM shards WHERE shard = $1 AND owner = $2", move.shard, MOVER
-            )
+            await self._at.connections[move.target].execute(_FORGET, move.shard, MOVER)
             await self._at.connections[move.source].execute(_LEAVE_UNFENCED, move.shard, MOVER)
             self._news.tell(Topic.SHARDS)
             if move.shard not in wanted or move.target != target:
@@ -176,6 +175,9 @@ class ShardMover:
             await target.execute(_ARRIVE, shard, epoch, MOVER)
             self._progress(Step.CAUGHT_UP, move)
         except Exception:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                # Or both would show the shard. Who is out of reach now is rid of it by the next mover.
+                await target.execute(_FORGET, shard, MOVER)
             await source.execute(_LEAVE_UNFENCED, shard, MOVER)
             raise
         # If this fails the map may say either: the next mover looks.

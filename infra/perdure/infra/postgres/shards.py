@@ -107,8 +107,12 @@ class PostgresShardStore:
         for name in errors.keys() - self._unread.keys():
             logger.warning("the owners of a database's shards are unknown", database=name, error=str(errors[name]))
         self._unread = Counter({name: self._unread[name] + 1 for name in errors})
-        # One that moves may be seen in both databases.
-        known = {ShardId(shard): ShardLease(shard, *rest) for rows in found.values() for shard, *rest in rows}
+        known: dict[ShardId, ShardLease] = {}
+        for name, rows in found.items():
+            for shard, *rest in rows:
+                # One that moves may be seen in both databases: what counts is where it is by the map.
+                if shard not in known or self._databases.holding(shard).name == name:
+                    known[shard] = ShardLease(shard, *rest)
         unknown = {shard for name in errors for shard in self._databases.held_by(name)}
         return ShardLeases(sorted(known.values()), unknown - known.keys())
 

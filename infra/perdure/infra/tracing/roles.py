@@ -38,10 +38,10 @@ class TracedHistory(HistoryService):
             return await super().start_workflow_task(call, task, request)
 
     async def start_activity_task(
-        self, call: Call, task: Task, request: PollActivityTaskQueueRequest
+        self, call: Call, task: Task, request: PollActivityTaskQueueRequest, request_id: str = ""
     ) -> PollActivityTaskQueueResponse:
         with self._tracer.span("history/StartActivityTask", SpanKind.INTERNAL, _of_execution(call, task.key)):
-            return await super().start_activity_task(call, task, request)
+            return await super().start_activity_task(call, task, request, request_id)
 
     async def query_task(
         self, call: Call, task: QueryTask, request: PollWorkflowTaskQueueRequest

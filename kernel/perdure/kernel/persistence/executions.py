@@ -111,6 +111,12 @@ class ShardWrite:
     actions: dict[Action, int] = field(default_factory=dict)
     bytes_changed: list[BytesChanged] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """In bytes, of what can be large."""
+        kept = sum(len(record.events) + len(record.changes) for record in self.journal)
+        return kept + sum(len(snapshot.state) for snapshot in self.snapshots)
+
 
 class StoredExecution(NamedTuple):
     """What is needed to rebuild a run's state: its snapshot, if any, and the journal records after it, in order."""

@@ -151,4 +151,4 @@ async def _start_activity_task(
     queues: TaskQueues, call: Call, item: Item, request: PollActivityTaskQueueRequest
 ) -> PollActivityTaskQueueResponse:
     assert not isinstance(item, PendingQuery), "queries go to workflow task queues only"
-    return await queues.history.start_activity_task(call, item, request)
+    return await queues.history.start_activity_task(call, item, request, queues.runtime.entropy.uuid())

@@ -170,6 +170,30 @@ async def test_a_mover_may_end_anywhere(dsns: dict[str, str], killed_after: Step
         assert [lease.shard for lease in (await stores.shards.leases()).known] == [MOVING]
 
 
+@pytest.mark.parametrize("target_is_reached", [True, False])
+async def test_a_shard_that_could_not_be_moved_is_served_where_it_was(
+    dsns: dict[str, str], target_is_reached: bool
+) -> None:
+    def progress(step: Step, moved: Move) -> None:
+        if step is Step.CAUGHT_UP:
+            raise OSError("a network") if target_is_reached else Killed
+
+    async with opened(dsns) as stores:
+        await stores.shards.release(await stores.shards.acquire([MOVING], "owner"))
+        with pytest.raises(BaseException, match="a network" if target_is_reached else ""):
+            async with maintenance(dsns) as at:
+                await ShardMover(at, NoNews(), progress).move([MOVING], "more1", asyncio.Event())
+        if not target_is_reached:
+            async with connected(dsns["main"]) as connection:
+                await connection.execute("UPDATE shards SET owner = '' WHERE shard = $1", MOVING)
+        (before,) = (await stores.shards.leases()).known
+        assert not before.owner
+        epochs = await stores.shards.acquire([MOVING], "owner", {MOVING: before.epoch})
+        (after,) = (await stores.shards.leases()).known
+        assert (after.owner, after.epoch) == ("owner", epochs[MOVING])
+    await move(dsns, "more1")
+
+
 async def test_an_owner_goes_on_while_its_shard_is_copied(dsns: dict[str, str]) -> None:
     async with opened(dsns) as stores:
         epochs = await stores.shards.acquire([MOVING], "owner")
