@@ -133,17 +133,14 @@ def test_who_waits_for_a_fast_forward_is_told_of_its_end() -> None:
 
 def test_nobody_skips_to_where_stores_know_no_instants() -> None:
     async def main(bench: HistoryBench) -> None:
-        century = {"seconds": 100 * 365 * DAY_S}
+        century = timer()
+        century.start_timer_command_attributes.start_to_fire_timeout.seconds = 100 * 365 * DAY_S
         await bench.start("order", time_skipping_config={"enabled": True, "max_session_skip_count": 200})
-        commands = []
-        for number in range(3):
-            command = timer(f"t{number}")
-            command.start_timer_command_attributes.start_to_fire_timeout.seconds = century["seconds"] * (number + 1)
-            commands.append(command)
         offered = len(bench.offers.tasks)
-        await bench.turn(*commands)
+        await bench.turn(century)
         await bench.until(lambda: len(bench.offers.tasks) > offered)
-        await bench.turn()
+        century.start_timer_command_attributes.timer_id = "another"
+        await bench.turn(century)
         assert 100 * 365 * DAY_S <= await ahead_s(bench) < 101 * 365 * DAY_S
         assert not bench.service.engine.metrics.shards_lost
 
